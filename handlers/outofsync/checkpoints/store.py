@@ -1,0 +1,76 @@
+"""One file format for every network: safetensors whose metadata says what it is.
+
+Metadata: ``format``, ``kind`` (sync, scoring or deblur), ``architecture`` (which class reads it), ``config``
+(JSON, the class's keyword arguments), ``version`` and ``about`` (JSON: data, licence, command, numbers).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+FORMAT = "outofsync-checkpoint/1"
+KINDS = ("sync", "scoring", "deblur")
+
+
+class CheckpointError(ValueError):
+    """A file that is not a checkpoint of the kind asked for; the message says what it is instead."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Weights with the facts needed to build and to name their network."""
+
+    kind: str
+    architecture: str
+    config: dict[str, Any]
+    tensors: dict[str, Tensor]
+    version: str = "1.0"
+    about: dict[str, Any] = field(default_factory=dict)
+    sha256: str = ""
+
+    def save(self, path: Path) -> None:
+        """Write the checkpoint; the same content gives the same bytes."""
+        metadata = {
+            "format": FORMAT,
+            "kind": self.kind,
+            "architecture": self.architecture,
+            "config": json.dumps(self.config, sort_keys=True),
+            "version": self.version,
+            "about": json.dumps(self.about, sort_keys=True),
+        }
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")  # a crash never leaves half a checkpoint under its real name
+        save_file(tensors, partial, metadata)
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: Path, *, kind: str | None = None) -> Checkpoint:
+        """Read a checkpoint; raises :class:`CheckpointError` for another format or kind."""
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no iterator)
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(f"{path.name} is not a readable safetensors file: {error}") from None
+        if metadata.get("format") != FORMAT:
+            raise CheckpointError(f"{path.name} is no OutOfSync checkpoint; import it first (make import)")
+        if kind is not None and metadata["kind"] != kind:
+            raise CheckpointError(f"{path.name} holds a {metadata['kind']} network, not a {kind} network")
+        return cls(
+            kind=metadata["kind"],
+            architecture=metadata["architecture"],
+            config=json.loads(metadata["config"]),
+            tensors=tensors,
+            version=metadata["version"],
+            about=json.loads(metadata["about"]),
+            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        )

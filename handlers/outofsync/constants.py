@@ -1,0 +1,10 @@
+"""The grid every part works on (METHOD: Input, Windows and delays)."""
+
+FRAME_RATE = 25  # frames/s after resampling
+SAMPLE_RATE = 16_000  # Hz, mono
+SAMPLES_PER_FRAME = SAMPLE_RATE // FRAME_RATE  # 640
+WINDOW_FRAMES = 5
+MAX_DELAY = 15  # frames either way
+DELAYS = 2 * MAX_DELAY + 1  # 31 bins, the middle one in sync
+MAX_WINDOWS = 50  # windows in one scored segment
+FACE_SIZE = 224  # px, side of a face crop and of the published network's input

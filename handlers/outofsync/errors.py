@@ -1,0 +1,96 @@
+"""Every error a caller can see: its stable code, its HTTP status and what to do about it.
+
+An error travels as data. Nodes catch :class:`OutOfSyncError` and hand its dictionary on; they never
+raise for what a caller sent (one exception would fail the whole batch).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class ErrorCode(StrEnum):
+    """Stable words that clients match on."""
+
+    EMPTY_FILE = "empty_file"
+    UNSUPPORTED_MEDIA = "unsupported_media"
+    CORRUPT_MEDIA = "corrupt_media"
+    NO_VIDEO = "no_video"
+    NO_AUDIO = "no_audio"
+    TOO_SHORT = "too_short"
+    TOO_LONG = "too_long"
+    TOO_LARGE = "too_large"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    DECODE_TIMEOUT = "decode_timeout"
+    BAD_OPTIONS = "bad_options"
+    BUSY = "busy"
+    INTERNAL = "internal"
+
+
+class Stage(StrEnum):
+    """Where in the chain an error arose."""
+
+    REQUEST = "request"
+    PROBE = "probe"
+    DECODE = "decode"
+    FACES = "faces"
+    DEBLUR = "deblur"
+    SYNCHRONY = "synchrony"
+    SCORING = "scoring"
+    ENCODE = "encode"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorSpec:
+    """What every error of one code shares."""
+
+    status: int
+    hint: str
+
+
+CATALOGUE: dict[ErrorCode, ErrorSpec] = {
+    ErrorCode.EMPTY_FILE: ErrorSpec(422, "Send the video's bytes; the file that arrived holds none."),
+    ErrorCode.UNSUPPORTED_MEDIA: ErrorSpec(
+        415, "Send mp4, mov, mkv, webm, avi or mpg with H.264, H.265, VP9, AV1 or MPEG-4 video."
+    ),
+    ErrorCode.CORRUPT_MEDIA: ErrorSpec(422, "Check that the file plays to its end, or export it again."),
+    ErrorCode.NO_VIDEO: ErrorSpec(422, "Send a file with a picture; this one holds sound only."),
+    ErrorCode.NO_AUDIO: ErrorSpec(422, "Send a file with sound; synchrony cannot be judged without a voice."),
+    ErrorCode.TOO_SHORT: ErrorSpec(422, "Send at least half a second of video with sound."),
+    ErrorCode.TOO_LONG: ErrorSpec(422, "Cut the video into parts and send them one by one."),
+    ErrorCode.TOO_LARGE: ErrorSpec(413, "Send a smaller file: compress it or cut it into parts."),
+    ErrorCode.TOO_MANY_PIXELS: ErrorSpec(422, "Scale the video down before sending it."),
+    ErrorCode.DECODE_TIMEOUT: ErrorSpec(422, "Re-encode the video with common settings (H.264, AAC)."),
+    ErrorCode.BAD_OPTIONS: ErrorSpec(400, "Correct the named option; the README lists all of them."),
+    ErrorCode.BUSY: ErrorSpec(503, "Wait a moment and send the request again."),
+    ErrorCode.INTERNAL: ErrorSpec(500, "Try again; if it persists, report it with the request id."),
+}
+
+
+class OutOfSyncError(Exception):
+    """A failure with a stable code, the stage it arose in and a sentence for people."""
+
+    def __init__(self, code: ErrorCode, message: str, *, stage: Stage = Stage.REQUEST) -> None:
+        super().__init__(message)
+        self.code = code
+        self.stage = stage
+        self.message = message
+
+    def to_dict(self, request_id: str = "") -> dict[str, Any]:
+        """The error envelope's inner object (DESIGN: Errors)."""
+        spec = CATALOGUE[self.code]
+        return {
+            "code": self.code.value,
+            "status": spec.status,
+            "stage": self.stage.value,
+            "message": self.message,
+            "hint": spec.hint,
+            "request_id": request_id,
+        }
+
+    @classmethod
+    def from_dict(cls, error: dict[str, Any]) -> OutOfSyncError:
+        """Rebuild an error that travelled as data."""
+        return cls(ErrorCode(error["code"]), error["message"], stage=Stage(error["stage"]))
