@@ -1,0 +1,1 @@
+"""Synchrony: how well lips and voice fit at each delay, window by window."""
