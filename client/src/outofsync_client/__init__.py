@@ -1,0 +1,78 @@
+"""Ask an OutOfSync server whether the lips and the voice of a video belong together.
+
+>>> from outofsync_client import Client
+>>> with Client("http://127.0.0.1:8080", token="…") as client:  # doctest: +SKIP
+...     result = client.detect("interview.mp4")
+...     print(result.verdict, result.probability_fake)
+"""
+
+from __future__ import annotations
+
+from outofsync_client._client import Client, DeblurChoice, Health, IncludeChoice, ModeChoice
+from outofsync_client._exceptions import (
+    AuthenticationError,
+    BadOptionsError,
+    BusyError,
+    ConnectionLostError,
+    CorruptMediaError,
+    DecodeTimeoutError,
+    EmptyFileError,
+    InternalError,
+    MediaError,
+    NoAudioError,
+    NotDeployedError,
+    NoVideoError,
+    OutOfSyncError,
+    RequestTimeoutError,
+    ServerError,
+    TooLargeError,
+    TooLongError,
+    TooManyPixelsError,
+    TooShortError,
+    TransportError,
+    UnexpectedAnswerError,
+    UnreachableError,
+    UnreadableFileError,
+    UnsupportedMediaError,
+)
+from outofsync_client._multipart import VideoFile
+from outofsync_client._result import FaceTrack, Reason, Result, Segment
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AuthenticationError",
+    "BadOptionsError",
+    "BusyError",
+    "Client",
+    "ConnectionLostError",
+    "CorruptMediaError",
+    "DeblurChoice",
+    "DecodeTimeoutError",
+    "EmptyFileError",
+    "FaceTrack",
+    "Health",
+    "IncludeChoice",
+    "InternalError",
+    "MediaError",
+    "ModeChoice",
+    "NoAudioError",
+    "NoVideoError",
+    "NotDeployedError",
+    "OutOfSyncError",
+    "Reason",
+    "RequestTimeoutError",
+    "Result",
+    "Segment",
+    "ServerError",
+    "TooLargeError",
+    "TooLongError",
+    "TooManyPixelsError",
+    "TooShortError",
+    "TransportError",
+    "UnexpectedAnswerError",
+    "UnreachableError",
+    "UnreadableFileError",
+    "UnsupportedMediaError",
+    "VideoFile",
+]

@@ -1,0 +1,251 @@
+"""Everything that can go wrong, as one tree.
+
+::
+
+    OutOfSyncError
+    ├── MediaError                  the file cannot be judged; another file may
+    │   ├── EmptyFileError          empty_file
+    │   ├── UnsupportedMediaError   unsupported_media
+    │   ├── CorruptMediaError       corrupt_media
+    │   ├── NoVideoError            no_video
+    │   ├── NoAudioError            no_audio
+    │   ├── TooShortError           too_short
+    │   ├── TooLongError            too_long
+    │   ├── TooLargeError           too_large
+    │   ├── TooManyPixelsError      too_many_pixels
+    │   ├── DecodeTimeoutError      decode_timeout
+    │   └── UnreadableFileError     unreadable_file (found here, before anything was sent)
+    ├── BadOptionsError             bad_options
+    ├── ServerError                 the server could not do its work
+    │   ├── BusyError               busy
+    │   ├── InternalError           internal
+    │   └── NotDeployedError        not_deployed (the server runs, without the detector)
+    ├── AuthenticationError         authentication
+    └── TransportError              no usable answer came back
+        ├── UnreachableError        unreachable
+        ├── ConnectionLostError     connection_lost
+        ├── RequestTimeoutError     timeout
+        └── UnexpectedAnswerError   unexpected_answer
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+
+class OutOfSyncError(Exception):
+    """A failed request.
+
+    ``code`` is a stable word to match on, ``status`` the HTTP status that fits it (0 where no answer came),
+    ``stage`` where in the server's chain it arose, ``message`` and ``hint`` are sentences for people, and
+    ``request_id`` is what the server's logs call this request.
+    """
+
+    default_code: ClassVar[str] = "unknown"
+    default_hint: ClassVar[str] = ""  # for failures that the client finds itself; the server sends its own
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        status: int = 0,
+        stage: str = "",
+        hint: str | None = None,
+        request_id: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = self.default_code if code is None else code
+        self.status = status
+        self.stage = stage
+        self.hint = self.default_hint if hint is None else hint
+        self.request_id = request_id
+
+    def __str__(self) -> str:
+        sentence = self.message.rstrip(".") + "."
+        request = f"(request {self.request_id})" if self.request_id else ""
+        return " ".join(part for part in (sentence, self.hint, request) if part)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The inner object of the server's error envelope."""
+        return {
+            "code": self.code,
+            "status": self.status,
+            "stage": self.stage,
+            "message": self.message,
+            "hint": self.hint,
+            "request_id": self.request_id,
+        }
+
+
+class MediaError(OutOfSyncError):
+    """The file cannot be judged."""
+
+
+class EmptyFileError(MediaError):
+    """The file holds no bytes."""
+
+    default_code = "empty_file"
+
+
+class UnsupportedMediaError(MediaError):
+    """The container or codec is not one the server reads."""
+
+    default_code = "unsupported_media"
+
+
+class CorruptMediaError(MediaError):
+    """The file is damaged."""
+
+    default_code = "corrupt_media"
+
+
+class NoVideoError(MediaError):
+    """The file has no picture."""
+
+    default_code = "no_video"
+
+
+class NoAudioError(MediaError):
+    """The file has no sound."""
+
+    default_code = "no_audio"
+
+
+class TooShortError(MediaError):
+    """Too little video to judge."""
+
+    default_code = "too_short"
+
+
+class TooLongError(MediaError):
+    """The video lasts longer than the server accepts."""
+
+    default_code = "too_long"
+
+
+class TooLargeError(MediaError):
+    """The file has more bytes than the server accepts."""
+
+    default_code = "too_large"
+    default_hint = "Send a smaller file: compress it or cut it into parts."
+
+
+class TooManyPixelsError(MediaError):
+    """The picture is larger than the server accepts."""
+
+    default_code = "too_many_pixels"
+
+
+class DecodeTimeoutError(MediaError):
+    """Decoding the file took too long."""
+
+    default_code = "decode_timeout"
+
+
+class UnreadableFileError(MediaError):
+    """The file could not be read on this machine; ``__cause__`` says why."""
+
+    default_code = "unreadable_file"
+    default_hint = "Check the path and its permissions."
+
+
+class BadOptionsError(OutOfSyncError):
+    """An option is unknown or has a value it cannot take."""
+
+    default_code = "bad_options"
+
+
+class ServerError(OutOfSyncError):
+    """The server could not do its work."""
+
+
+class BusyError(ServerError):
+    """The server has more requests than it can take."""
+
+    default_code = "busy"
+    default_hint = "Wait a moment and send the request again."
+
+
+class InternalError(ServerError):
+    """A fault of the server's own."""
+
+    default_code = "internal"
+    default_hint = "Try again; if it persists, report it with the request id."
+
+
+class NotDeployedError(ServerError):
+    """The server runs, but it does not serve the detector."""
+
+    default_code = "not_deployed"
+    default_hint = "Register the workflow (`make serve` does) or check the URL."
+
+
+class AuthenticationError(OutOfSyncError):
+    """The token is missing, wrong or expired."""
+
+    default_code = "authentication"
+    default_hint = "Pass the server's current inference token; TorchServe makes new ones at each start."
+
+
+class TransportError(OutOfSyncError):
+    """No usable answer came back."""
+
+
+class UnreachableError(TransportError):
+    """Nothing listens at the server's address."""
+
+    default_code = "unreachable"
+    default_hint = "Check that the server runs and that the URL is right."
+
+
+class ConnectionLostError(TransportError):
+    """The connection broke before the answer was complete."""
+
+    default_code = "connection_lost"
+    default_hint = "Try again; a server also hangs up on a file that is too large for it."
+
+
+class RequestTimeoutError(TransportError):
+    """The server did not answer in time."""
+
+    default_code = "timeout"
+    default_hint = "Allow more time, or send a shorter video."
+
+
+class UnexpectedAnswerError(TransportError):
+    """What came back is not what an OutOfSync server says."""
+
+    default_code = "unexpected_answer"
+    default_hint = "Check that the URL names an OutOfSync server of a matching version."
+
+
+def _concrete(parent: type[OutOfSyncError]) -> Iterator[type[OutOfSyncError]]:
+    for child in parent.__subclasses__():
+        if "default_code" in vars(child):
+            yield child
+        yield from _concrete(child)
+
+
+ERRORS_BY_CODE: dict[str, type[OutOfSyncError]] = {
+    kind.default_code: kind for kind in _concrete(OutOfSyncError)
+}
+
+
+def error_from_envelope(envelope: Mapping[str, Any], *, request_id: str) -> OutOfSyncError:
+    """The exception which the inner object of a server's ``{"error": …}`` names.
+
+    A code of a newer server, which this client does not know, becomes a plain :class:`OutOfSyncError`.
+    """
+    code = str(envelope.get("code", OutOfSyncError.default_code))
+    status = envelope.get("status")
+    return ERRORS_BY_CODE.get(code, OutOfSyncError)(
+        str(envelope.get("message", "the server reported an error without a message")),
+        code=code,
+        status=status if isinstance(status, int) else 0,
+        stage=str(envelope.get("stage", "")),
+        hint=str(envelope.get("hint", "")),
+        request_id=str(envelope.get("request_id") or request_id),
+    )

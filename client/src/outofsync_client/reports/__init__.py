@@ -1,0 +1,7 @@
+"""Reports: what a results folder holds about the videos that were judged."""
+
+from __future__ import annotations
+
+from outofsync_client.reports.folder import Outcome, ReportFolder
+
+__all__ = ["Outcome", "ReportFolder"]

@@ -1,0 +1,128 @@
+"""A results folder, with the names and formats of the systems this detector follows.
+
+::
+
+    output.log                a line per video, as it is done
+    detection_summary.csv     video_path, final_score, verdict; in the order of the videos
+    testing_score.npy         the scores in the same order; NaN where there is none
+    {video}.json              the result, or the error
+    {video}_delays.csv        delay_-15 … delay_15 (logits), timestamp (seconds); a row per window
+    {video}_analysis.png      four panels
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Union
+
+import numpy as np
+
+from outofsync_client._exceptions import OutOfSyncError
+from outofsync_client._result import MAX_DELAY, Result
+from outofsync_client.reports.picture import save_picture
+from outofsync_client.reports.wording import describe, printable
+
+Outcome = Union[Result, OutOfSyncError]
+
+LOG = "output.log"
+SUMMARY = "detection_summary.csv"
+SCORES = "testing_score.npy"
+
+
+class ReportFolder:
+    """Writes reports on ``videos`` into ``directory``, which it makes where it is missing.
+
+    Add each video's outcome as it comes, in any order, then :meth:`finish`.
+    """
+
+    def __init__(self, directory: Path, videos: Sequence[Path]) -> None:
+        self.directory = directory
+        self._videos = list(videos)
+        self._names = distinct_names(self._videos)
+        self._outcomes: dict[int, Outcome] = {}
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / LOG).write_text("", encoding="utf-8")
+
+    def add(self, index: int, outcome: Outcome) -> None:
+        """Write what belongs to ``videos[index]`` alone."""
+        self._outcomes[index] = outcome
+        name = self._names[index]
+        if isinstance(outcome, Result):
+            _write_json(self._path(f"{name}.json"), outcome.to_dict())
+            if len(outcome.delays):
+                write_delays(self._path(f"{name}_delays.csv"), outcome)
+            save_picture(self._path(f"{name}_analysis.png"), outcome, title=self._videos[index].name)
+        else:
+            _write_json(self._path(f"{name}.json"), {"error": outcome.to_dict()})
+        self._log(self._videos[index], outcome)
+
+    def finish(self) -> None:
+        """Write what covers all videos; those without an outcome are left out of the summary."""
+        done = sorted(self._outcomes)
+        scores = [score_of(self._outcomes[index]) for index in done]
+        np.save(self._path(SCORES), np.array([np.nan if score is None else score for score in scores]))
+        with _csv_file(self._path(SUMMARY)) as stream:
+            rows = csv.writer(stream)
+            rows.writerow(["video_path", "final_score", "verdict"])
+            for index, score in zip(done, scores):
+                rows.writerow(
+                    [self._videos[index], "" if score is None else score, verdict_of(self._outcomes[index])]
+                )
+
+    def _path(self, name: str) -> Path:
+        return self.directory / name
+
+    def _log(self, video: Path, outcome: Outcome) -> None:
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        with self._path(LOG).open("a", encoding="utf-8", errors="backslashreplace") as stream:
+            stream.write(f"{now} {printable(str(video))}: {describe(outcome)}\n")
+
+
+def score_of(outcome: Outcome) -> float | None:
+    """The published score, where there is one."""
+    return outcome.score if isinstance(outcome, Result) else None
+
+
+def verdict_of(outcome: Outcome) -> str:
+    """The verdict, or ``error``."""
+    return outcome.verdict if isinstance(outcome, Result) else "error"
+
+
+def distinct_names(videos: Iterable[Path]) -> list[str]:
+    """A report name for each video: its stem, numbered where another video has the same.
+
+    Case does not tell two names apart, because some file systems cannot.
+    """
+    taken: set[str] = set()
+    names = []
+    for video in videos:
+        name, number = video.stem, 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{video.stem}-{number}"
+        taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def write_delays(path: Path, result: Result) -> None:
+    """One row per window: the logit of each delay in frames, and when the window starts in seconds."""
+    with _csv_file(path) as stream:
+        rows = csv.writer(stream)
+        rows.writerow([f"delay_{delay}" for delay in range(-MAX_DELAY, MAX_DELAY + 1)] + ["timestamp"])
+        for logits, start in zip(result.delays.tolist(), result.window_times.tolist()):
+            rows.writerow([*logits, round(start, 3)])
+
+
+def _csv_file(path: Path) -> Any:
+    return path.open("w", newline="", encoding="utf-8", errors="backslashreplace")
+
+
+def _write_json(path: Path, values: dict[str, Any]) -> None:
+    """One line per field: readable, and still small where a field holds thousands of rows."""
+    lines = (f"{json.dumps(name)}: {json.dumps(value)}" for name, value in values.items())
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
