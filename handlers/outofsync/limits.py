@@ -19,6 +19,7 @@ class Limits:
     decode_wall_s: float = 60.0  # only the time spent waiting for the decoder counts
     decode_memory_bytes: int = 2048 * MIB
     face_tracks: int = 8
+    clip_bytes: int = 512 * MIB  # what one node may hand to the next; TorchServe is set to accept as much
     # Working resolution: larger frames are scaled down by the decoder. A face crop has 224 px.
     working_side_px: int = 1920
 

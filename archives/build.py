@@ -1,0 +1,107 @@
+"""Makes what TorchServe serves: ``deblur.mar``, ``ensemble.mar`` and the workflow ``deepfake.war``.
+
+An archive holds everything its model needs (handler, engine, weights, settings), so that two versions with
+different code run side by side. The same inputs give the same bytes, and SHA256SUMS names them.
+
+    python -m archives.build --checkpoints checkpoints --output model_store
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from archives.repack import repack
+from outofsync import __version__
+
+ROOT = Path(__file__).resolve().parent.parent
+HANDLERS = ROOT / "handlers"
+CHECKPOINTS = {"deblur": ("deblur",), "ensemble": ("sync", "scoring")}
+WORKFLOW = "deepfake"
+SUMS = "SHA256SUMS"
+
+
+class BuildError(Exception):
+    """An archive cannot be made; the message says what to do."""
+
+
+def build(checkpoints: Path, output: Path) -> dict[Path, bool]:
+    """Build every archive into ``output``; says for each whether it changed."""
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="outofsync-build-") as folder:
+        work = Path(folder)
+        made = [build_model(name, checkpoints, work) for name in CHECKPOINTS]
+        made.append(build_workflow(work))
+        changed = {output / archive.name: repack(archive, output / archive.name) for archive in made}
+    sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in sorted(changed)]
+    (output / SUMS).write_text("".join(sums))
+    return changed
+
+
+def build_model(name: str, checkpoints: Path, work: Path) -> Path:
+    """``NAME.mar`` in ``work``."""
+    contents = work / f"{name}-contents"
+    shutil.copytree(
+        HANDLERS / "outofsync", contents / "outofsync", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    shutil.copy(HANDLERS / "batching.py", contents)
+    for kind in CHECKPOINTS[name]:
+        weights = checkpoints / f"{kind}.safetensors"
+        if not weights.is_file():
+            raise BuildError(
+                f"{weights} is missing; name a folder that holds it (make archives CHECKPOINTS=…)"
+            )
+        shutil.copy(weights, contents)
+    run_archiver(
+        ["model_archiver.model_packaging", "--model-name", name, "--version", __version__],
+        ["--handler", str(HANDLERS / f"{name}_handler.py"), "--extra-files", str(contents)],
+        ["--config-file", str(ROOT / "archives" / name / "model-config.yaml")],
+        work=work,
+    )
+    return work / f"{name}.mar"
+
+
+def build_workflow(work: Path) -> Path:
+    """``deepfake.war`` in ``work``."""
+    source = ROOT / "archives" / WORKFLOW
+    run_archiver(
+        ["workflow_archiver.workflow_packaging", "--workflow-name", WORKFLOW],
+        ["--spec-file", str(source / "workflow.yaml"), "--handler", str(source / "functions.py")],
+        work=work,
+    )
+    return work / f"{WORKFLOW}.war"
+
+
+def run_archiver(*arguments: list[str], work: Path) -> None:
+    """Run one of TorchServe's archivers, which leave files under their temporary directory."""
+    module, *options = [word for part in arguments for word in part]
+    command = [sys.executable, "-m", module, *options, "--export-path", str(work)]
+    done = subprocess.run(command, env={**os.environ, "TMPDIR": str(work)}, capture_output=True, text=True)
+    if done.returncode:
+        raise BuildError(f"{module} failed:\n{done.stderr}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Build the archives TorchServe serves.")
+    parser.add_argument("--checkpoints", type=Path, default=ROOT / "checkpoints", help="folder of weights")
+    parser.add_argument("--output", type=Path, default=ROOT / "model_store", help="folder to build into")
+    options = parser.parse_args()
+    try:
+        changed = build(options.checkpoints, options.output)
+    except BuildError as error:
+        sys.stderr.write(f"archives: {error}\n")
+        return 1
+    for path, new in changed.items():
+        size = path.stat().st_size / 1e6
+        sys.stdout.write(f"{path} {'built' if new else 'unchanged'}, {size:.1f} MB\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

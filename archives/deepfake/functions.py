@@ -1,0 +1,1 @@
+"""The workflow's function nodes: none. The archiver asks for a handler file all the same."""

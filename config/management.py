@@ -1,0 +1,74 @@
+"""TorchServe's management and inference interfaces, as far as starting a server needs them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import requests
+
+from config.settings import ServeError
+
+WORKFLOW = "deepfake"
+PLAIN_MODELS = ("deblur", "ensemble")
+POLL_S = 0.2
+OK, ACCEPTED, CONFLICT = 200, 202, 409
+
+
+class Management:
+    """The management interface of one server.
+
+    ``check`` is called while waiting; it raises where waiting is in vain (Java has ended, time is up).
+    """
+
+    def __init__(self, url: str, token: str, check: Callable[[], float]) -> None:
+        self.url = url
+        self.check = check
+        self.session = requests.Session()
+        self.session.trust_env = False  # loopback needs no proxy
+        self.session.headers["Authorization"] = f"Bearer {token}"
+
+    def wait(self) -> None:
+        """Until the interface answers."""
+        while True:
+            try:
+                if self.session.get(f"{self.url}/workflows", timeout=5).status_code == OK:
+                    return
+            except requests.RequestException:
+                pass  # not listening yet
+            self.check()
+            time.sleep(POLL_S)
+
+    def register(self, *, plain_models: bool) -> None:
+        """Load the workflow and, beside it, the models that answer alone; until all are ready."""
+        models = PLAIN_MODELS if plain_models else ()
+        for name in models:  # these load while the workflow does
+            query = {"url": f"{name}.mar", "initial_workers": "1", "synchronous": "false"}
+            self._post("models", query)
+        self._post("workflows", {"url": f"{WORKFLOW}.war"})
+        for name in models:
+            while not self.ready(name):
+                self.check()
+                time.sleep(POLL_S)
+
+    def ready(self, model: str) -> bool:
+        """Whether every worker of the model has loaded it."""
+        workers = self.describe(model)["workers"]
+        return bool(workers) and all(worker["status"] == "READY" for worker in workers)
+
+    def describe(self, model: str) -> dict[str, Any]:
+        """TorchServe's description of a model's default version."""
+        response = self.session.get(f"{self.url}/models/{model}", timeout=30)
+        response.raise_for_status()
+        description: dict[str, Any] = response.json()[0]
+        return description
+
+    def _post(self, collection: str, query: dict[str, str]) -> None:
+        """Register one archive; one that is registered already is as good."""
+        try:
+            response = self.session.post(f"{self.url}/{collection}", params=query, timeout=self.check())
+        except requests.RequestException as error:
+            raise ServeError(f"{query['url']} did not load: {error}") from None
+        if response.status_code not in (OK, ACCEPTED, CONFLICT):
+            raise ServeError(f"{query['url']} did not load: {response.text.strip()}")

@@ -1,0 +1,135 @@
+"""Start, watch and stop a server: ``python -m config.serve start|run|status|stop``.
+
+``start`` returns once the server is ready; ``run`` stays in the foreground, for service managers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from config.management import POLL_S
+from config.settings import (
+    DEFAULT_STATE,
+    DEFAULT_STORE,
+    ROOT,
+    ServeError,
+    ServerSettings,
+)
+from config.state import ServerState, StateFolder
+from config.supervisor import JAVA_STOP_S, Supervisor
+
+
+def start(settings: ServerSettings) -> ServerState:
+    """Start a server in the background and wait until it is ready; raises :class:`ServeError`."""
+    folder = StateFolder(settings.state)
+    if server := folder.server():
+        raise ServeError(f"a server runs already at {server.url}; stop it first: make stop")
+    end_orphans(folder)
+    folder.create()
+    command = [sys.executable, "-m", "config.serve", "run", *settings.arguments()]
+    with folder.log_file.open("wb") as log:
+        supervisor = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        while supervisor.poll() is None:
+            if server := folder.server():
+                return server
+            time.sleep(POLL_S)
+    except BaseException:  # Ctrl-C: no half-started server stays behind
+        supervisor.terminate()
+        supervisor.wait()
+        raise
+    raise ServeError(f"{folder.log_tail()}\nthe server did not start; its log is {folder.log_file}")
+
+
+def stop(state: Path, *, drain_s: float) -> bool:
+    """Stop the server of one state folder and no other; False where none runs."""
+    folder = StateFolder(state)
+    processes = folder.processes()
+    if not processes:
+        return False
+    processes[0].terminate()
+    psutil.wait_procs(processes, timeout=drain_s + JAVA_STOP_S + 10)
+    end_orphans(folder)
+    return True
+
+
+def end_orphans(folder: StateFolder) -> None:
+    """End what a supervisor that was killed, or does not end, has left running."""
+    processes = folder.processes()
+    for process in processes:
+        process.kill()
+    psutil.wait_procs(processes, timeout=JAVA_STOP_S)
+    folder.clear()
+
+
+@contextmanager
+def running(settings: ServerSettings) -> Iterator[ServerState]:
+    """A server for as long as the block lasts."""
+    try:
+        yield start(settings)
+    finally:
+        stop(settings.state, drain_s=settings.drain_s)
+
+
+def parse_settings(arguments: list[str]) -> tuple[str, ServerSettings]:
+    defaults = ServerSettings()
+    parser = argparse.ArgumentParser(description="Run OutOfSync's server.")
+    parser.add_argument("action", choices=("start", "run", "status", "stop"))
+    parser.add_argument("--state", type=Path, default=DEFAULT_STATE, help="folder of this server's state")
+    parser.add_argument("--model-store", type=Path, default=DEFAULT_STORE, help="folder of the archives")
+    parser.add_argument("--port", type=int, help="default: 8080, or any free port where it is in use")
+    parser.add_argument("--device", default=defaults.device, help="cpu or cuda:N")
+    parser.add_argument("--workflow-only", action="store_true", help="no /predictions/…: half the memory")
+    parser.add_argument("--start-seconds", type=float, default=defaults.start_s)
+    parser.add_argument("--drain-seconds", type=float, default=defaults.drain_s)
+    options = parser.parse_args(arguments)
+    settings = ServerSettings(
+        state=options.state.resolve(),
+        model_store=options.model_store.resolve(),
+        port=options.port,
+        device=options.device,
+        plain_models=not options.workflow_only,
+        start_s=options.start_seconds,
+        drain_s=options.drain_seconds,
+    )
+    return options.action, settings
+
+
+def perform(action: str, settings: ServerSettings) -> int:
+    """Carry out one command; raises :class:`ServeError`."""
+    say = sys.stdout.write
+    if action == "run":
+        Supervisor(settings).run()
+    if action == "start":
+        server = start(settings)
+        say(f"serving at {server.url} (process {server.pid}); make stop ends it\n")
+    elif action == "stop":
+        stopped = stop(settings.state, drain_s=settings.drain_s)
+        say("stopped\n" if stopped else f"no server runs from {settings.state}\n")
+    else:
+        ready = StateFolder(settings.state).server()
+        say(f"ready at {ready.url} (process {ready.pid})\n" if ready else "no server is ready\n")
+        return 0 if ready else 1
+    return 0
+
+
+def main() -> int:
+    try:
+        return perform(*parse_settings(sys.argv[1:]))
+    except ServeError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

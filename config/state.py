@@ -1,0 +1,115 @@
+"""The state folder of one server: who runs it, where it answers, its log. Private to its owner."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+START_TOLERANCE_S = 1.0  # psutil derives a start time from the boot time, which moves with the clock
+
+
+@dataclass(frozen=True)
+class ServerState:
+    """A server that is ready: what a client needs to find it."""
+
+    url: str
+    management_url: str
+    metrics_url: str
+    pid: int
+    token: str = field(repr=False)
+    management_token: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ProcessMark:
+    """One process and no other: process ids are used again, start times tell them apart."""
+
+    pid: int
+    started: float
+
+    @classmethod
+    def of(cls, pid: int) -> ProcessMark:
+        return cls(pid, psutil.Process(pid).create_time())
+
+    def process(self) -> psutil.Process | None:
+        """The process, None where it has ended."""
+        try:
+            process = psutil.Process(self.pid)
+            alive = process.status() != psutil.STATUS_ZOMBIE
+            same = abs(process.create_time() - self.started) < START_TOLERANCE_S
+        except psutil.NoSuchProcess:
+            return None
+        return process if alive and same else None
+
+
+class StateFolder:
+    """``server.json`` exists while the server is ready, ``processes.json`` while it runs at all."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        self.server_file = self.path / "server.json"
+        self.processes_file = self.path / "processes.json"
+        self.properties_file = self.path / "server.properties"
+        self.log_file = self.path / "server.log"
+        self.java_folder = self.path / "java"
+
+    def create(self) -> None:
+        """Make the folder; only its owner may look inside."""
+        self.java_folder.mkdir(parents=True, exist_ok=True)
+        self.path.chmod(0o700)
+
+    def server(self) -> ServerState | None:
+        """The ready server, None where there is none."""
+        values = _read(self.server_file)
+        return None if values is None or not self.processes() else ServerState(**values)
+
+    def publish(self, server: ServerState) -> None:
+        """Declare the server ready."""
+        _write_private(self.server_file, asdict(server))
+
+    def processes(self) -> list[psutil.Process]:
+        """Those of this server's processes that still run, the supervisor first."""
+        marks = [ProcessMark(**mark) for mark in _read(self.processes_file) or []]
+        return [process for mark in marks if (process := mark.process())]
+
+    def record(self, *pids: int) -> None:
+        """Remember this server's processes, the supervisor first."""
+        _write_private(self.processes_file, [asdict(ProcessMark.of(pid)) for pid in pids])
+
+    def withdraw(self) -> None:
+        """The server no longer takes requests."""
+        self.server_file.unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """The server has ended; its log stays."""
+        self.withdraw()
+        self.processes_file.unlink(missing_ok=True)
+        (self.java_folder / "key_file.json").unlink(missing_ok=True)
+
+    def log_tail(self, lines: int = 15) -> str:
+        """The last lines of the log."""
+        if not self.log_file.exists():
+            return ""
+        return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-lines:])
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _write_private(path: Path, values: Any) -> None:
+    """Write JSON whole or not at all, readable by the owner alone."""
+    partial = path.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(values, file, indent=2)
+    partial.replace(path)

@@ -1,0 +1,148 @@
+"""What both handlers share: TorchServe's batch in, one answer each out, and never an exception.
+
+One exception would fail every request of the batch and, in a workflow, leave a thread of the server behind
+for ever. So whatever goes wrong becomes an answer, and a batch that broke is tried again request by request.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import outofsync
+from outofsync.errors import ErrorCode, OutOfSyncError
+from outofsync.limits import Limits
+from outofsync.nodes import Request
+
+# TorchServe loses the answer of a workflow node that is ready before it has finished asking.
+SHORTEST_ANSWER_S = 0.005
+REQUEST_ID_HEADER = "x-outofsync-request-id"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+logger = logging.getLogger(__name__)
+
+
+def request_id(headers: Mapping[str, Any]) -> str:
+    """The caller's request id, or a new one. TorchServe's own differs from node to node.
+
+    Headers keep the case in which they were sent; form fields stand among them with a dictionary each.
+    """
+    for name, value in headers.items():
+        if name.lower() == REQUEST_ID_HEADER and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
+            return value
+    return uuid.uuid4().hex
+
+
+def as_bytes(value: Any) -> bytes:
+    """A field as it was sent: TorchServe hands over bytes, or a JSON body already parsed."""
+    if isinstance(value, (bytes, bytearray)):
+        return bytes(value)
+    return value.encode() if isinstance(value, str) else json.dumps(value).encode()
+
+
+def read_request(fields: Mapping[str, Any], identity: str) -> Request:
+    """One entry of TorchServe's batch; raises ``empty_file`` where no file was sent.
+
+    A bare body arrives as ``body``, a form by its fields' names, and the node before as ``body`` too.
+    """
+    for name in ("data", "body"):
+        if name in fields:
+            options = fields.get("options")
+            return Request(as_bytes(fields[name]), None if options is None else as_bytes(options), identity)
+    sent = ", ".join(sorted(fields)) or "no field at all"
+    raise OutOfSyncError(ErrorCode.EMPTY_FILE, f"the request has no field 'data'; it has {sent}")
+
+
+def error_answer(error: dict[str, Any]) -> bytes:
+    """The error envelope (DESIGN: Errors)."""
+    return json.dumps({"error": error}).encode()
+
+
+def error_status(answer: bytes) -> int | None:
+    """HTTP status of an error envelope, None for any other answer."""
+    return int(json.loads(answer)["error"]["status"]) if answer.startswith(b'{"error"') else None
+
+
+class BatchHandler(ABC):
+    """TorchServe's entry points around one node."""
+
+    answer_type = "application/json"
+
+    def initialize(self, context: Any) -> None:
+        """Load the node from the unpacked archive (once for each worker)."""
+        settings = dict(context.model_yaml_config.get("outofsync") or {})
+        if settings.get("threads"):
+            torch.set_num_threads(settings["threads"])
+        self.clip_bytes = Limits.from_settings(settings.get("limits")).clip_bytes
+        gpu = context.system_properties.get("gpu_id")
+        device = "cpu" if gpu is None or not torch.cuda.is_available() else f"cuda:{gpu}"
+        # A node of a workflow is named workflow__node.
+        self.in_workflow = "__" in context.model_name
+        self.load(Path(context.system_properties["model_dir"]), device, settings)
+        logger.info("%s runs %s on %s", context.model_name, Path(outofsync.__file__).parent, device)
+
+    def handle(self, batch: Sequence[Mapping[str, Any]], context: Any) -> list[bytes]:
+        """Answer a batch; every entry gets bytes, in order."""
+        started = time.monotonic()
+        headers = [context.get_all_request_header(index) for index in range(len(batch))]
+        answers = self.answer(batch, [request_id(header) for header in headers])
+        if not self.in_workflow:  # there, TorchServe ignores both
+            for index, answer in enumerate(answers):
+                status = error_status(answer)
+                context.set_response_status(status or 200, idx=index)
+                context.set_response_content_type(index, "application/json" if status else self.answer_type)
+        time.sleep(max(0.0, SHORTEST_ANSWER_S - (time.monotonic() - started)))
+        return answers
+
+    def answer(self, batch: Sequence[Mapping[str, Any]], identities: Sequence[str]) -> list[bytes]:
+        """One answer for each entry: requests that can be read go through the node together."""
+        answers: dict[int, bytes] = {}
+        requests: dict[int, Request] = {}
+        for index, (fields, identity) in enumerate(zip(batch, identities, strict=True)):
+            try:
+                requests[index] = read_request(fields, identity)
+            except OutOfSyncError as error:
+                answers[index] = self.failure(error.to_dict(identity))
+        answers |= zip(requests, self.guarded(list(requests.values())), strict=True)
+        return [self.bounded(answers[index], identities[index]) for index in range(len(batch))]
+
+    def guarded(self, requests: Sequence[Request]) -> list[bytes]:
+        """The node's answers; what it raises becomes an ``internal`` error of the request that caused it."""
+        try:
+            return self.run(requests) if requests else []
+        except Exception:
+            if len(requests) > 1:
+                logger.exception("a batch of %d failed; its requests run alone", len(requests))
+                return [answer for request in requests for answer in self.guarded([request])]
+            identity = requests[0].request_id
+            logger.exception("request %s failed", identity)
+            error = OutOfSyncError(ErrorCode.INTERNAL, "the server failed on this file")
+            return [self.failure(error.to_dict(identity))]
+
+    def bounded(self, answer: bytes, identity: str) -> bytes:
+        """The answer, unless it is larger than TorchServe takes: it would kill the worker for that."""
+        if len(answer) <= self.clip_bytes:
+            return answer
+        error = OutOfSyncError(ErrorCode.TOO_LONG, "the faces in this video take more room than a clip may")
+        return self.failure(error.to_dict(identity))
+
+    @abstractmethod
+    def load(self, model_dir: Path, device: str, settings: dict[str, Any]) -> None:
+        """Load the node's networks."""
+
+    @abstractmethod
+    def run(self, requests: Sequence[Request]) -> list[bytes]:
+        """The node's answers, in order."""
+
+    @abstractmethod
+    def failure(self, error: dict[str, Any]) -> bytes:
+        """An error as this node's callers read it."""
