@@ -48,7 +48,7 @@ def start(settings: ServerSettings) -> ServerState:
         supervisor.terminate()
         supervisor.wait()
         raise
-    raise ServeError(f"{folder.log_tail()}\nthe server did not start; its log is {folder.log_file}")
+    raise ServeError(f"{folder.complaints()}\nthe server did not start; its log is {folder.log_file}")
 
 
 def stop(state: Path, *, drain_s: float) -> bool:

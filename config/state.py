@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,11 +92,24 @@ class StateFolder:
         self.processes_file.unlink(missing_ok=True)
         (self.java_folder / "key_file.json").unlink(missing_ok=True)
 
-    def log_tail(self, lines: int = 15) -> str:
-        """The last lines of the log."""
+    def complaints(self, lines: int = 15) -> str:
+        """The last lines of the log that tell of trouble."""
         if not self.log_file.exists():
             return ""
-        return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-lines:])
+        messages = (_complaint(line) for line in self.log_file.read_text(errors="replace").splitlines())
+        return "\n".join([message for message in messages if message][-lines:])
+
+
+def _complaint(line: str) -> str | None:
+    """What a line of the log (config/log4j2.xml) complains of, None where it does not."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return line  # a sentence of our own, or of Java's before its log is set up
+    # A worker's lines are all INFO; the last of a traceback names the exception.
+    if entry["level"] == "INFO" and not re.match(r"[\w.]+(Error|Exception): ", entry["message"]):
+        return None
+    return f"{entry['thread']}: {entry['message']}"
 
 
 def _read(path: Path) -> Any:

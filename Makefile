@@ -1,0 +1,53 @@
+# Each command prints what it does; a first call sets everything up. `make help` lists them.
+PYTHON ?= $(firstword $(shell command -v python3.11 python3 python))
+ENVIRONMENT := .venv
+RUN := $(ENVIRONMENT)/bin/python
+CHECKPOINTS ?= checkpoints
+MODEL_STORE ?= model_store
+STATE ?= .state
+DEVICE ?= cpu
+RESULTS ?= results
+
+SERVE := $(RUN) -m config.serve
+SERVE_OPTIONS = --state "$(STATE)" --model-store "$(MODEL_STORE)" --device "$(DEVICE)" \
+	$(if $(PORT),--port $(PORT)) $(if $(WORKFLOW_ONLY),--workflow-only)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test serve stop status archives lint bench import samples clean requirements
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## make .venv from the pinned requirements (PYTHON=python3.11)
+ifeq ($(PYTHON),)
+	@echo "setup: no Python was found; install python3.11, or name one: make PYTHON=/path/to/python3.11" >&2; exit 1
+else
+	@"$(PYTHON)" config/bootstrap.py --environment $(ENVIRONMENT)
+endif
+
+run: archives ## score samples/ with a server of its own, write reports under results/ (DEVICE=cuda:0)
+	@$(RUN) -m config.showcase --device "$(DEVICE)" --results "$(RESULTS)"
+
+test: setup lint ## run linters and the whole test suite (ARGS="-k decode")
+	@$(RUN) -m pytest $(ARGS)
+
+serve: archives ## start a server and return once it is ready (PORT=8080 DEVICE=cpu STATE=.state)
+	@$(SERVE) start $(SERVE_OPTIONS)
+
+stop: ## stop the server that make serve started (STATE=.state)
+	@$(SERVE) stop --state "$(STATE)"
+
+status: ## say where the server answers (STATE=.state)
+	@$(SERVE) status --state "$(STATE)"
+
+archives: setup ## build the archives from the weights (CHECKPOINTS=checkpoints MODEL_STORE=model_store)
+	@$(RUN) -m archives.build --checkpoints "$(CHECKPOINTS)" --output "$(MODEL_STORE)"
+
+lint: setup ## check style and types
+	@$(ENVIRONMENT)/bin/ruff check . && $(ENVIRONMENT)/bin/ruff format --check . && $(ENVIRONMENT)/bin/mypy
+
+import: setup ## import published weights (IMPORT="--sync sync_model.pth … --output-dir folder")
+	@$(ENVIRONMENT)/bin/outofsync-import $(IMPORT)
+
+clean: ## remove what was built; .venv stays
+	@rm -rf "$(RESULTS)" model_store/*.mar model_store/*.war model_store/SHA256SUMS .mypy_cache .ruff_cache .pytest_cache
