@@ -38,7 +38,7 @@ def check_python() -> None:
         found = ".".join(str(number) for number in sys.version_info[:2])
         raise SetupError(
             f"OutOfSync needs Python 3.11, and {sys.executable} is {found}. Install python3.11 (Debian and "
-            "Ubuntu: python3.11 and python3.11-venv; elsewhere: pyenv) and call: make PYTHON=/path/to/python3.11"
+            "Ubuntu: python3.11 and python3.11-venv; elsewhere: pyenv) and call make PYTHON=/path/to/python3.11"
         )
     try:
         import ensurepip  # noqa: F401
@@ -53,7 +53,7 @@ def check_disk(folder: Path) -> None:
     free_gb = shutil.disk_usage(str(folder)).free / 1e9
     if free_gb < NEEDED_GB:
         raise SetupError(
-            f"it needs {NEEDED_GB:.0f} GB and {folder} has {free_gb:.1f} GB free; make room or move the checkout."
+            f"it needs {NEEDED_GB:.0f} GB, and {folder} has {free_gb:.1f} GB free; make room, or move it."
         )
 
 
