@@ -1,0 +1,1 @@
+"""From the sounds of speech to the movements of a face."""

@@ -1,0 +1,69 @@
+"""Skin: its colour from place to place, its pores, brows and beard, under the light."""
+
+import cv2
+import numpy as np
+
+from samples.head.canvas import SUBPIXEL, Canvas, Image, bump, mixed, smoothstep
+from samples.head.identity import Identity
+from samples.head.light import Lit
+from samples.head.relief import outline
+
+
+def skin(who: Identity, canvas: Canvas, light: Lit, rng: np.random.Generator) -> Image:
+    """The lit skin of a whole face without mouth and eyes, linear RGB (h, w, 3)."""
+    colour = _albedo(who, canvas, rng)
+    for mask, tint in ((_beard(who, canvas, rng), who.hair * 0.8 + 0.006), (_brows(who, canvas, rng), who.brow)):
+        colour = mixed(colour, np.broadcast_to(tint, colour.shape), mask)
+    oily = 0.07 + 0.05 * canvas.noise(0.5, rng)
+    pores = np.clip(1 + 0.35 * canvas.noise(0.015, rng), 0, None)
+    shine = light.shine * np.clip(oily, 0.01, None) * pores * who.light_colour.mean()
+    return np.asarray(colour * light.diffuse + shine[..., None], np.float32)
+
+
+def _albedo(who: Identity, canvas: Canvas, rng: np.random.Generator) -> Image:
+    u, v = canvas.u, canvas.v
+    blotches = 0.035 * canvas.noise(0.25, rng) + 0.025 * canvas.noise(0.07, rng) + 0.035 * canvas.noise(0.02, rng)
+    colour = who.skin * (1 + blotches[..., None])
+    blood = 0.9 * bump(u, v, (0, who.nose_length), (0.22, 0.18)) + 0.03 * canvas.noise(0.3, rng)
+    for side in (-1, 1):
+        blood += 0.8 * bump(u, v, (side * 0.58, 0.55), (0.28, 0.25))
+    colour *= 1 - blood[..., None] * np.array((0.01, 0.12, 0.12), np.float32)
+    for side in (-1, 1):
+        tired = (0.2 + 0.2 * who.age) * bump(u, v, (side * who.eye_distance * 0.92, 0.13), (0.2, 0.07))
+        nostril = 0.85 * bump(u, v, (side * who.nose_width * 0.45, who.nose_length + 0.085), (0.055, 0.027))
+        wing = 0.25 * bump(u, v, (side * who.nose_width * 1.02, who.nose_length + 0.06), (0.02, 0.06))
+        colour *= 1 - np.clip(tired + nostril + wing, 0, 0.95)[..., None] * np.array((0.8, 1, 1), np.float32)
+    spots = smoothstep(1.9, 2.6, canvas.noise(0.035, rng)) * who.freckles * smoothstep(1.2, 0.2, v)
+    moles = smoothstep(3.1, 3.4, canvas.noise(0.06, rng))
+    colour *= 1 - (0.4 * spots + 0.5 * moles)[..., None] * np.array((0.7, 1, 1.1), np.float32)
+    wrinkles = np.sin(v * 38 + 0.8 * canvas.noise(0.5, rng)) ** 6 * bump(u, v, (0, -0.62), (0.55, 0.16))
+    return np.asarray(colour * (1 - 0.16 * who.age * wrinkles)[..., None], np.float32)
+
+
+def _brows(who: Identity, canvas: Canvas, rng: np.random.Generator) -> Image:
+    """Coverage by the hairs of both brows, (h, w)."""
+    strokes = np.zeros((canvas.pixels, canvas.pixels), np.uint8)
+    for side in (-1, 1):
+        for _ in range(260):
+            along = rng.uniform(0, 1)
+            thick = who.brow_thickness * (1 - 0.65 * along**1.6) * min(1, 0.45 + 4 * along)
+            u = side * (who.eye_distance - 0.3 + 0.6 * along)
+            v = who.brow_height - 0.07 * np.sin(np.pi * along**0.8) + 0.03 + rng.uniform(-1, 1) * thick
+            lean = np.array((side * (0.03 + 0.07 * along), -0.07 + 0.10 * along)) * rng.uniform(0.6, 1.2)
+            ends = canvas.points(np.array([(u, v), (u + lean[0], v + lean[1])]))
+            cv2.line(strokes, ends[0].tolist(), ends[1].tolist(), int(rng.integers(110, 255)), 1, cv2.LINE_AA, SUBPIXEL)
+    return np.clip(canvas.blurred(strokes.astype(np.float32) / 255, 0.008) * 1.15, 0, 0.93)
+
+
+def _beard(who: Identity, canvas: Canvas, rng: np.random.Generator) -> Image:
+    """Coverage by beard and moustache, (h, w); a shaven man's shadow is a thin one."""
+    u, v = canvas.u, canvas.v
+    width = np.maximum(outline(who, v), 1e-3)
+    ragged = 0.05 * canvas.noise(0.12, rng)
+    cheek_line = who.mouth_height - 0.02 - 1.0 * smoothstep(0.45, 1.0, np.abs(u) / width) + ragged
+    beard = smoothstep(0, 0.16, v - cheek_line) * who.beard
+    bare = bump(u, v, (0, who.mouth_height + 0.19), (0.22, 0.07)) * 0.5
+    above = bump(u, v, (0, who.mouth_height - 0.17 + 0.25 * u[0] ** 2), (0.36, 0.085)) if who.moustache else 0
+    hairs = np.clip(0.72 + 0.3 * canvas.noise(0.018, rng) + 0.15 * canvas.noise(0.06, rng), 0, 1)
+    cover = np.clip(beard * (1 - bare), 0, 1) * (np.abs(u) < width)
+    return np.asarray(np.clip(np.maximum(cover, above * who.moustache * 1.2) * hairs, 0, 0.95), np.float32)
