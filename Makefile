@@ -1,5 +1,5 @@
 # Each command prints what it does; a first call sets everything up. `make help` lists them.
-PYTHON ?= $(firstword $(shell command -v python3.11 python3 python))
+PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 ENVIRONMENT := .venv
 RUN := $(ENVIRONMENT)/bin/python
 CHECKPOINTS ?= checkpoints

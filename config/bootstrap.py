@@ -37,8 +37,8 @@ def check_python() -> None:
     if sys.version_info[:2] != NEEDED_PYTHON:
         found = ".".join(str(number) for number in sys.version_info[:2])
         raise SetupError(
-            f"OutOfSync needs Python 3.11, and {sys.executable} is {found}. Install python3.11 (Debian and "
-            "Ubuntu: python3.11 and python3.11-venv; elsewhere: pyenv) and call make PYTHON=/path/to/python3.11"
+            f"OutOfSync needs Python 3.11, and {sys.executable} is {found}. Install python3.11 (on Debian "
+            "and Ubuntu also python3.11-venv; pyenv has it too) and call make PYTHON=/path/to/python3.11"
         )
     try:
         import ensurepip  # noqa: F401
