@@ -1,0 +1,111 @@
+"""The process that parses a stranger's file; :mod:`outofsync.media.process` starts it and never imports it.
+
+Descriptors: 0 is the file, 1 the link to the parent.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+
+# PyAV imports these late, when no file can be opened any more.
+import av.subtitles.codeccontext
+import av.subtitles.stream  # noqa: F401
+from av.video.frame import VideoFrame
+
+from outofsync.errors import ErrorCode, OutOfSyncError, Stage
+from outofsync.media.info import MediaInfo
+from outofsync.media.link import Link
+from outofsync.media.picture import PictureConverter
+from outofsync.media.playback import Playback
+from outofsync.media.protocol import Task
+from outofsync.media.ring import SLOTS, attach, frames_per_slot
+from outofsync.media.sandbox import restrict
+from outofsync.media.source import Source
+
+FILE, LINK = 0, 1
+
+
+def main(text: str) -> None:
+    """Carry out one task and answer; every failure is an answer too."""
+    task, link = Task.from_json(text), Link(LINK)
+    memory = attach(task.ring, task.slot)
+    restrict(task.limits.decode_memory_bytes, task.cpu_s)
+    try:
+        _play(task, link, memory)
+    except (BrokenPipeError, ConnectionResetError, EOFError):
+        pass  # the parent has lost interest
+    except OutOfSyncError as error:
+        link.send(error=error.to_dict())
+    except MemoryError:
+        _give_up(link, "Decoding this file needs more memory than is allowed.")
+    except Exception as error:
+        _give_up(link, f"The decoder stopped at something it does not understand ({type(error).__name__}).")
+    os._exit(0)  # FFmpeg's threads and buffers need no orderly end
+
+
+def _give_up(link: Link, sentence: str) -> None:
+    link.send(error=OutOfSyncError(ErrorCode.CORRUPT_MEDIA, sentence, stage=Stage.DECODE).to_dict())
+
+
+def _play(task: Task, link: Link, memory: mmap.mmap) -> None:
+    source = Source(task.kind, FILE, task.limits)
+    playback = Playback(source, task.limits, task.max_frames)
+    converter = PictureConverter(playback.first, source.video.sample_aspect_ratio, task.limits)
+    info = _info(task, source, converter)
+    link.send(info=info.to_dict(), shape=(converter.height, converter.width), turns=converter.turns)
+    if task.action == "probe":
+        return
+    writer = _RingWriter(link, memory, task.slot, converter)
+    for picture, repeats in playback.shown():
+        converted = converter.convert(picture)
+        for _ in range(repeats):
+            writer.add(converted)
+    writer.flush()
+    samples = playback.sound()
+    link.send(samples, bytes=len(samples), damaged=source.damaged)
+
+
+def _info(task: Task, source: Source, converter: PictureConverter) -> MediaInfo:
+    width, height = converter.upright
+    return MediaInfo(
+        container=task.kind.name,
+        video_codec=source.video.codec_context.codec.canonical_name,
+        audio_codec=source.audio.codec_context.codec.canonical_name,
+        width=width,
+        height=height,
+        frame_rate=round(float(source.frame_rate), 3),
+        duration_s=round(source.duration_us / 1e6, 3),
+        rotation=converter.turns * 90,
+        sample_rate=source.audio.rate,
+        channels=source.audio.channels,
+        bytes=task.bytes,
+    )
+
+
+class _RingWriter:
+    """Fills slots in turn; waits for the parent before a slot is used again."""
+
+    def __init__(self, link: Link, memory: mmap.mmap, slot: int, converter: PictureConverter) -> None:
+        self._link = link
+        self._memory = memory
+        self._slot = slot
+        self._converter = converter
+        self._capacity = frames_per_slot(converter.width, converter.height, slot)
+        self._batches = 0
+        self._filled = 0  # pictures in the current slot
+
+    def add(self, converted: VideoFrame) -> None:
+        if not self._filled and self._batches >= SLOTS:
+            self._link.receive(1)
+        offset = self._batches % SLOTS * self._slot + self._filled * self._converter.bytes
+        self._converter.write(converted, self._memory, offset)
+        self._filled += 1
+        if self._filled == self._capacity:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._filled:
+            self._link.send(frames=self._filled)
+            self._batches += 1
+            self._filled = 0

@@ -1,0 +1,117 @@
+"""Probe and decode a stranger's file: what the rest of the engine calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from outofsync.constants import FRAME_RATE, SAMPLES_PER_FRAME, WINDOW_FRAMES
+from outofsync.errors import ErrorCode, OutOfSyncError, Stage
+from outofsync.limits import Limits
+from outofsync.media.containers import check_file
+from outofsync.media.info import MediaInfo
+from outofsync.media.process import ChildProcess
+from outofsync.media.protocol import FREED, Task
+from outofsync.media.ring import CHANNELS, SLOTS, SharedRing, slot_bytes
+
+MIN_FRAMES = WINDOW_FRAMES + 1  # two windows, the least that a segment can be scored on
+# Decoding runs ahead of its reader on several threads, and only waiting counts as time; this only stops a
+# child that spins after its parent has died.
+CPU_PER_WALL = 10
+
+
+def probe(data: bytes, limits: Limits) -> MediaInfo:
+    """Facts about a file, from its header and its first picture; raises what :class:`Decoder` raises."""
+    with Decoder(data, limits, probing=True) as decoder:
+        return decoder.info
+
+
+class Decoder:
+    """One file, decoded by one child process; a context manager.
+
+    Raises :class:`OutOfSyncError` for a file that cannot be used: on entering for what the file's header
+    and its first picture tell, in :meth:`frames` for the rest (see ``errors.py`` for the codes).
+
+    Args:
+        data: the file.
+        limits: what it may be like, and what decoding it may cost.
+        max_frames: stop after this many frames of the 25 fps grid.
+    """
+
+    def __init__(
+        self, data: bytes, limits: Limits, max_frames: int | None = None, *, probing: bool = False
+    ) -> None:
+        kind = check_file(data, limits)
+        self.damaged_packets = 0  # left out while decoding; known once frames() is exhausted
+        self._audio: NDArray[np.int16] | None = None
+        with ExitStack() as stack:
+            self._ring = stack.enter_context(SharedRing(slot_bytes(limits.working_side_px)))
+            task = Task(
+                action="probe" if probing else "decode",
+                kind=kind,
+                bytes=len(data),
+                limits=limits,
+                cpu_s=round(limits.decode_wall_s * CPU_PER_WALL) + 1,
+                max_frames=max_frames,
+                ring=self._ring.descriptor,
+                slot=self._ring.slot,
+            )
+            child = ChildProcess(task, data, limits.decode_wall_s, stage=Stage.DECODE)
+            self._child = stack.enter_context(child)
+            header = self._child.receive()
+            self.info = MediaInfo(**header["info"])
+            self._shape: tuple[int, int] = tuple(header["shape"])
+            self._turns: int = header["turns"]
+            self._resources = stack.pop_all()
+
+    @property
+    def audio(self) -> NDArray[np.int16]:
+        """16 kHz mono, int16 (samples,), from the first frame's time on; complete after :meth:`frames`."""
+        if self._audio is None:
+            raise RuntimeError("the sound is complete only when every frame has been read")
+        return self._audio
+
+    def frames(self) -> Iterator[NDArray[np.uint8]]:
+        """Batches of at most 25 upright frames of the 25 fps grid: uint8 (frames, height, width, 3) RGB.
+
+        Large frames come in smaller batches. Can be consumed once.
+        """
+        frames = batches = 0
+        while "frames" in (message := self._child.receive()):
+            frames += message["frames"]
+            yield self._copy_batch(message["frames"], batches % SLOTS)
+            batches += 1
+        self._audio = np.frombuffer(self._child.receive_bytes(message["bytes"]), np.int16)
+        self.damaged_packets = message["damaged"]
+        _check_length(frames, len(self._audio))
+
+    def close(self) -> None:
+        """End the child and free the shared memory."""
+        self._resources.close()
+
+    def __enter__(self) -> Decoder:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _copy_batch(self, count: int, slot: int) -> NDArray[np.uint8]:
+        shape = (count, *self._shape, CHANNELS)
+        stored = np.ndarray(shape, np.uint8, self._ring.memory, slot * self._ring.slot)
+        batch = np.rot90(stored, self._turns, axes=(1, 2)).copy()
+        self._child.send(FREED)
+        return batch
+
+
+def _check_length(frames: int, samples: int) -> None:
+    common = min(frames, samples // SAMPLES_PER_FRAME)
+    if common < MIN_FRAMES:
+        raise OutOfSyncError(
+            ErrorCode.TOO_SHORT,
+            f"Picture and sound together last {common / FRAME_RATE:.2f} seconds; "
+            f"at least {MIN_FRAMES / FRAME_RATE:.2f} are needed.",
+            stage=Stage.DECODE,
+        )

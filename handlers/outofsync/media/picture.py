@@ -1,0 +1,67 @@
+"""Decoded pictures as RGB with square pixels and at most the working size."""
+
+from __future__ import annotations
+
+import mmap
+from fractions import Fraction
+
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+
+from outofsync.errors import ErrorCode, OutOfSyncError, Stage
+from outofsync.limits import Limits
+from outofsync.media.ring import CHANNELS
+
+MAX_ASPECT = 4  # pixels more oblong than this are a mistake in the file
+RIGHT_ANGLE = 90
+
+
+def check_side(width: int, height: int, limits: Limits, stage: Stage) -> None:
+    """Raises ``too_many_pixels`` for a picture with a side beyond the limit."""
+    if max(width, height) > limits.side_px:
+        raise OutOfSyncError(
+            ErrorCode.TOO_MANY_PIXELS,
+            f"The picture has {width} x {height} pixels; a side may have {limits.side_px}.",
+            stage=stage,
+        )
+
+
+class PictureConverter:
+    """Converts every picture of a file to the size that its first one decides.
+
+    ``width`` and ``height`` are those of the stored orientation; ``turns`` quarter turns counter-clockwise
+    make the picture upright, which the reader of the ring does while it copies.
+    """
+
+    def __init__(self, first: VideoFrame, pixel_aspect: Fraction | None, limits: Limits) -> None:
+        check_side(first.width, first.height, limits, Stage.PROBE)
+        self._limits = limits
+        self._reformatter = VideoReformatter()
+        self.turns = round(first.rotation / RIGHT_ANGLE) % 4
+        width, height = first.width, first.height
+        if pixel_aspect and Fraction(1, MAX_ASPECT) <= pixel_aspect <= MAX_ASPECT:
+            width = max(1, round(width * pixel_aspect))
+        self.upright = (height, width) if self.turns % 2 else (width, height)
+        scale = min(1.0, limits.working_side_px / max(width, height))
+        self.width, self.height = max(1, round(width * scale)), max(1, round(height * scale))
+
+    @property
+    def bytes(self) -> int:
+        return self.width * self.height * CHANNELS
+
+    def convert(self, picture: VideoFrame) -> VideoFrame:
+        """RGB by FFmpeg's defaults (the stream's matrix, bicubic); raises ``too_many_pixels``."""
+        check_side(picture.width, picture.height, self._limits, Stage.DECODE)
+        return self._reformatter.reformat(
+            picture, self.width, self.height, "rgb24", interpolation="BICUBIC", threads=1
+        )
+
+    def write(self, converted: VideoFrame, ring: mmap.mmap, offset: int) -> None:
+        """Copy one converted picture into shared memory, without the padding of its rows."""
+        plane = converted.planes[0]
+        pixels, stride, row = memoryview(plane), plane.line_size, self.width * CHANNELS
+        if stride == row:
+            ring[offset : offset + self.bytes] = pixels[: self.bytes]
+            return
+        for index in range(self.height):
+            ring[offset + index * row : offset + (index + 1) * row] = pixels[index * stride :][:row]

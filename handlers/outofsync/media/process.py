@@ -1,0 +1,155 @@
+"""The parent's side of the child: start it, listen to it within a budget of waiting time, always reap it."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import outofsync
+from outofsync.errors import ErrorCode, OutOfSyncError, Stage
+from outofsync.media.protocol import Task
+
+# The child finds its packages where the parent found them, after the standard library; no site hooks run.
+BOOT = "import sys; sys.path.extend(sys.argv[2:]); from outofsync.media.child import main; main(sys.argv[1])"
+ENGINE = str(Path(outofsync.__file__).resolve().parent.parent)
+# An empty environment but for what keeps it small, and what a relocated interpreter may need to load at all.
+ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+INHERITED = ("LD_LIBRARY_PATH",)
+READ_BYTES = 1 << 16
+MAX_LINE = 1 << 16
+
+
+class ChildProcess:
+    """One child with one task on one file. A context manager; leaving it kills the child.
+
+    ``wall_s`` is the time that the parent may spend waiting for the child in all. Raises ``decode_timeout``
+    when it is used up and ``corrupt_media`` when the child dies.
+    """
+
+    def __init__(self, task: Task, data: bytes, wall_s: float, *, stage: Stage) -> None:
+        self._remaining_s = wall_s
+        self._wall_s = wall_s
+        self._stage = stage
+        self._buffer = bytearray()
+        self._socket, theirs = socket.socketpair()
+        descriptor = _in_memory(data)
+        path = [entry for entry in (ENGINE, *sys.path) if entry]
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", BOOT, task.to_json(), *path],
+                stdin=descriptor,
+                stdout=theirs.fileno(),
+                stderr=subprocess.DEVNULL,
+                pass_fds=[task.ring] if task.ring >= 0 else [],
+                env=ENVIRONMENT | {name: os.environ[name] for name in INHERITED if name in os.environ},
+            )
+        except BaseException:
+            self._socket.close()
+            raise
+        finally:
+            os.close(descriptor)
+            theirs.close()
+
+    def receive(self) -> dict[str, Any]:
+        """The next message; an error that the child reports is raised."""
+        while (end := self._buffer.find(b"\n")) < 0:
+            if len(self._buffer) > MAX_LINE:
+                raise self._failure(ErrorCode.CORRUPT_MEDIA, "The decoder stopped making sense in this file.")
+            self._buffer += self._read(READ_BYTES)
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        message: dict[str, Any] = json.loads(line)
+        if "error" in message:
+            raise OutOfSyncError.from_dict(message["error"])
+        return message
+
+    def receive_bytes(self, count: int) -> bytearray:
+        """Raw bytes that follow a message."""
+        received = self._buffer[:count]
+        del self._buffer[:count]
+        while len(received) < count:
+            received += self._read(count - len(received))
+        return received
+
+    def send(self, data: bytes | memoryview) -> None:
+        """Hand data to the child. One that no longer listens has left an answer, which ``receive`` finds."""
+        rest = memoryview(data)
+        while rest:
+            self._wait(select.POLLOUT)
+            try:
+                rest = rest[self._socket.send(rest) :]
+            except (BrokenPipeError, ConnectionResetError):
+                return
+
+    def renew(self) -> None:
+        """Start the waiting budget afresh: the child has made progress that it is not to be blamed for."""
+        self._remaining_s = self._wall_s
+
+    def close(self) -> None:
+        self._socket.close()
+        self._process.kill()
+        self._process.wait()
+
+    def __enter__(self) -> ChildProcess:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _read(self, count: int) -> bytes:
+        self._wait(select.POLLIN)
+        try:
+            data = self._socket.recv(count)
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            raise self._death()
+        return data
+
+    def _wait(self, event: int) -> None:
+        poll = select.poll()
+        poll.register(self._socket, event)
+        started = time.monotonic()
+        ready = poll.poll(max(0.0, self._remaining_s) * 1000)
+        self._remaining_s -= time.monotonic() - started
+        if not ready:
+            raise self._failure(
+                ErrorCode.DECODE_TIMEOUT, f"Decoding took longer than the {self._wall_s:g} seconds allowed."
+            )
+
+    def _death(self) -> OutOfSyncError:
+        """Why a child that closed its end is gone."""
+        status = self._process.wait()
+        if status == -signal.SIGXCPU:
+            return self._failure(
+                ErrorCode.DECODE_TIMEOUT, "Decoding used up the processor time that is allowed."
+            )
+        how = signal.Signals(-status).name if status < 0 else f"status {status}"
+        return self._failure(
+            ErrorCode.CORRUPT_MEDIA, f"The decoder broke off while it was reading this file ({how})."
+        )
+
+    def _failure(self, code: ErrorCode, message: str) -> OutOfSyncError:
+        return OutOfSyncError(code, message, stage=self._stage)
+
+
+def _in_memory(data: bytes) -> int:
+    """A seekable file that holds ``data`` and has no name."""
+    descriptor = os.memfd_create("outofsync-media", os.MFD_CLOEXEC)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor

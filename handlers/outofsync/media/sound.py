@@ -1,0 +1,95 @@
+"""The sound on the common time base: mono, 16 kHz, int16, placed by presentation time (METHOD: Input)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+
+from outofsync.constants import SAMPLE_RATE
+from outofsync.errors import ErrorCode, OutOfSyncError, Stage
+from outofsync.media.grid import MICROSECONDS
+
+SAMPLE_BYTES = 2
+# Rounded timestamps jitter by a millisecond; a jump of half a video frame is a real gap (or overlap).
+GAP_US = 20_000
+
+
+@dataclass
+class _Run:
+    """An unbroken stretch of sound with one source format."""
+
+    start_us: int
+    source: tuple[int, str, str]  # rate, sample format, layout
+    received: int = 0  # source samples
+    resampled: bytearray = field(default_factory=bytearray)
+    resampler: AudioResampler = field(
+        default_factory=lambda: AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
+    )
+
+    @property
+    def end_us(self) -> int:
+        return self.start_us + self.received * MICROSECONDS // self.source[0]
+
+    def add(self, frame: AudioFrame | None) -> None:
+        """Resample one more frame; None drains what the filter still holds."""
+        for resampled in self.resampler.resample(frame):
+            if resampled is not None:  # what a resampler with nothing to do answers to None
+                self.resampled += memoryview(resampled.planes[0])[: resampled.samples * SAMPLE_BYTES]
+        self.received += frame.samples if frame else 0
+
+
+class SoundTrack:
+    """Collects decoded sound; what is missing between its stretches is silence."""
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._runs: list[_Run] = []
+        self._finished_bytes = 0
+
+    @property
+    def end_us(self) -> int | None:
+        """Presentation time at which the sound received so far ends."""
+        return self._runs[-1].end_us if self._runs else None
+
+    def add(self, frame: AudioFrame, time_us: int | None) -> None:
+        """Take one decoded frame; without a time it follows the one before. Raises ``too_long``."""
+        source = (frame.sample_rate, frame.format.name, frame.layout.name)
+        run = self._runs[-1] if self._runs else None
+        start_us = time_us if time_us is not None else run.end_us if run else 0
+        if run is None or run.source != source or abs(start_us - run.end_us) > GAP_US:
+            self._finish()
+            run = _Run(start_us, source)
+            self._runs.append(run)
+        run.add(frame)
+        if self._finished_bytes + len(run.resampled) > (self._limit_s + 1) * SAMPLE_RATE * SAMPLE_BYTES:
+            raise OutOfSyncError(
+                ErrorCode.TOO_LONG,
+                f"The sound is longer than the {self._limit_s:g} seconds that are allowed.",
+                stage=Stage.DECODE,
+            )
+
+    def render(self, origin_us: int, stop_us: int) -> bytearray:
+        """The samples from ``origin_us`` on, to the sound's end or to ``stop_us`` if that is earlier."""
+        self._finish()
+        placed = [(_samples(run.start_us - origin_us), run.resampled) for run in self._runs]
+        longest = _samples(stop_us - origin_us)
+        total = max((at + len(data) // SAMPLE_BYTES for at, data in placed), default=0)
+        track = bytearray(max(0, min(total, longest)) * SAMPLE_BYTES)
+        for at, data in placed:
+            first = max(0, -at)  # samples before the origin
+            begin, end = max(0, at) * SAMPLE_BYTES, min(at * SAMPLE_BYTES + len(data), len(track))
+            if begin < end:
+                offset = first * SAMPLE_BYTES
+                track[begin:end] = memoryview(data)[offset : offset + end - begin]
+        return track
+
+    def _finish(self) -> None:
+        if self._runs:
+            self._runs[-1].add(None)
+            self._finished_bytes += len(self._runs[-1].resampled)
+
+
+def _samples(time_us: int) -> int:
+    return round(time_us * SAMPLE_RATE / MICROSECONDS)
