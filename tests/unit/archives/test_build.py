@@ -1,0 +1,91 @@
+"""What ``make archives`` makes, from stand-in weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from archives.build import ROOT, BuildError, build
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("checkpoints")
+    for kind in ("deblur", "sync", "scoring"):
+        (folder / f"{kind}.safetensors").write_bytes(kind.encode())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def store(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("store")
+    build(checkpoints, folder)
+    return folder
+
+
+def entries(archive: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(archive) as file:
+        return {name: file.read(name) for name in file.namelist()}
+
+
+def test_the_same_inputs_give_the_same_bytes(checkpoints: Path, store: Path, tmp_path: Path) -> None:
+    build(checkpoints, tmp_path)
+    names = sorted(path.name for path in store.iterdir())
+    assert names == ["SHA256SUMS", "deblur.mar", "deepfake.war", "ensemble.mar"]
+    for name in names:
+        assert (store / name).read_bytes() == (tmp_path / name).read_bytes()
+
+
+def test_building_again_changes_nothing(checkpoints: Path, store: Path) -> None:
+    assert not any(build(checkpoints, store).values())
+
+
+@pytest.mark.parametrize(("model", "weights"), [("deblur", ["deblur"]), ("ensemble", ["scoring", "sync"])])
+def test_an_archive_holds_all_its_model_needs(store: Path, model: str, weights: list[str]) -> None:
+    content = entries(store / f"{model}.mar")
+    manifest = json.loads(content["MAR-INF/MANIFEST.json"])["model"]
+    assert manifest["modelName"] == model
+    assert manifest["handler"] in content
+    assert manifest["configFile"] in content
+    assert "batching.py" in content
+    assert [name for name in content if name.endswith(".safetensors")] == [
+        f"{w}.safetensors" for w in weights
+    ]
+    engine = sorted(ROOT.glob("handlers/outofsync/**/*.py"))
+    assert {str(path.relative_to(ROOT / "handlers")) for path in engine} <= set(content)
+    assert not [name for name in content if "__pycache__" in name or name.endswith(".pyc")]
+
+
+def test_the_workflow_names_the_archives_and_never_retries(store: Path) -> None:
+    content = entries(store / "deepfake.war")
+    spec = yaml.safe_load(content["workflow.yaml"])
+    assert spec["dag"] == {"deblur": ["ensemble"]}
+    assert {name: spec["models"][name]["url"] for name in spec["dag"]} == {"deblur": "deblur.mar"}
+    assert spec["models"]["ensemble"]["url"] == "ensemble.mar"
+    assert spec["models"]["retry-attempts"] == 0
+
+
+@pytest.mark.parametrize("model", ["deblur", "ensemble"])
+def test_a_late_worker_outlives_the_workflow(store: Path, model: str) -> None:
+    """TorchServe kills a worker at its own time-out, which must lie beyond the workflow's."""
+    settings = yaml.safe_load(entries(store / f"{model}.mar")["model-config.yaml"])
+    workflow = yaml.safe_load(entries(store / "deepfake.war")["workflow.yaml"])
+    assert settings["responseTimeout"] > workflow["models"]["timeout-ms"] / 1000
+
+
+def test_the_sums_are_right(store: Path) -> None:
+    lines = (store / "SHA256SUMS").read_text().splitlines()
+    assert len(lines) == 3
+    for line in lines:
+        digest, name = line.split("  ")
+        assert hashlib.sha256((store / name).read_bytes()).hexdigest() == digest
+
+
+def test_missing_weights_are_named(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match=r"deblur\.safetensors is missing.*CHECKPOINTS"):
+        build(tmp_path, tmp_path / "store")

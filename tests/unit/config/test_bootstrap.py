@@ -1,0 +1,73 @@
+"""Set-up says what stands in its way, and does its work once."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from config import bootstrap
+
+
+def test_another_python_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 9, 1))
+    with pytest.raises(bootstrap.SetupError, match=r"needs Python 3\.11.*is 3\.9.*make PYTHON="):
+        bootstrap.check_python()
+
+
+def test_a_full_disk_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10**9))
+    with pytest.raises(bootstrap.SetupError, match=r"needs 7 GB, and .* has 1\.0 GB free"):
+        bootstrap.check_disk(tmp_path)
+
+
+def test_a_step_that_fails_is_named() -> None:
+    with pytest.raises(bootstrap.SetupError, match=r"this step failed.*make again"):
+        bootstrap.call(sys.executable, "-c", "raise SystemExit(1)")
+
+
+def test_each_environment_is_made_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    steps: list[str] = []
+    monkeypatch.setattr(bootstrap, "call", lambda *words: steps.append(" ".join(map(str, words))))
+    environment = tmp_path / "venv"
+    environment.mkdir()
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("one")
+    bootstrap.set_up(environment, requirements)
+    assert any("--require-hashes" in step for step in steps)
+    steps.clear()
+    bootstrap.set_up(environment, requirements)
+    assert steps == []
+    requirements.write_text("two")
+    bootstrap.set_up(environment, requirements)
+    assert any("venv --clear" in step for step in steps)
+
+
+def test_a_changed_package_is_installed_into_the_same_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    steps: list[str] = []
+    monkeypatch.setattr(bootstrap, "call", lambda *words: steps.append(" ".join(map(str, words))))
+    for package in bootstrap.PACKAGES:
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "pyproject.toml").write_text("one")
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("one")
+    monkeypatch.setattr(bootstrap, "ROOT", tmp_path)
+    bootstrap.set_up(tmp_path, requirements)
+    steps.clear()
+    (tmp_path / "client" / "pyproject.toml").write_text("two")
+    bootstrap.set_up(tmp_path, requirements)
+    assert len(steps) == len(bootstrap.PACKAGES)
+    assert all("--no-deps" in step for step in steps)
+
+
+def test_older_pythons_can_read_it() -> None:
+    """A wrong Python must get the sentence, not a syntax error."""
+    source = Path(bootstrap.__file__).read_text()
+    script = f"import ast; ast.parse({source!r}, feature_version=(3, 6))"
+    subprocess.run([sys.executable, "-c", script], check=True)

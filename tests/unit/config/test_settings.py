@@ -1,0 +1,90 @@
+"""Ports and the properties file."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from config.serve import parse_settings
+from config.settings import (
+    DEFAULT_PORT,
+    LOOPBACK,
+    Ports,
+    ServeError,
+    ServerSettings,
+    choose_ports,
+    server_properties,
+)
+from outofsync.limits import Limits
+
+PORTS = Ports(1001, 1002, 1003, 1004, 1005)
+
+
+def properties(settings: ServerSettings) -> dict[str, str]:
+    lines = server_properties(settings, PORTS).splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def test_a_port_that_was_asked_for_and_is_taken_is_a_sentence() -> None:
+    with socket.socket() as taken:
+        taken.bind((LOOPBACK, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ServeError, match=f"port {port} is in use.*PORT="):
+            choose_ports(port)
+
+
+def test_a_free_port_that_was_asked_for_is_used() -> None:
+    with socket.socket() as free:
+        free.bind((LOOPBACK, 0))
+        port = free.getsockname()[1]
+    assert choose_ports(port).inference == port
+
+
+def test_another_port_is_found_where_the_default_is_taken() -> None:
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind((LOOPBACK, DEFAULT_PORT))
+            taken.listen()
+        except OSError:
+            pass  # somebody else's server takes it: as good
+        assert choose_ports(None).inference != DEFAULT_PORT
+
+
+def test_no_two_ports_are_the_same() -> None:
+    ports = choose_ports(None)
+    assert len({*vars(ports).values()}) == 5
+
+
+def test_every_listener_is_on_loopback() -> None:
+    values = properties(ServerSettings())
+    addresses = [value for name, value in values.items() if name.endswith("_address")]
+    assert len(addresses) == 5
+    assert all(address.removeprefix("http://").startswith(LOOPBACK) for address in addresses)
+
+
+def test_sizes_follow_the_limits() -> None:
+    values = properties(ServerSettings())
+    assert int(values["max_request_size"]) > Limits().request_bytes
+    assert int(values["max_response_size"]) == Limits().clip_bytes
+
+
+@pytest.mark.parametrize(("device", "gpus"), [("cpu", "0"), ("cuda:1", "1")])
+def test_the_device_decides_on_gpus(device: str, gpus: str) -> None:
+    assert properties(ServerSettings(device=device))["number_of_gpu"] == gpus
+
+
+def test_paths_survive_javas_escapes(tmp_path: Path) -> None:
+    value = properties(ServerSettings(model_store=tmp_path / "Modèles 😀"))["model_store"]
+    assert value == f"{tmp_path}/Mod\\u00e8les \\ud83d\\ude00"
+
+
+def test_settings_survive_the_command_line(tmp_path: Path) -> None:
+    settings = ServerSettings(
+        state=tmp_path / "a b", model_store=tmp_path, port=9, device="cuda:2", plain_models=False, drain_s=1.5
+    )
+    assert parse_settings(["run", *settings.arguments()]) == ("run", settings)
+    assert parse_settings(["start", *ServerSettings().arguments()]) == ("start", ServerSettings())
