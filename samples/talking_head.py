@@ -67,7 +67,7 @@ class _Camera:
         self._rng = rng
         self._blur = rng.uniform(0.0, 0.0035) * size
         self._gain = rng.uniform(0.8, 1.25) * np.exp(rng.normal(0, 0.02, 3))
-        self._noise = rng.uniform(0.3, 4.0)
+        self._noise = rng.uniform(0.3, 2.8)
         contrast = rng.uniform(0.9, 1.2)
         self._curve = np.clip(128 + contrast * (np.arange(256) - 128), 0, 255).astype(np.uint8)
 

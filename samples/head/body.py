@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from samples.head.canvas import Canvas, Image, bump, mixed, smoothstep
 from samples.head.identity import Identity
@@ -10,7 +11,7 @@ from samples.head.identity import Identity
 def body(who: Identity, canvas: Canvas, rng: np.random.Generator) -> tuple[Image, Image]:
     """Lit colour (h, w, 3), linear, and coverage (h, w), of the neck and what is below it."""
     u, v = canvas.u, canvas.v
-    neck_width = (0.58 if who.woman else 0.7) + 0.16 * smoothstep(1.5, 2.3, v) + 0.9 * smoothstep(2.05, 2.7, v)
+    neck_width = (0.52 if who.woman else 0.64) + 0.12 * smoothstep(1.5, 2.1, v) + 0.9 * smoothstep(1.9, 2.5, v)
     across = u / neck_width
     light = np.clip(0.55 + 0.5 * (across * who.light[0]) - 0.28 * across**2, 0.12, 1)
     tendons = 1 - 0.10 * (bump(np.abs(u), v, (0.2, 2.1), (0.06, 0.5)) + bump(u, v, (0, 2.35), (0.1, 0.12)))
@@ -26,14 +27,14 @@ def body(who: Identity, canvas: Canvas, rng: np.random.Generator) -> tuple[Image
 
 def _clothes(who: Identity, canvas: Canvas, rng: np.random.Generator) -> tuple[Image, Image]:
     u, v = canvas.u, canvas.v
-    top = rng.uniform(1.92, 2.1)
+    top = rng.uniform(1.78, 1.95)
     shoulders = top + 0.1 + 0.42 * np.clip(np.abs(u) - 0.75, 0, None) ** 1.25
     depth = rng.uniform(0.1, 0.75)
     neckline = top + depth * (1 - np.abs(u) / 0.78) if rng.random() < 0.5 else top + depth * (1 - (u / 0.8) ** 2)
     edge = np.where(np.abs(u) < 0.78, np.maximum(neckline, top), shoulders)
     cover = smoothstep(-0.02, 0.02, v - edge)
 
-    base = rng.uniform(0.01, 0.65, 3) ** 1.6 if rng.random() < 0.6 else np.full(3, rng.choice((0.02, 0.06, 0.6)))
+    base = _muted(rng.uniform(0.01, 0.65, 3) ** 1.6, rng) if rng.random() < 0.6 else np.full(3, rng.choice((0.02, 0.06, 0.6)))
     weave = 1 + 0.05 * canvas.noise(0.02, rng) + 0.05 * canvas.noise(0.1, rng)
     folds = 0.15 * canvas.noise(0.45, rng) - 0.12 * bump(np.abs(u), v, (1.0, 3.0), (0.12, 0.7))
     if rng.random() < 0.3:
@@ -62,13 +63,13 @@ def _jacket(shirt: Image, canvas: Canvas, top: float, light: Image, rng: np.rand
 
 def backdrop(pixels: int, rng: np.random.Generator) -> Image:
     """A room out of focus, linear RGB (pixels, pixels, 3)."""
-    base = rng.uniform(0.01, 0.6, 3) ** rng.uniform(0.8, 1.8)
+    base = _muted(rng.uniform(0.01, 0.6, 3) ** rng.uniform(0.8, 1.8), rng)
     down, right = np.mgrid[0:pixels, 0:pixels].astype(np.float32) / pixels - 0.5
     slope = rng.uniform(-0.7, 0.7, 2)
     room = base * np.clip(1 + slope[0] * right + slope[1] * down, 0.1, 2)[..., None]
     room = np.asarray(room, np.float32)
     for _ in range(int(rng.integers(0, 16))):
-        colour = (base * rng.uniform(0.2, 1.8) + rng.uniform(-0.1, 0.25, 3)).clip(0.003, 0.9)
+        colour = _muted((base * rng.uniform(0.2, 1.8) + rng.uniform(-0.1, 0.25, 3)).clip(0.003, 0.9), rng)
         corner = rng.integers(-pixels // 5, pixels, 2)
         extent = rng.integers(pixels // 20, pixels // 2, 2)
         if rng.random() < 0.65:
@@ -77,3 +78,9 @@ def backdrop(pixels: int, rng: np.random.Generator) -> Image:
             cv2.circle(room, corner.tolist(), int(extent[0] // 3), colour.tolist(), -1)
     room = np.asarray(cv2.GaussianBlur(room, (0, 0), pixels * rng.uniform(0.004, 0.05)), np.float32)
     return room * (1 + 0.02 * rng.standard_normal(room.shape[:2]))[..., None].astype(np.float32)
+
+
+def _muted(colour: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.floating]:
+    """`colour` moved towards its grey, as most rooms and clothes are."""
+    grey = float(colour.mean())
+    return np.asarray(grey + (colour - grey) * rng.beta(1.2, 2.2))

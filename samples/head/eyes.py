@@ -20,7 +20,7 @@ class EyePainter:
         self._light = canvas.blurred(light, 0.12)[self.window]
         self._fibres = canvas.noise(0.02, rng)[self.window]
         self._iris = np.float32(0.096)
-        self._relaxed = float(rng.uniform(0.0, 0.16))
+        self._relaxed = float(rng.uniform(0.0, 0.12))
 
     def paint(self, pixels: Pixels, *, shut: float, gaze: tuple[float, float]) -> None:
         """Draw the eye over the skin in `pixels`, (h, w, 3 or more) under a gamma of 2, in place.
@@ -39,7 +39,7 @@ class EyePainter:
         bottom = tilt + self._who.eye_height * 0.68 * arch
         top = open_top + (bottom - open_top) * np.float32(0.96 * shut)
 
-        lid_colour = (self._who.skin * 0.82) * self._light * (0.72 + 0.3 * np.clip((self._v - open_top) / 0.1, 0, 1))[..., None]
+        lid_colour = (self._who.skin * 0.82) * self._light * (0.66 + 0.28 * np.clip((self._v - open_top) / 0.1, 0, 1))[..., None]
         lid = self._step(self._v - open_top + 0.05) * self._step(top - self._v) * smoothstep(1.02, 0.85, np.abs(self._u))
         picture = mixed(under, np.asarray(lid_colour, np.float32), lid * min(1.0, 2 * shut))
         ball = self._step(self._v - top) * self._step(bottom - self._v) * (np.abs(self._u) < 1)

@@ -26,7 +26,7 @@ def strands(who: Identity, canvas: Canvas, rng: np.random.Generator) -> Image:
 
 def _strand_noise(across: Image, along: Image, rng: np.random.Generator) -> Image:
     """Value noise at two coordinates, interpolated smoothly; unit deviation."""
-    table = rng.standard_normal((257, 17)).astype(np.float32)
+    table = np.pad(rng.standard_normal((256, 16)), (0, 1), mode="wrap").astype(np.float32)  # without a seam
     row, column = np.floor(across), np.floor(along)
     x, y = across - row, along - column
     x, y = x * x * (3 - 2 * x), y * y * (3 - 2 * y)
@@ -39,24 +39,33 @@ def _strand_noise(across: Image, along: Image, rng: np.random.Generator) -> Imag
 def scalp(who: Identity, canvas: Canvas, rng: np.random.Generator) -> Image:
     """Coverage by the hair in front of head and ears, (h, w)."""
     u, v = canvas.u, canvas.v
-    ragged = 0.035 * canvas.noise(0.09, rng) + 0.02 * canvas.noise(0.03, rng)
+    ragged = _ragged(who, canvas, rng)
     volume = who.hair_volume
     width = outline(who, np.minimum(v, 0) / (1 + volume))
     below = 1.0 + 0.05 * np.sin(v * 2.1 + rng.uniform(0, 6))
-    width = np.where(v > 0, below, width) * (1 + 0.75 * volume) + 0.02
-    inside = smoothstep(0.03, -0.03, np.abs(u) - width + ragged)
+    width = np.where(v > 0, below, width) * (1 + 0.75 * volume) + 0.02 * np.sign(width)
+    inside = smoothstep(0.035, -0.035, np.abs(u) - width + ragged)
     side = np.clip(np.abs(u) / 0.93, 0, 1.3)
     slant = 0.12 * rng.uniform(-1, 1) * u
     sideburn = who.hair_length - who.hairline
-    hairline = who.hairline - 0.1 * (1 - side**2) + sideburn * smoothstep(0.78, 1.06, side) + slant
-    return np.asarray(inside * smoothstep(0.07, -0.07, v - hairline + 2 * ragged), np.float32)
+    recess = 0.1 * (1 - side**2) - 0.22 * smoothstep(0.25, 0.85, side)
+    hairline = who.hairline - recess + sideburn * smoothstep(0.74, 1.08, side) + slant
+    return np.asarray(inside * smoothstep(0.1, -0.1, v - hairline + 2.5 * ragged), np.float32)
+
+
+def _ragged(who: Identity, canvas: Canvas, rng: np.random.Generator) -> Image:
+    """How far the ends of the hair stray from its edge, in face units: alike along a strand."""
+    u, v = canvas.u, canvas.v - (who.crown - 0.25)
+    angle, radius = np.arctan2(u, v + 0.35), np.sqrt(u**2 + v**2)
+    strays = _strand_noise(angle * 26, radius * 1.5, rng) + 0.7 * _strand_noise(angle * 70, radius * 2, rng)
+    return np.asarray(0.016 * strays + 0.02 * canvas.noise(0.35, rng), np.float32)
 
 
 def back_hair(who: Identity, canvas: Canvas, rng: np.random.Generator) -> Image:
     """Coverage by long hair which falls behind the neck, (h, w)."""
     if who.hair_length < 1:
         return np.zeros_like(canvas.u)
-    ragged = 0.06 * canvas.noise(0.15, rng)
+    ragged = 2 * _ragged(who, canvas, rng)
     width = (1.02 + 0.75 * who.hair_volume) * (1 + 0.06 * np.sin(canvas.v * 1.8))
     sides = smoothstep(0.05, -0.05, np.abs(canvas.u) - width + ragged)
     ends = smoothstep(0.2, -0.2, canvas.v - who.hair_length - 0.3 + 2 * ragged) * smoothstep(-0.8, -0.5, canvas.v)

@@ -85,7 +85,7 @@ def random_identity(rng: np.random.Generator, *, woman: bool | None = None) -> I
         crown=float(rng.normal(-1.42, 0.05)),
         eye_distance=float(rng.normal(0.445, 0.015)),
         eye_width=float(rng.normal(0.225, 0.012)),
-        eye_height=float(rng.normal(0.088 if woman else 0.078, 0.008)),
+        eye_height=float(rng.normal(0.102 if woman else 0.09, 0.008)),
         brow_height=float(rng.normal(-0.315, 0.02)),
         brow_thickness=float(rng.normal(0.045 if woman else 0.07, 0.01)),
         nose_length=float(rng.normal(0.66, 0.035)),
@@ -95,7 +95,7 @@ def random_identity(rng: np.random.Generator, *, woman: bool | None = None) -> I
         mouth_width=float(rng.normal(0.375, 0.022)),
         upper_lip=float(np.clip(rng.normal(0.085 + 0.014 * tone, 0.014), 0.05, 0.15)),
         lower_lip=float(np.clip(rng.normal(0.125 + 0.014 * tone, 0.016), 0.08, 0.19)),
-        smile=float(rng.normal(0.012, 0.014)),
+        smile=float(rng.normal(0.024, 0.014)),
         hairline=float(rng.normal(-0.93 if woman else -0.9 - 0.1 * age, 0.07)),
         hair_volume=float(rng.uniform(0.12, 0.26) if woman else rng.uniform(0.04, 0.2)),
         hair_length=float(rng.uniform(1.3, 2.4) if long_hair else rng.uniform(-0.05, 0.3)),
@@ -105,8 +105,8 @@ def random_identity(rng: np.random.Generator, *, woman: bool | None = None) -> I
         glasses=bool(rng.random() < 0.25),
         teeth=float(rng.uniform(0.55, 0.95)),
         light=_unit((rng.uniform(-0.85, 0.85), rng.uniform(-0.8, -0.25), 1.0)),
-        light_colour=(np.array((1 + warmth, 1, 1 - warmth)) * rng.uniform(0.75, 1.05)).astype(np.float32),
-        ambient=(np.array((1 - warmth, 1, 1 + warmth)) * rng.uniform(0.22, 0.5)).astype(np.float32),
+        light_colour=(np.array((1 + warmth, 1, 1 - warmth)) * rng.uniform(0.6, 0.9)).astype(np.float32),
+        ambient=(np.array((1 - warmth, 1, 1 + warmth)) * rng.uniform(0.16, 0.36)).astype(np.float32),
     )
 
 

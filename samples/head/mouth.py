@@ -9,12 +9,12 @@ from samples.head.canvas import Canvas, Image, Pixels, encoded, mixed, smoothste
 from samples.head.identity import Identity
 
 FULL_GAP = 0.37  # how far the widest mouth parts the lips, in half-widths of the face
-FULL_DROP = 0.36  # how far the lower teeth drop
+FULL_DROP = 0.32  # how far the lower teeth drop
 UPPER_SHARE = 0.16  # of the gap, by which the upper lip rises
 GUM = np.array((0.20, 0.045, 0.05), np.float32)
 TONGUE = np.array((0.36, 0.115, 0.115), np.float32)
 TEETH = np.array((0.80, 0.74, 0.62), np.float32)
-CAVITY = np.array((0.022, 0.006, 0.006), np.float32)
+CAVITY = np.array((0.026, 0.006, 0.006), np.float32)
 TOOTH_EDGES = (0.0, 0.088, 0.158, 0.23, 0.29)  # from the midline, of the upper row
 
 
@@ -42,7 +42,7 @@ def lips_of(
 ) -> Lips:
     """The lips of `who` with the articulators as in `samples.articulation.visemes.Viseme`."""
     parted = FULL_GAP * gap
-    width = who.mouth_width * (1 + 0.17 * spread - 0.2 * pucker - 0.07 * gap)
+    width = who.mouth_width * (1 + 0.17 * spread - 0.24 * pucker - 0.07 * gap)
     stretch = 1 - 0.16 * gap - 0.10 * spread
     return Lips(
         half_width=width,
@@ -101,7 +101,7 @@ class MouthPainter:
         """Draw the mouth over the skin in `pixels`, (h, w, 3 or more) under a gamma of 2, in place."""
         contours = edges(lips, self._who.mouth_height, self._u[0])
         within = self._coverage(contours.inner_upper, contours.inner_lower, 1.2)
-        outer = self._coverage(contours.outer_upper, contours.outer_lower, 3.0)
+        outer = self._coverage(contours.outer_upper, contours.outer_lower, max(1.5, 0.045 / float(self._pixel)))
         corners = np.clip((1 - np.abs(contours.s)) * (lips.half_width / self._pixel) / 2.5, 0, 1)
         lip_colour = self._lips(contours, lips)
         picture = lip_colour if lips.gap < 0.004 else mixed(lip_colour, self._inside(contours, lips), within)
@@ -130,7 +130,7 @@ class MouthPainter:
         tilt = np.where(is_upper, 0.25 - 1.1 * t, 0.85 - 1.75 * t)  # sine of the angle upwards
         lift = -np.float32(self._who.light[1])
         shade = np.clip(0.62 + tilt * (0.25 + 0.45 * lift), 0.1, 1.3)
-        creases = 1 + 0.13 * _sampled(self._creases, contours.s, t + is_upper)
+        creases = 1 + 0.08 * _sampled(self._creases, contours.s, t + is_upper)
         crevice = np.where(is_upper, 1 - 0.75 * t**6, 1 - 0.75 * (1 - t) ** 8)
         shine = self._gloss * np.where(is_upper, 0.25, 1) * _hill(t, 0.36, 0.16) * (1 - 0.5 * contours.s**2) * creases
         strength = shade * creases * crevice
@@ -143,14 +143,14 @@ class MouthPainter:
         u, v, s = self._u, self._v, contours.s
         narrow = np.sqrt(np.clip(1 - (u / 0.33) ** 2, 0, 1))
         upper_edge = middle + 0.035 - 0.03 * (u / 0.3) ** 2
-        lower_edge = middle + 0.035 + lips.jaw + 0.02 * (u / 0.3) ** 2
-        tongue_top = lower_edge + 0.03 + (upper_edge + 0.015 - lower_edge - 0.03) * lips.tongue
-        tongue_top = tongue_top + 0.22 * (u / 0.33) ** 2
+        lower_edge = middle + 0.02 + lips.jaw + 0.02 * (u / 0.3) ** 2
+        low = lower_edge - 0.05 - 0.18 * lips.jaw
+        tongue_top = low + (upper_edge + 0.012 - low) * lips.tongue + 0.16 * (u / 0.33) ** 2
 
         picture = np.broadcast_to(CAVITY, (*u.shape, 3))
         depth = np.clip((v - tongue_top) / 0.16, 0, 1)
         groove = 1 - 0.35 * np.exp(-((u / 0.02) ** 2)) * depth
-        tongue = TONGUE * ((0.30 + 0.5 * depth) * groove)[..., None]
+        tongue = TONGUE * ((0.25 + 0.75 * depth) * groove)[..., None]
         picture = mixed(picture, tongue, self._step(v - tongue_top, 2.5) * narrow)
         rows = (
             (self._step(v - lower_edge, 1.5) * self._step(lower_edge + 0.14 - v, 3), 0.88, 0.82, lower_edge - v),

@@ -92,9 +92,11 @@ class Portrait:
         hair = scalp(who, canvas, rng)
         ear, shade = ears(who, canvas)
         flesh = who.skin * (who.ambient + 0.7 * who.light_colour) * shade[..., None]
-        around = mixed(np.asarray(flesh, np.float32), strands(who, canvas, rng), hair)
-        over = np.maximum(hair, ear * (1 - inside))
-        covers = [(cover * 255).astype(np.uint8) for cover in (inside, over, np.maximum(hair, ear))]
+        hairy = hair / np.maximum(np.maximum(hair, ear), 1e-3)
+        around = mixed(np.asarray(flesh, np.float32), strands(who, canvas, rng), hairy)
+        whole = np.maximum(hair, ear)
+        over = np.maximum(hair, ear * (1 - inside)) / np.maximum(np.maximum(inside, whole), 1e-3)
+        covers = [(cover * 255).astype(np.uint8) for cover in (inside, over, whole)]
         return encoded(around), covers
 
     def _lower_layer(self, who: Identity, rng: np.random.Generator) -> Pixels:

@@ -8,14 +8,17 @@ from samples.head.identity import Identity
 
 
 def outline(who: Identity, v: NDArray[np.floating]) -> Image:
-    """Half-width of the head, without hair and ears, at heights `v`."""
-    heights = (who.crown, who.crown + 0.07, -1.18, -0.85, -0.45, 0.0, 0.4, 0.8, 1.12, who.chin - 0.24, who.chin - 0.09)
-    widths = (0.0, 0.42, 0.76, 0.93, 0.985, 1.0, 0.965, 0.89, who.jaw_width, 0.56 * who.jaw_width + 0.06, 0.33)
-    knots = np.array([*heights, who.chin]), np.array([*widths, 0.0])
-    curve = np.interp(np.linspace(who.crown, who.chin, 400), *knots)
-    kernel = np.hanning(41)
-    inner = np.convolve(np.pad(curve, 20, mode="reflect", reflect_type="odd"), kernel / kernel.sum(), mode="valid")
-    return np.interp(v, np.linspace(who.crown, who.chin, 400), inner, left=0, right=0).astype(np.float32)
+    """Half-width of the head, without hair and ears, at heights `v`; negative above and below it."""
+    top, bottom, jaw = who.crown, who.chin, who.jaw_width
+    heights = (-1.18, -0.85, -0.45, 0.0, 0.4, 0.8, 1.12, bottom - 0.25)
+    widths = (0.79, 0.935, 0.985, 1.0, 0.965, 0.89, jaw, 0.62 * jaw + 0.04)
+    knots = np.array([-1.6, *heights, bottom]), np.array([0.45, *widths, 0.42 * jaw])
+    levels = np.linspace(top, bottom, 400)
+    kernel = np.hanning(61) / np.hanning(61).sum()
+    inner = np.convolve(np.pad(np.interp(levels, *knots), 30, mode="edge"), kernel, mode="valid")
+    inner *= np.sqrt(1 - np.clip(1 - (levels - top) / 0.3, 0, 1) ** 2)
+    inner *= (1 - np.clip(1 - (bottom - levels) / 0.22, 0, 1) ** 2.4) ** 0.5
+    return np.interp(v, levels, inner, left=-0.1, right=-0.1).astype(np.float32)
 
 
 def relief(who: Identity, canvas: Canvas) -> Image:
@@ -50,8 +53,8 @@ def _nose(who: Identity, u: Image, v: Image) -> Image:
     along = np.clip(v / who.nose_length, 0, 1)
     ridge = who.nose_height * (0.12 + 0.78 * along**1.25)
     ridge *= smoothstep(-0.3, 0.08, v) * smoothstep(who.nose_length + 0.14, who.nose_length - 0.02, v)
-    width = 0.085 + 0.07 * along
-    nose = ridge * np.exp(-((np.abs(u) / width) ** 2.2))
+    width = 0.115 + 0.07 * along
+    nose = ridge * np.exp(-((u / width) ** 2))
     tip = 0.11 * bump(u, v, (0, who.nose_length - 0.03), (0.105, 0.1))
     wings = sum(
         0.13 * bump(u, v, (side * who.nose_width * 0.82, who.nose_length + 0.02), (0.075, 0.08)) for side in (-1, 1)

@@ -44,15 +44,15 @@ def _brows(who: Identity, canvas: Canvas, rng: np.random.Generator) -> Image:
     """Coverage by the hairs of both brows, (h, w)."""
     strokes = np.zeros((canvas.pixels, canvas.pixels), np.uint8)
     for side in (-1, 1):
-        for _ in range(260):
+        for _ in range(420):
             along = rng.uniform(0, 1)
             thick = who.brow_thickness * (1 - 0.65 * along**1.6) * min(1, 0.45 + 4 * along)
             u = side * (who.eye_distance - 0.3 + 0.6 * along)
-            v = who.brow_height - 0.07 * np.sin(np.pi * along**0.8) + 0.03 + rng.uniform(-1, 1) * thick
-            lean = np.array((side * (0.03 + 0.07 * along), -0.07 + 0.10 * along)) * rng.uniform(0.6, 1.2)
+            v = who.brow_height - 0.06 * np.sin(np.pi * along**1.3) + 0.025 * along + rng.uniform(-1, 1) * thick
+            lean = np.array((side * (0.03 + 0.06 * along), -0.06 + 0.09 * along)) * rng.uniform(0.6, 1.2)
             ends = canvas.points(np.array([(u, v), (u + lean[0], v + lean[1])]))
             cv2.line(strokes, ends[0].tolist(), ends[1].tolist(), int(rng.integers(110, 255)), 1, cv2.LINE_AA, SUBPIXEL)
-    return np.clip(canvas.blurred(strokes.astype(np.float32) / 255, 0.008) * 1.15, 0, 0.93)
+    return np.clip(canvas.blurred(strokes.astype(np.float32) / 255, 0.012) * 1.2, 0, 0.93)
 
 
 def _beard(who: Identity, canvas: Canvas, rng: np.random.Generator) -> Image:
@@ -64,6 +64,17 @@ def _beard(who: Identity, canvas: Canvas, rng: np.random.Generator) -> Image:
     beard = smoothstep(0, 0.16, v - cheek_line) * who.beard
     bare = bump(u, v, (0, who.mouth_height + 0.19), (0.22, 0.07)) * 0.5
     above = bump(u, v, (0, who.mouth_height - 0.17 + 0.25 * u[0] ** 2), (0.36, 0.085)) if who.moustache else 0
-    hairs = np.clip(0.72 + 0.3 * canvas.noise(0.018, rng) + 0.15 * canvas.noise(0.06, rng), 0, 1)
-    cover = np.clip(beard * (1 - bare), 0, 1) * (np.abs(u) < width)
-    return np.asarray(np.clip(np.maximum(cover, above * who.moustache * 1.2) * hairs, 0, 0.95), np.float32)
+    cover = np.clip(np.maximum(beard * (1 - bare), above * who.moustache * 1.2), 0, 1)
+    return np.asarray(np.clip(cover * (0.35 + 0.75 * _stubble(who, canvas, rng)), 0, 0.95), np.float32)
+
+
+def _stubble(who: Identity, canvas: Canvas, rng: np.random.Generator) -> Image:
+    """Short hairs which grow down and outwards over the lower face, (h, w) 0–1."""
+    strokes = np.zeros((canvas.pixels, canvas.pixels), np.uint8)
+    roots = rng.uniform((-1.05, 0.2), (1.05, who.chin + 0.1), (5000 if who.beard > 0.2 else 1500, 2))
+    lengths = rng.uniform(0.02, 0.05, len(roots)) * (0.6 + who.beard)
+    lean = rng.normal(0, 0.35, len(roots)) + 0.5 * roots[:, 0]
+    tips = roots + np.stack((np.sin(lean), np.cos(lean)), -1) * lengths[:, None]
+    for start, end, tone in zip(canvas.points(roots), canvas.points(tips), rng.integers(90, 255, len(roots)), strict=True):
+        cv2.line(strokes, start.tolist(), end.tolist(), int(tone), 1, cv2.LINE_AA, SUBPIXEL)
+    return canvas.blurred(strokes.astype(np.float32) / 255, 0.006)
