@@ -118,7 +118,10 @@ class BatchHandler(ABC):
     def guarded(self, requests: Sequence[Request]) -> list[bytes]:
         """The node's answers; what it raises becomes an ``internal`` error of the request that caused it."""
         try:
-            return self.run(requests) if requests else []
+            answers = self.run(requests) if requests else []
+            if len(answers) != len(requests):
+                raise RuntimeError(f"{len(answers)} answers to {len(requests)} requests")
+            return answers
         except Exception:
             if len(requests) > 1:
                 logger.exception("a batch of %d failed; its requests run alone", len(requests))

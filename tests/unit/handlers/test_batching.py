@@ -1,0 +1,172 @@
+"""Both handlers' common part, driven the way TorchServe drives it, with nodes that misbehave."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from batching import SHORTEST_ANSWER_S, BatchHandler, error_answer
+
+from outofsync.nodes import Request
+
+Work = Callable[[Sequence[Request]], list[bytes]]
+
+
+class FakeContext:
+    """What the handlers use of TorchServe's context."""
+
+    def __init__(self, name: str, headers: list[dict[str, Any]], settings: dict[str, Any]) -> None:
+        self.model_name = name
+        self.system_properties = {"model_dir": "/nowhere", "gpu_id": None}
+        self.model_yaml_config = {"outofsync": settings}
+        self.headers = headers
+        self.statuses: dict[int, int] = {}
+        self.types: dict[int, str] = {}
+
+    def get_all_request_header(self, index: int) -> dict[str, Any]:
+        return self.headers[index]
+
+    def set_response_status(self, code: int, idx: int) -> None:
+        self.statuses[idx] = code
+
+    def set_response_content_type(self, index: int, value: str) -> None:
+        self.types[index] = value
+
+
+class Handler(BatchHandler):
+    """A node that does what a test says."""
+
+    answer_type = "video/mp4"
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+
+    def load(self, model_dir: Path, device: str, settings: dict[str, Any]) -> None:
+        self.loaded = (model_dir, device, settings)
+
+    def run(self, requests: Sequence[Request]) -> list[bytes]:
+        return self.work(requests)
+
+    def failure(self, error: dict[str, Any]) -> bytes:
+        return error_answer(error)
+
+
+def echo(requests: Sequence[Request]) -> list[bytes]:
+    return [request.data for request in requests]
+
+
+def serve(
+    batch: list[dict[str, Any]],
+    work: Work = echo,
+    *,
+    name: str = "deblur",
+    headers: list[dict[str, Any]] | None = None,
+    settings: dict[str, Any] | None = None,
+) -> tuple[list[bytes], FakeContext]:
+    context = FakeContext(name, headers or [{}] * len(batch), settings or {})
+    handler = Handler(work)
+    handler.initialize(context)
+    return handler.handle(batch, context), context
+
+
+def error_of(answer: bytes) -> dict[str, Any]:
+    error: dict[str, Any] = json.loads(answer)["error"]
+    return error
+
+
+@pytest.mark.parametrize("value", [bytearray(b"12"), b"12", "12", 12])
+@pytest.mark.parametrize("field", ["data", "body"])
+def test_a_file_arrives_in_any_of_torchserves_shapes(field: str, value: Any) -> None:
+    assert serve([{field: value}])[0] == [b"12"]
+
+
+def test_a_json_body_is_a_file_like_any_other() -> None:
+    assert serve([{"body": {"data": 1}}])[0] == [b'{"data": 1}']
+
+
+def test_a_missing_file_is_an_error_that_names_what_came() -> None:
+    answers, context = serve([{"file": b"1", "extra": b"2"}])
+    error = error_of(answers[0])
+    assert error["code"] == "empty_file"
+    assert "extra, file" in error["message"]
+    assert context.statuses == {0: 422}
+
+
+def test_options_travel_as_they_were_sent() -> None:
+    seen: list[bytes | None] = []
+
+    def note(requests: Sequence[Request]) -> list[bytes]:
+        seen.extend(request.options for request in requests)
+        return echo(requests)
+
+    serve([{"data": b"1", "options": bytearray(b"{")}, {"data": b"1"}], note)
+    assert seen == [b"{", None]
+
+
+@pytest.mark.parametrize("name", ["X-OutOfSync-Request-Id", "x-outofsync-request-id"])
+def test_the_callers_request_id_is_kept_whatever_its_case(name: str) -> None:
+    answers, _ = serve([{}], headers=[{name: "abc-1"}])
+    assert error_of(answers[0])["request_id"] == "abc-1"
+
+
+@pytest.mark.parametrize("value", ["", "a" * 65, "a\nb", "é", {"content-type": "text/plain"}])
+def test_a_request_id_that_could_harm_a_log_is_replaced(value: Any) -> None:
+    answers, _ = serve([{}], headers=[{"X-OutOfSync-Request-Id": value}])
+    assert len(error_of(answers[0])["request_id"]) == 32
+
+
+def test_one_poisonous_request_fails_alone() -> None:
+    def fragile(requests: Sequence[Request]) -> list[bytes]:
+        if any(request.data == b"poison" for request in requests):
+            raise RuntimeError("CUDA error")
+        return echo(requests)
+
+    batch = [{"data": b"one"}, {"data": b"poison"}, {}, {"data": b"two"}]
+    answers, context = serve(batch, fragile)
+    assert [answers[0], answers[3]] == [b"one", b"two"]
+    assert [error_of(answers[i])["code"] for i in (1, 2)] == ["internal", "empty_file"]
+    assert context.statuses == {0: 200, 1: 500, 2: 422, 3: 200}
+    assert context.types[0] == "video/mp4"
+    assert context.types[1] == "application/json"
+
+
+def test_an_internal_error_says_nothing_of_the_exception() -> None:
+    def fail(requests: Sequence[Request]) -> list[bytes]:
+        raise RuntimeError(f"secret {len(requests)}")
+
+    answers, _ = serve([{"data": b"1"}], fail)
+    assert b"secret" not in answers[0]
+
+
+@pytest.mark.parametrize("answers", [[], [b"1", b"2"]])
+def test_a_wrong_number_of_answers_is_an_error_of_its_request(answers: list[bytes]) -> None:
+    assert error_of(serve([{"data": b"1"}], lambda _: answers)[0][0])["code"] == "internal"
+
+
+def test_an_answer_beyond_what_torchserve_takes_is_an_error() -> None:
+    answers, _ = serve([{"data": b"12345"}, {"data": b"1234"}], settings={"limits": {"clip_bytes": 4}})
+    assert error_of(answers[0])["code"] == "too_long"
+    assert answers[1] == b"1234"
+
+
+def test_no_answer_is_too_fast_for_torchserve() -> None:
+    context = FakeContext("wf__deblur", [{}], {})
+    handler = Handler(echo)
+    handler.initialize(context)
+    started = time.monotonic()
+    handler.handle([{"data": b"1"}], context)
+    assert time.monotonic() - started >= SHORTEST_ANSWER_S
+
+
+def test_in_a_workflow_no_status_is_set() -> None:
+    _, context = serve([{}], name="deepfake__deblur")
+    assert context.statuses == {}
+
+
+def test_unknown_limits_stop_the_worker_at_its_start() -> None:
+    with pytest.raises(ValueError, match="unknown limits"):
+        serve([{}], settings={"limits": {"colour": 1}})
