@@ -17,7 +17,8 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Union
+from types import TracebackType
+from typing import IO, Any, Union
 
 import numpy as np
 
@@ -36,7 +37,7 @@ SCORES = "testing_score.npy"
 class ReportFolder:
     """Writes reports on ``videos`` into ``directory``, which it makes where it is missing.
 
-    Add each video's outcome as it comes, in any order, then :meth:`finish`.
+    Add each video's outcome as it comes, in any order. As a context manager it ends with :meth:`finish`.
     """
 
     def __init__(self, directory: Path, videos: Sequence[Path]) -> None:
@@ -46,6 +47,14 @@ class ReportFolder:
         self._outcomes: dict[int, Outcome] = {}
         directory.mkdir(parents=True, exist_ok=True)
         (directory / LOG).write_text("", encoding="utf-8")
+
+    def __enter__(self) -> ReportFolder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.finish()
 
     def add(self, index: int, outcome: Outcome) -> None:
         """Write what belongs to ``videos[index]`` alone."""
@@ -118,7 +127,7 @@ def write_delays(path: Path, result: Result) -> None:
             rows.writerow([*logits, round(start, 3)])
 
 
-def _csv_file(path: Path) -> Any:
+def _csv_file(path: Path) -> IO[str]:
     return path.open("w", newline="", encoding="utf-8", errors="backslashreplace")
 
 

@@ -17,6 +17,7 @@ from outofsync_client.reports.wording import (
     number,
     percent,
     printable,
+    signed,
     verdict_words,
 )
 
@@ -32,8 +33,9 @@ SUSPICIOUS = 0.5  # a segment's probability of being fake from which it is marke
 INK = "#1e293b"
 FAINT = "#94a3b8"
 PAPER = "#f1f5f9"
-LINE_WIDTH_LETTERS = 50
-MOST_REASON_LINES = 7
+PEAK = "#db2777"
+LINE_WIDTH_LETTERS = 45
+MOST_REASON_LINES = 6
 
 
 def delay_distribution(result: Result) -> NDArray[np.float64]:
@@ -121,14 +123,12 @@ def mean_delay(axes: Axes, result: Result) -> None:
         return
     mean = delay_distribution(result).mean(axis=0)
     delays = np.arange(-MAX_DELAY, MAX_DELAY + 1)
-    peak = int(delays[mean.argmax()])
-    axes.bar(delays, mean, width=0.8, color=["#db2777" if delay == peak else FAINT for delay in delays])
-    axes.axvline(0, color=INK, linewidth=1, linestyle=(0, (4, 4)))
-    axes.set_ylim(0, max(1.25 * float(mean.max()), 0.1))
+    clear = _has_clear_peak(mean)
+    axes.bar(delays, mean, width=0.8, color=[PEAK if clear and p == mean.max() else FAINT for p in mean])
+    axes.axvline(0, ymax=0.88, color=INK, linewidth=1, linestyle=(0, (4, 4)))
+    axes.set_ylim(0, max(1.3 * float(mean.max()), 0.1))
     axes.set_ylabel("mean probability")
-    axes.text(
-        0.98, 0.95, f"peak: {delay_words(peak)}", transform=axes.transAxes, ha="right", va="top", color=INK
-    )
+    axes.text(0.99, 0.97, _peak_words(result), transform=axes.transAxes, ha="right", va="top", color=INK)
 
 
 def summary(axes: Axes, result: Result) -> None:
@@ -145,43 +145,46 @@ def summary(axes: Axes, result: Result) -> None:
         va="top",
         bbox={"facecolor": colour, "edgecolor": colour, "boxstyle": "round,pad=0.25"},
     )
-    y = 0.8
+    y = 0.82
     for name, value in _facts(result):
         axes.text(0.0, y, name, fontsize=10, color="#64748b", va="top")
-        axes.text(0.36, y, value, fontsize=10, color=INK, va="top", parse_math=False)
-        y -= 0.073
+        axes.text(0.41, y, value, fontsize=10, color=INK, va="top", parse_math=False)
+        y -= 0.066
     text = "\n".join(_reason_lines(result))
     axes.text(0.0, y - 0.02, text, fontsize=9.5, color=INK, va="top", linespacing=1.35, parse_math=False)
 
 
 def _facts(result: Result) -> list[tuple[str, str]]:
-    parts = (
-        f"{number(result.score)} = {number(result.delay_score)} delay"
-        f" + {number(result.lam, 2)} · {number(result.feature_score)} feature"
-    )
     suspicious = sum(_is_suspicious(segment.probability_fake) for segment in result.segments)
     return [
         ("probability of fake", percent(result.probability_fake)),
-        ("score (λ = weight)", parts if result.score is not None else NOTHING),
-        ("peak delay", delay_words(_peak_delay(result))),
+        ("score", number(result.score)),
+        ("  delay part", number(result.delay_score)),
+        ("  feature part", f"{number(result.feature_score)}  (weight λ {number(result.lam, 2)})"),
+        ("peak delay", _peak_words(result)),
         ("offset", _offset(result)),
         ("segments", f"{len(result.segments)} scored, {suspicious} suspicious"),
         ("deblurred", _deblurred(result)),
     ]
 
 
-def _peak_delay(result: Result) -> int | None:
+def _peak_words(result: Result) -> str:
     if not len(result.delays):
-        return None
-    return int(delay_distribution(result).mean(axis=0).argmax()) - MAX_DELAY
+        return NOTHING
+    mean = delay_distribution(result).mean(axis=0)
+    peak = int(mean.argmax()) - MAX_DELAY
+    return delay_words(peak) if _has_clear_peak(mean) else f"{signed(peak)} frames, hardly a peak"
+
+
+def _has_clear_peak(mean: NDArray[np.float64]) -> bool:
+    """Whether one delay is at least twice as likely as if all were equal."""
+    return bool(mean.max() >= 2 / DELAYS)
 
 
 def _offset(result: Result) -> str:
     if result.offset_frames is None:
         return NOTHING
-    return f"{result.offset_frames:+d} frames, confidence {number(result.offset_confidence, 2)}".replace(
-        "+0", "0"
-    ).replace("-", "\N{MINUS SIGN}")
+    return f"{signed(result.offset_frames)} frames, confidence {number(result.offset_confidence, 2)}"
 
 
 def _deblurred(result: Result) -> str:

@@ -33,26 +33,17 @@ def draw(result: Result, *, title: str) -> Figure:
     figure.suptitle(
         shortened(printable(title)), x=0.05, ha="left", fontsize=15, fontweight="bold", parse_math=False
     )
-    grid = figure.add_gridspec(
-        3,
-        3,
-        width_ratios=(1, 0.014, 0.42),
-        height_ratios=(1, 0.07, 0.8),
-        left=0.05,
-        right=0.975,
-        top=0.885,
-        bottom=0.075,
-        hspace=0.3,
-        wspace=0.0,
-    )
-    delays = figure.add_subplot(grid[0, 0])
-    segments = figure.add_subplot(grid[1, 0], sharex=delays)
-    features = figure.add_subplot(grid[2, 0], sharex=delays)
-    panels.delays_over_time(delays, figure.add_subplot(grid[0, 1]), result)
+    rows = {"height_ratios": (1, 0.07, 0.8), "top": 0.89, "bottom": 0.075, "hspace": 0.3}
+    over_time = figure.add_gridspec(3, 2, width_ratios=(1, 0.016), left=0.05, right=0.66, wspace=0.03, **rows)
+    over_all = figure.add_gridspec(3, 1, left=0.745, right=0.985, **rows)
+    delays = figure.add_subplot(over_time[0, 0])
+    segments = figure.add_subplot(over_time[1, 0], sharex=delays)
+    features = figure.add_subplot(over_time[2, 0], sharex=delays)
+    panels.delays_over_time(delays, figure.add_subplot(over_time[0, 1]), result)
     panels.segments_over_time(segments, result)
-    panels.features_over_time(features, figure.add_subplot(grid[2, 1]), result)
-    panels.mean_delay(figure.add_subplot(grid[0, 2]), result)
-    panels.summary(figure.add_subplot(grid[1:, 2]), result)
+    panels.features_over_time(features, figure.add_subplot(over_time[2, 1]), result)
+    panels.mean_delay(figure.add_subplot(over_all[0]), result)
+    panels.summary(figure.add_subplot(over_all[1:]), result)
     return figure
 
 

@@ -44,7 +44,12 @@ def delay_words(frames: int | None) -> str:
         return "in sync"
     unit = "frame" if abs(frames) == 1 else "frames"
     direction = "late" if frames > 0 else "early"
-    return f"{frames:+d} {unit} (sound {abs(frames) / FRAME_RATE:.2f} s {direction})".replace("-", "\N{MINUS SIGN}")
+    return f"{signed(frames)} {unit} (sound {abs(frames) / FRAME_RATE:.2f} s {direction})"
+
+
+def signed(frames: int) -> str:
+    """A number of frames with its sign, 0 without."""
+    return f"{frames:+d}".replace("-", "\N{MINUS SIGN}") if frames else "0"
 
 
 def reasons_words(result: Result) -> str:

@@ -1,0 +1,101 @@
+"""What the command line shows: progress while it works, then a table or JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Callable
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from outofsync_client._exceptions import OutOfSyncError
+from outofsync_client._result import Result
+from outofsync_client.reports import Outcome
+from outofsync_client.reports.wording import (
+    NOTHING,
+    describe,
+    number,
+    percent,
+    printable,
+    reasons_words,
+    signed,
+    verdict_words,
+)
+
+STYLES = {
+    "real": "bold green",
+    "likely_real": "green",
+    "likely_fake": "yellow",
+    "fake": "bold red",
+    "inconclusive": "bright_black",
+}
+ERROR_STYLE = "bold magenta"
+PLAIN_WIDTH = 120  # where no terminal says how wide it is
+
+Report = Callable[[Path, Outcome], None]
+
+
+@contextmanager
+def progress(total: int) -> Iterator[Report]:
+    """A function to call with each video that is done: a bar on a terminal, a plain line elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _plain_progress(console, total)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("scoring", total=total)
+        yield lambda *_: bar.advance(task)
+
+
+def _plain_progress(console: Console, total: int) -> Report:
+    done = 0
+
+    def report(video: Path, outcome: Outcome) -> None:
+        nonlocal done
+        done += 1
+        line = f"[{done}/{total}] {printable(str(video))}: {describe(outcome)}"
+        console.print(Text(line), soft_wrap=True)
+
+    return report
+
+
+def verdict_table(videos: Sequence[Path], outcomes: Iterable[Outcome]) -> None:
+    """Print a row per video."""
+    console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = PLAIN_WIDTH
+    table = Table(title="Verdicts", title_justify="left")
+    table.add_column("file", overflow="fold", ratio=2)
+    table.add_column("verdict", no_wrap=True)
+    for name in ("P(fake)", "score", "offset"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("reasons", overflow="fold", ratio=3)
+    for video, outcome in zip(videos, outcomes):
+        table.add_row(Text(printable(str(video))), *_cells(outcome))
+    console.print(table)
+
+
+def _cells(outcome: Outcome) -> list[Text]:
+    if isinstance(outcome, OutOfSyncError):
+        return [Text("error", ERROR_STYLE), *(Text(NOTHING) for _ in range(3)), Text(printable(str(outcome)))]
+    offset = NOTHING if outcome.offset_frames is None else signed(outcome.offset_frames)
+    return [
+        Text(verdict_words(outcome.verdict), STYLES.get(outcome.verdict, "")),
+        Text(percent(outcome.probability_fake)),
+        Text(number(outcome.score)),
+        Text(offset),
+        Text(reasons_words(outcome)),
+    ]
+
+
+def json_line(video: Path, outcome: Outcome) -> str:
+    """One video's outcome as one line of JSON."""
+    values = {"result": outcome.to_dict()} if isinstance(outcome, Result) else {"error": outcome.to_dict()}
+    return json.dumps({"file": str(video), **values})

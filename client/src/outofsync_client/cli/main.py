@@ -1,0 +1,175 @@
+"""Commands and their options."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, NoReturn, get_args
+
+import click
+
+from outofsync_client import __version__
+from outofsync_client._client import DEFAULT_TIMEOUT_S, Client, DeblurChoice, ModeChoice
+from outofsync_client._exceptions import OutOfSyncError
+from outofsync_client.cli.batch import EXIT_ERROR, EXIT_REAL, exit_code, judge
+from outofsync_client.cli.display import json_line, progress, verdict_table
+from outofsync_client.cli.server import TOKEN_VARIABLE, URL_VARIABLE, find_server
+from outofsync_client.reports import Outcome, ReportFolder
+
+MOST_JOBS = 16  # below a server's queue size, so that one command never fills it
+EXIT_STOPPED = 130  # as shells have it for Ctrl-C
+PICTURED = ["delays", "features"]  # what the reports show
+
+EXIT_CODES = (
+    "Exit codes: 0 every video is real or likely real, 1 some are fake or likely fake, 2 some are "
+    "inconclusive, 3 an error (it outweighs a fake, and a fake an inconclusive video)."
+)
+
+
+class _Commands(click.Group):
+    """Ends with 3 for every mistake, as click's own 2 would read as inconclusive, and Python's 1 as fake."""
+
+    def main(self, *args: Any, **settings: Any) -> NoReturn:
+        settings["standalone_mode"] = False
+        try:
+            sys.exit(super().main(*args, **settings))
+        except click.ClickException as error:
+            error.show()
+            sys.exit(EXIT_ERROR)
+        except click.Abort:
+            click.echo("stopped", err=True)
+            sys.exit(EXIT_STOPPED)
+        except Exception:
+            traceback.print_exc()
+            sys.exit(EXIT_ERROR)
+
+
+def _with_server(command: Any) -> Any:
+    """Add the options that say which server to ask."""
+    options = (
+        click.option(
+            "--url", help=f"Server address. [default: ${URL_VARIABLE}, or the one `make serve` runs]"
+        ),
+        click.option("--token", help=f"Inference token; ${TOKEN_VARIABLE} keeps it out of the process list."),
+        click.option(
+            "--timeout",
+            type=click.FloatRange(min=0, min_open=True),
+            default=DEFAULT_TIMEOUT_S,
+            show_default=True,
+            help="Seconds to wait for an answer.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _client(url: str | None, token: str | None, timeout: float) -> Client:
+    try:
+        server = find_server(url, token, environment=os.environ, directory=Path.cwd())
+        return Client(server.url, token=server.token, timeout=timeout)
+    except (LookupError, ValueError) as error:
+        raise click.UsageError(str(error)) from None
+
+
+@click.group(cls=_Commands)
+@click.version_option(__version__, prog_name="outofsync")
+def cli() -> None:
+    """Find manipulated talking-head video: do these lips and this voice belong together?"""
+
+
+@cli.command(epilog=EXIT_CODES)
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE…")
+@click.option(
+    "--output-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write the reports into this folder.",
+)
+@click.option("--deblur", type=click.Choice(get_args(DeblurChoice)), help="Sharpen faces first.")
+@click.option(
+    "--mode", type=click.Choice(get_args(ModeChoice)), help="The whole video, or the published protocol."
+)
+@click.option("--lam", type=float, help="Weight of the feature score.")
+@click.option("--max-len", type=int, help="Windows in one scored segment.")
+@click.option(
+    "--jobs", type=click.IntRange(1, MOST_JOBS), default=1, show_default=True, help="Videos at a time."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON per video instead of a table.")
+@_with_server
+def detect(
+    files: tuple[Path, ...],
+    output_dir: Path | None,
+    jobs: int,
+    as_json: bool,
+    url: str | None,
+    token: str | None,
+    timeout: float,
+    **options: Any,
+) -> int:
+    """Judge each FILE and print its verdict."""
+    if output_dir:
+        options["include"] = PICTURED
+    with _client(url, token, timeout) as client:
+        try:
+            outcomes = _judge_all(client, files, options, jobs=jobs, output_dir=output_dir)
+        except OSError as error:  # unreadable videos are outcomes, so this is about the reports
+            raise click.ClickException(f"the reports cannot be written: {error}") from None
+    if as_json:
+        for video, outcome in zip(files, outcomes):
+            click.echo(json_line(video, outcome))
+    else:
+        verdict_table(files, outcomes)
+    if output_dir:
+        click.echo(f"reports are in {output_dir}", err=True)
+    return exit_code(outcomes)
+
+
+def _judge_all(
+    client: Client, files: tuple[Path, ...], options: dict[str, Any], *, jobs: int, output_dir: Path | None
+) -> list[Outcome]:
+    """The outcomes in the order of the files; reports are written as each is done."""
+    outcomes: dict[int, Outcome] = {}
+    folder = ReportFolder(output_dir, files) if output_dir else nullcontext()
+    with folder as reports, progress(len(files)) as report_progress:
+        for place, outcome in judge(client, files, options, jobs=jobs):
+            outcomes[place] = outcome
+            if reports:
+                reports.add(place, outcome)
+            report_progress(files[place], outcome)
+    return [outcomes[place] for place in sorted(outcomes)]
+
+
+@cli.command()
+@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+@click.argument("target", metavar="OUT", type=click.Path(dir_okay=False, path_type=Path))
+@_with_server
+def deblur(source: Path, target: Path, url: str | None, token: str | None, timeout: float) -> int:
+    """Sharpen the faces of the video IN and write the result to OUT, an mp4 file with the same sound."""
+    with _client(url, token, timeout) as client:
+        try:
+            video = client.deblur(source)
+        except OutOfSyncError as error:
+            raise click.ClickException(str(error)) from None
+    try:
+        target.write_bytes(video)
+    except OSError as error:
+        raise click.ClickException(f"{target} cannot be written: {error.strerror}") from None
+    click.echo(f"wrote {target} ({len(video) / 1e6:.1f} MB)", err=True)
+    return EXIT_REAL
+
+
+@cli.command()
+@_with_server
+def health(url: str | None, token: str | None, timeout: float) -> int:
+    """Tell whether the server is ready: 0 if the whole chain answers, else 3."""
+    with _client(url, token, timeout) as client:
+        try:
+            found = client.health()
+        except OutOfSyncError as error:
+            raise click.ClickException(str(error)) from None
+        state = "ready" if found.ready else f"not ready: {found.problem}"
+        click.echo(f"{client.url}: {found.status}, {state} ({found.seconds:.2f} s)")
+    return EXIT_REAL if found.ready else EXIT_ERROR

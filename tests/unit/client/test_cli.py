@@ -1,0 +1,199 @@
+"""The command line, as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from outofsync_client.cli.main import cli
+
+if TYPE_CHECKING:
+    from tests.unit.client.conftest import Received, StubServer
+
+MakeResult = Callable[..., dict[str, Any]]
+TOKEN = "s3cret-token"
+
+
+@pytest.fixture
+def run(server: StubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run ``outofsync`` in an empty folder whose environment names the server."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OUTOFSYNC_URL", server.url)
+    monkeypatch.setenv("OUTOFSYNC_TOKEN", TOKEN)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    return lambda *arguments: CliRunner().invoke(cli, list(arguments))
+
+
+@pytest.fixture
+def by_content(server: StubServer, make_result: MakeResult, no_face: dict[str, Any], tmp_path: Path) -> None:
+    """Files whose content says what the server answers."""
+    answers = {
+        b"real": make_result(),
+        b"fake": make_result(verdict="fake", label="FAKE", probability_fake=0.97, score=1.5),
+        b"nobody": no_face,
+        b"mute": {
+            "error": {
+                "code": "no_audio",
+                "status": 422,
+                "stage": "probe",
+                "message": "The file holds no sound.",
+                "hint": "Send a file with sound.",
+                "request_id": "",
+            }
+        },
+    }
+
+    def answer(request: Received) -> tuple[int, bytes]:
+        return 200, json.dumps(answers[request.fields["data"]]).encode()
+
+    server.answer = answer
+    for content in answers:
+        (tmp_path / f"{content.decode()}.mp4").write_bytes(content)
+
+
+@pytest.mark.usefixtures("by_content")
+@pytest.mark.parametrize(
+    ("files", "code"),
+    [
+        (["real"], 0),
+        (["real", "fake"], 1),
+        (["real", "nobody"], 2),
+        (["nobody", "fake"], 1),
+        (["fake", "mute", "nobody"], 3),
+        (["real", "missing"], 3),
+    ],
+)
+def test_the_exit_code_tells_what_was_found(run: Callable[..., Result], files: list[str], code: int) -> None:
+    assert run("detect", *(f"{name}.mp4" for name in files)).exit_code == code
+
+
+@pytest.mark.usefixtures("by_content")
+def test_the_table_has_a_row_for_each_file_and_goes_on_after_an_error(run: Callable[..., Result]) -> None:
+    result = run("detect", "mute.mp4", "missing.mp4", "fake.mp4", "nobody.mp4")
+    rows = {
+        name: line
+        for line in result.stdout.splitlines()
+        for name in ("mute", "fake", "nobody")
+        if name in line
+    }
+    assert "error" in rows["mute"]
+    assert "97 %" in rows["fake"]
+    assert "1.500" in rows["fake"]
+    assert "inconclusive" in rows["nobody"]
+    assert "No face was found" in rows["nobody"]
+    assert "Send a file with sound." in " ".join(result.stdout.split())
+    assert "[4/4]" in result.stderr
+
+
+@pytest.mark.usefixtures("by_content")
+def test_json_has_a_line_for_each_file_in_order(run: Callable[..., Result], make_result: MakeResult) -> None:
+    result = run("detect", "--json", "--jobs", "4", "mute.mp4", "real.mp4", "fake.mp4")
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["file"] for line in lines] == ["mute.mp4", "real.mp4", "fake.mp4"]
+    assert lines[0]["error"]["code"] == "no_audio"
+    assert lines[1]["result"] == make_result()
+
+
+@pytest.mark.usefixtures("by_content")
+def test_an_output_folder_gets_the_reports(
+    run: Callable[..., Result], server: StubServer, tmp_path: Path
+) -> None:
+    result = run("detect", "real.mp4", "mute.mp4", "--output-dir", "results", "--max-len", "20")
+    assert result.exit_code == 3
+    assert server.received[0].options == {"max_len": 20, "include": ["delays", "features"]}
+    assert sorted(path.name for path in (tmp_path / "results").iterdir()) == [
+        "detection_summary.csv",
+        "mute.json",
+        "output.log",
+        "real.json",
+        "real_analysis.png",
+        "real_delays.csv",
+        "testing_score.npy",
+    ]
+
+
+@pytest.mark.usefixtures("by_content")
+def test_an_output_folder_that_cannot_be_made_is_an_error(run: Callable[..., Result], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = run("detect", "real.mp4", "--output-dir", "file/below")
+    assert result.exit_code == 3
+    assert "reports cannot be written" in result.stderr
+
+
+def test_deblur_writes_the_video(run: Callable[..., Result], server: StubServer, tmp_path: Path) -> None:
+    server.answer = lambda _: (200, b"\x00\x00\x00\x18ftyp")
+    (tmp_path / "in.mp4").write_bytes(b"x")
+    assert run("deblur", "in.mp4", "out.mp4").exit_code == 0
+    assert (tmp_path / "out.mp4").read_bytes() == b"\x00\x00\x00\x18ftyp"
+
+
+def test_deblur_leaves_no_file_after_an_error(
+    run: Callable[..., Result], server: StubServer, tmp_path: Path
+) -> None:
+    server.refuses("corrupt_media", message="It ends too early.")
+    (tmp_path / "in.mp4").write_bytes(b"x")
+    result = run("deblur", "in.mp4", "out.mp4")
+    assert result.exit_code == 3
+    assert "It ends too early." in result.stderr
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_health_says_ready_or_why_not(run: Callable[..., Result], server: StubServer) -> None:
+    server.refuses("empty_file")
+    assert run("health").exit_code == 0
+    server.answers({"code": 404, "message": "Workflow not found"}, 404)
+    result = run("health")
+    assert result.exit_code == 3
+    assert "not ready" in result.stdout
+    assert TOKEN not in result.output
+
+
+def test_a_running_servers_state_file_is_found_from_below(
+    run: Callable[..., Result], server: StubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OUTOFSYNC_URL")
+    monkeypatch.delenv("OUTOFSYNC_TOKEN")
+    (tmp_path / ".state").mkdir()
+    (tmp_path / ".state" / "server.json").write_text(
+        json.dumps({"url": server.url, "token": TOKEN, "pid": os.getpid()})
+    )
+    below = tmp_path / "videos" / "today"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    server.refuses("empty_file")
+    assert run("health").exit_code == 0
+
+
+def test_a_state_files_token_goes_to_no_other_server(
+    run: Callable[..., Result], server: StubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OUTOFSYNC_TOKEN")
+    (tmp_path / ".state").mkdir()
+    (tmp_path / ".state" / "server.json").write_text(json.dumps({"url": "http://other:1", "token": TOKEN}))
+    result = run("health")
+    assert result.exit_code == 3
+    assert "Authorization" not in server.received[0].headers
+
+
+@pytest.mark.parametrize("state", [None, "{", '{"token": 1}'])
+def test_without_a_server_the_user_learns_how_to_name_one(
+    run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str | None
+) -> None:
+    monkeypatch.delenv("OUTOFSYNC_URL")
+    if state:
+        (tmp_path / ".state").mkdir()
+        (tmp_path / ".state" / "server.json").write_text(state)
+    result = run("health")
+    assert result.exit_code == 3
+    assert "pass --url" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["detect"], ["detect", "--jobs", "99", "a"], ["detekt"], ["--wrong"]])
+def test_a_wrong_command_line_is_no_verdict(run: Callable[..., Result], arguments: list[str]) -> None:
+    assert run(*arguments).exit_code == 3

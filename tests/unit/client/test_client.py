@@ -1,0 +1,205 @@
+"""What the client sends, and what it makes of the answers."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import pytest
+
+import outofsync_client
+from outofsync.options import DEBLUR, INCLUDE, MODES
+from outofsync_client import Client, DeblurChoice, IncludeChoice, ModeChoice
+
+if TYPE_CHECKING:
+    from tests.unit.client.conftest import StubServer
+
+MakeResult = Callable[..., dict[str, Any]]
+
+
+def test_public_names_are_complete_and_sorted() -> None:
+    names = outofsync_client.__all__
+    public = [
+        name
+        for name, value in vars(outofsync_client).items()
+        if not name.startswith("_") and getattr(value, "__module__", "").startswith("outofsync_client")
+    ]
+    assert names == sorted(names)
+    assert set(public) <= set(names)
+    assert all(hasattr(outofsync_client, name) for name in names)
+
+
+def test_choices_are_the_servers() -> None:
+    assert get_args(DeblurChoice) == DEBLUR
+    assert get_args(ModeChoice) == MODES
+    assert get_args(IncludeChoice) == INCLUDE
+
+
+def test_detect_sends_the_file_and_only_the_options_given(
+    server: StubServer, client: Client, make_result: MakeResult, tmp_path: Path
+) -> None:
+    server.answers(make_result())
+    video = bytes(range(256)) * 300
+    path = tmp_path / "ünï code.mp4"
+    path.write_bytes(video)
+
+    result = client.detect(path, deblur="never", lam=0.5, include=["features"])
+
+    (request,) = server.received
+    assert (request.method, request.path) == ("POST", "/wfpredict/deepfake")
+    assert request.fields["data"] == video
+    assert request.options == {"deblur": "never", "lam": 0.5, "include": ["features"]}
+    assert len(request.headers["X-OutOfSync-Request-Id"]) == 32
+    assert result.verdict == "real"
+
+
+def write_and_close(descriptor: int, data: bytes) -> None:
+    with os.fdopen(descriptor, "wb") as sink:
+        sink.write(data)
+
+
+@pytest.mark.parametrize("kind", ["bytes", "open file", "rest of a file", "pipe"])
+def test_every_kind_of_file_arrives_whole(
+    server: StubServer, client: Client, make_result: MakeResult, tmp_path: Path, kind: str
+) -> None:
+    server.answers(make_result())
+    video = b"\x00\r\n--" * 20_000
+    if kind == "bytes":
+        client.detect(video)
+    elif kind == "open file":
+        path = tmp_path / "video"
+        path.write_bytes(video)
+        with path.open("rb") as stream:
+            client.detect(stream)
+    elif kind == "rest of a file":
+        buffer = io.BytesIO(b"header" + video)
+        buffer.seek(6)
+        client.detect(buffer)
+    else:
+        reader, writer = os.pipe()
+        feeder = threading.Thread(target=write_and_close, args=(writer, video))
+        feeder.start()
+        with os.fdopen(reader, "rb") as source:
+            client.detect(source)
+        feeder.join()
+    assert server.received[0].fields["data"] == video
+
+
+def test_a_large_file_is_read_in_small_pieces(
+    server: StubServer, client: Client, make_result: MakeResult
+) -> None:
+    class Watched(io.BytesIO):
+        largest = 0
+
+        def read(self, size: int | None = -1) -> bytes:
+            chunk = super().read(size)
+            self.largest = max(self.largest, len(chunk))
+            return chunk
+
+    server.answers(make_result())
+    stream = Watched(bytes(900_000))
+    client.detect(stream)
+    assert 0 < stream.largest <= 100_000
+
+
+def test_deblur_returns_the_video(server: StubServer, client: Client) -> None:
+    server.answer = lambda request: (200, b"\x00\x00\x00\x18ftypmp42" + request.fields["data"])
+    assert client.deblur(b"blurry") == b"\x00\x00\x00\x18ftypmp42blurry"
+    assert server.received[0].path == "/predictions/deblur"
+
+
+def test_health_is_ready_when_the_chain_refuses_an_empty_file(server: StubServer, client: Client) -> None:
+    server.refuses("empty_file")
+    health = client.health()
+    assert (health.status, health.ready, health.problem) == ("Healthy", True, "")
+    assert server.received[-1].fields["data"] == b""
+
+
+def test_health_tells_why_it_is_not_ready(server: StubServer, client: Client) -> None:
+    server.answers({"code": 404, "type": "WorkflowNotFoundException", "message": "Workflow not found"}, 404)
+    health = client.health()
+    assert not health.ready
+    assert "Register the workflow" in health.problem
+
+
+def test_the_token_shows_nowhere(server: StubServer) -> None:
+    client = Client(server.url, token="wrong-secret")
+    with pytest.raises(outofsync_client.AuthenticationError) as caught:
+        client.detect(b"x")
+    shown = f"{client!r} {vars(client)!r} {caught.value} {caught.value.to_dict()} {caught.value!r}"
+    assert "wrong-secret" not in shown
+    with pytest.raises(ValueError, match="token") as refused:
+        Client(server.url, token="wrong-secret\n")
+    assert "wrong-secret" not in str(refused.value)
+
+
+def test_a_netrc_file_does_not_replace_the_token(
+    server: StubServer,
+    client: Client,
+    make_result: MakeResult,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login other password other\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    server.answers(make_result())
+    assert client.detect(b"x").verdict == "real"
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8080", "ftp://host", "http://", "http://me:secret@host"])
+def test_a_url_that_cannot_work_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="URL") as refused:
+        Client(url)
+    assert "secret" not in str(refused.value)
+
+
+def test_nobody_listening_is_unreachable() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    with pytest.raises(outofsync_client.UnreachableError, match=str(port)) as caught:
+        Client(f"http://127.0.0.1:{port}").detect(b"x")
+    assert caught.value.request_id
+
+
+def test_no_answer_is_a_timeout() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        client = Client(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=0.2)
+        with pytest.raises(outofsync_client.RequestTimeoutError, match=r"0\.2 seconds"):
+            client.detect(b"x")
+
+
+def test_a_server_that_hangs_up_is_a_lost_connection() -> None:
+    with socket.socket() as rude:
+        rude.bind(("127.0.0.1", 0))
+        rude.listen()
+        hang_up = threading.Thread(target=lambda: rude.accept()[0].close())
+        hang_up.start()
+        with pytest.raises(outofsync_client.ConnectionLostError):
+            Client(f"http://127.0.0.1:{rude.getsockname()[1]}").detect(b"x")
+        hang_up.join()
+
+
+def test_a_file_that_cannot_be_read_is_named(client: Client, tmp_path: Path) -> None:
+    with pytest.raises(outofsync_client.UnreadableFileError, match=r"none\.mp4") as caught:
+        client.detect(tmp_path / "none.mp4")
+    assert isinstance(caught.value.__cause__, FileNotFoundError)
+
+
+def test_a_file_that_shrinks_while_it_is_sent_is_no_hang(client: Client) -> None:
+    class Shrinking(io.BytesIO):
+        def read(self, *_: Any) -> bytes:
+            return b""
+
+    with pytest.raises(outofsync_client.UnreadableFileError, match="shorter"):
+        client.detect(Shrinking(b"promised"))

@@ -1,0 +1,155 @@
+"""The files that a results folder holds."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from outofsync_client import NoAudioError, Result
+from outofsync_client.reports import ReportFolder
+from outofsync_client.reports.folder import distinct_names
+from outofsync_client.reports.picture import draw
+from outofsync_client.reports.wording import delay_words, percent
+
+MakeResult = Callable[..., dict[str, Any]]
+
+
+def read_csv(path: Path) -> list[list[str]]:
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.reader(stream))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, make_result: MakeResult, no_face: dict[str, Any]) -> Path:
+    """Reports on four videos, added out of order."""
+    videos = [Path("a/clip.mp4"), Path("b/clip.mp4"), Path("mute, $x_1$\nclip.mov"), Path("c/nobody.mkv")]
+    with ReportFolder(tmp_path / "new" / "results", videos) as reports:
+        reports.add(1, Result.from_dict(make_result(verdict="fake", score=1.25, peak=7)))
+        reports.add(0, Result.from_dict(make_result()))
+        reports.add(3, Result.from_dict(no_face))
+        reports.add(2, NoAudioError("There is no sound.", status=422, hint="Send one with sound."))
+    return reports.directory
+
+
+def test_the_summary_has_the_videos_in_their_order(folder: Path) -> None:
+    assert read_csv(folder / "detection_summary.csv") == [
+        ["video_path", "final_score", "verdict"],
+        ["a/clip.mp4", "0.125", "real"],
+        ["b/clip.mp4", "1.25", "fake"],
+        ["mute, $x_1$\nclip.mov", "", "error"],
+        ["c/nobody.mkv", "", "inconclusive"],
+    ]
+    np.testing.assert_array_equal(np.load(folder / "testing_score.npy"), [0.125, 1.25, np.nan, np.nan])
+
+
+def test_the_log_has_one_line_for_each_video(folder: Path) -> None:
+    lines = (folder / "output.log").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 4
+    assert "b/clip.mp4: fake, score 1.2500" in lines[0]
+    assert "no_audio: There is no sound. Send one with sound." in lines[3]
+
+
+def test_delays_have_a_row_for_each_window(folder: Path, make_result: MakeResult) -> None:
+    header, *rows = read_csv(folder / "clip_delays.csv")
+    assert header == [f"delay_{delay}" for delay in range(-15, 16)] + ["timestamp"]
+    values = np.array(rows, np.float64)
+    np.testing.assert_array_equal(values[:, :31], make_result()["delays"])
+    np.testing.assert_allclose(values[:, 31], 1 + np.arange(60) / 25)
+
+
+def test_the_json_is_the_result_or_the_error(folder: Path, make_result: MakeResult) -> None:
+    assert json.loads((folder / "clip.json").read_text()) == make_result()
+    (error,) = [json.loads(path.read_text()) for path in folder.glob("mute*.json")]
+    assert error["error"]["code"] == "no_audio"
+
+
+def test_there_is_a_picture_of_each_result(folder: Path) -> None:
+    names = sorted(path.name for path in folder.glob("*_analysis.png"))
+    assert names == ["clip-2_analysis.png", "clip_analysis.png", "nobody_analysis.png"]
+    for name in names:
+        picture = imread(folder / name)
+        assert picture.shape[0] > 800
+        assert picture[..., :3].std() > 0.05  # not a blank page
+
+
+def test_an_interrupted_run_leaves_a_summary_of_what_is_done(tmp_path: Path, make_result: MakeResult) -> None:
+    def interrupted() -> None:
+        with ReportFolder(tmp_path, [Path("one.mp4"), Path("two.mp4")]) as reports:
+            reports.add(1, Result.from_dict(make_result()))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert read_csv(tmp_path / "detection_summary.csv")[1:] == [["two.mp4", "0.125", "real"]]
+
+
+def test_equal_stems_get_names_of_their_own() -> None:
+    videos = [Path(name) for name in ("a.mp4", "x/a.mov", "A.mkv", "a-2.mp4", "b.mp4")]
+    assert distinct_names(videos) == ["a", "a-2", "A-3", "a-2-2", "b"]
+
+
+def texts(result: Result) -> str:
+    figure = draw(result, title="clip.mp4")
+    found = [text.get_text() for axes in figure.axes for text in axes.texts]
+    return "\n".join(found + [axes.get_title(loc="left") for axes in figure.axes])
+
+
+def test_the_picture_tells_the_shift_and_the_suspicious_segment(make_result: MakeResult) -> None:
+    shown = texts(Result.from_dict(make_result(peak=7, verdict="likely_fake")))
+    assert "LIKELY FAKE" in shown
+    assert "+7 frames (sound 0.28 s late)" in shown
+    assert "1 of 2 suspicious (red), most of all 3.0 to 3.4 s" in shown
+
+
+def test_a_picture_without_a_clear_delay_does_not_claim_one(make_result: MakeResult) -> None:
+    noise = np.random.default_rng(1).normal(scale=0.1, size=(60, 31)).tolist()
+    assert "hardly a peak" in texts(Result.from_dict(make_result(delays=noise)))
+
+
+def test_text_stays_inside_the_picture(make_result: MakeResult) -> None:
+    reasons = [{"code": "x", "message": "A long reason with many words that goes on and on. " * 3}] * 5
+    changes: dict[str, Any] = {
+        "reasons": reasons,
+        "offset_frames": -15,
+        "score": 1234.5,
+        "verdict": "inconclusive",
+    }
+    figure = draw(Result.from_dict(make_result(peak=-15, **changes)), title="name " * 60)
+    figure.canvas.draw()
+    width, height = figure.get_size_inches() * figure.dpi
+    for text in [*figure.texts, *(text for axes in figure.axes for text in axes.texts)]:
+        box = text.get_window_extent()
+        assert 0 <= box.x0 < box.x1 <= width, text.get_text()
+        assert 0 <= box.y0 < box.y1 <= height, text.get_text()
+
+
+@pytest.mark.parametrize("windows", [1, 2, 7496])
+def test_any_length_can_be_drawn(make_result: MakeResult, windows: int) -> None:
+    draw(Result.from_dict(make_result(windows)), title="clip.mp4").canvas.draw()
+
+
+@pytest.mark.parametrize(
+    ("frames", "words"),
+    [
+        (None, "\N{EN DASH}"),
+        (0, "in sync"),
+        (1, "+1 frame (sound 0.04 s late)"),
+        (-10, "\N{MINUS SIGN}10 frames (sound 0.40 s early)"),
+    ],
+)
+def test_delays_are_told_in_words(frames: int | None, words: str) -> None:
+    assert delay_words(frames) == words
+
+
+@pytest.mark.parametrize(
+    ("probability", "words"), [(0, "0 %"), (0.001, "< 1 %"), (0.5, "50 %"), (0.9999, "> 99 %"), (1, "100 %")]
+)
+def test_rounding_claims_no_certainty(probability: float, words: str) -> None:
+    assert percent(probability) == words

@@ -1,0 +1,60 @@
+"""Results as Python objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError
+from typing import Any
+
+import pytest
+
+from outofsync import constants
+from outofsync_client import Result, _result
+
+MakeResult = Callable[..., dict[str, Any]]
+
+
+def test_the_grid_is_the_engines() -> None:
+    assert (constants.FRAME_RATE, constants.MAX_DELAY) == (_result.FRAME_RATE, _result.MAX_DELAY)
+    assert constants.DELAYS == _result.DELAYS
+
+
+def test_every_field_is_read(make_result: MakeResult) -> None:
+    result = Result.from_dict(make_result(reasons=[{"code": "jumps", "message": "It jumps."}]))
+    assert result.probability_fake == 0.03
+    assert result.reasons[0].message == "It jumps."
+    assert (result.segments[1].start, result.segments[1].peak_delay) == (3.0, 3)
+    assert result.tracks[0].box == (10, 20, 110, 120)
+    assert result.delays.shape == result.features.shape == (60, 31)
+    with pytest.raises(FrozenInstanceError):
+        result.verdict = "fake"  # type: ignore[misc]
+
+
+def test_fields_of_newer_servers_are_kept(make_result: MakeResult) -> None:
+    values = make_result(new_field={"deep": [1]})
+    result = Result.from_dict(values)
+    assert result.to_dict() == values
+    result.to_dict()["new_field"]["deep"].append(2)
+    assert result.to_dict() == values
+
+
+def test_what_was_not_asked_for_is_empty(make_result: MakeResult) -> None:
+    values = make_result()
+    del values["delays"], values["features"]
+    result = Result.from_dict(values)
+    assert result.delays.shape == result.features.shape == (0, 31)
+    assert len(result.window_times) == 0
+
+
+def test_windows_start_with_the_track_that_speaks(make_result: MakeResult) -> None:
+    result = Result.from_dict(make_result(3))
+    assert result.window_times == pytest.approx([1.0, 1.04, 1.08])
+    assert Result.from_dict(make_result(2, delays_start=5.0)).window_times == pytest.approx([5.0, 5.04])
+
+
+def test_an_inconclusive_result_has_neither_label_nor_score(no_face: dict[str, Any]) -> None:
+    result = Result.from_dict(no_face)
+    assert not result.is_conclusive
+    assert not result.is_fake
+    assert result.score is None
+    assert result.label is None
