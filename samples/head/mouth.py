@@ -144,13 +144,13 @@ class MouthPainter:
         narrow = np.sqrt(np.clip(1 - (u / 0.33) ** 2, 0, 1))
         upper_edge = middle + 0.035 - 0.03 * (u / 0.3) ** 2
         lower_edge = middle + 0.02 + lips.jaw + 0.02 * (u / 0.3) ** 2
-        low = lower_edge - 0.05 - 0.18 * lips.jaw
+        low = lower_edge - 0.05 - 0.3 * lips.jaw
         tongue_top = low + (upper_edge + 0.012 - low) * lips.tongue + 0.16 * (u / 0.33) ** 2
 
         picture = np.broadcast_to(CAVITY, (*u.shape, 3))
-        depth = np.clip((v - tongue_top) / 0.16, 0, 1)
+        depth = np.clip((v - tongue_top) / 0.12, 0, 1)
         groove = 1 - 0.35 * np.exp(-((u / 0.02) ** 2)) * depth
-        tongue = TONGUE * ((0.25 + 0.75 * depth) * groove)[..., None]
+        tongue = TONGUE * ((0.4 + 0.6 * depth) * groove)[..., None]
         picture = mixed(picture, tongue, self._step(v - tongue_top, 2.5) * narrow)
         rows = (
             (self._step(v - lower_edge, 1.5) * self._step(lower_edge + 0.14 - v, 3), 0.88, 0.82, lower_edge - v),

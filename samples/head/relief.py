@@ -16,7 +16,7 @@ def outline(who: Identity, v: NDArray[np.floating]) -> Image:
     levels = np.linspace(top, bottom, 400)
     kernel = np.hanning(61) / np.hanning(61).sum()
     inner = np.convolve(np.pad(np.interp(levels, *knots), 30, mode="edge"), kernel, mode="valid")
-    inner *= np.sqrt(1 - np.clip(1 - (levels - top) / 0.3, 0, 1) ** 2)
+    inner *= np.sqrt(1 - np.clip(1 - (levels - top) / 0.75, 0, 1) ** 2.4)
     inner *= (1 - np.clip(1 - (bottom - levels) / 0.22, 0, 1) ** 2.4) ** 0.5
     return np.interp(v, levels, inner, left=-0.1, right=-0.1).astype(np.float32)
 

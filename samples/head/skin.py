@@ -12,11 +12,13 @@ from samples.head.relief import outline
 def skin(who: Identity, canvas: Canvas, light: Lit, rng: np.random.Generator) -> Image:
     """The lit skin of a whole face without mouth and eyes, linear RGB (h, w, 3)."""
     colour = _albedo(who, canvas, rng)
-    for mask, tint in ((_beard(who, canvas, rng), who.hair * 0.8 + 0.006), (_brows(who, canvas, rng), who.brow)):
-        colour = mixed(colour, np.broadcast_to(tint, colour.shape), mask)
+    bare = np.ones_like(canvas.u)
+    for cover, tint in ((_beard(who, canvas, rng), who.hair * 0.8 + 0.006), (_brows(who, canvas, rng), who.brow)):
+        colour = mixed(colour, np.broadcast_to(tint, colour.shape), cover)
+        bare *= 1 - cover
     oily = 0.07 + 0.05 * canvas.noise(0.5, rng)
     pores = np.clip(1 + 0.35 * canvas.noise(0.015, rng), 0, None)
-    shine = light.shine * np.clip(oily, 0.01, None) * pores * who.light_colour.mean()
+    shine = bare * light.shine * np.clip(oily, 0.01, None) * pores * who.light_colour.mean()
     return np.asarray(colour * light.diffuse + shine[..., None], np.float32)
 
 
