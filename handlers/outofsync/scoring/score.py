@@ -121,7 +121,7 @@ def _rows(steps: Tensor) -> Iterator[NDArray[np.float64]]:
 
 
 def load_scorer(checkpoint: Checkpoint, device: str = "cpu") -> Scorer:
-    """The scorer of a ``scoring`` checkpoint; raises :class:`CheckpointError` where its tensors do not fit."""
+    """The scorer of a ``scoring`` checkpoint; raises :class:`CheckpointError` where tensors do not fit."""
     delay, feature = Regressor(), Regressor()
     try:
         delay.load_state_dict(_under("delay.", checkpoint))

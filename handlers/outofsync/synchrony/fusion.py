@@ -1,0 +1,119 @@
+"""The published transformer that judges one picture window against one chunk of sound (METHOD §3)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Attention(nn.Module):
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self._heads = heads
+        self.to_qkv = nn.Linear(width, 3 * width, bias=False)
+        self.to_out = nn.Sequential(nn.Linear(width, width))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        query, key, value = (
+            part.unflatten(-1, (self._heads, -1)).transpose(1, 2)
+            for part in self.to_qkv(tokens).chunk(3, dim=-1)
+        )  # (batch, heads, tokens, head size)
+        mixed = F.scaled_dot_product_attention(query, key, value)
+        out: Tensor = self.to_out(mixed.transpose(1, 2).flatten(2))
+        return out
+
+
+class FeedForward(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        # The identities stand where the published program drops out while training.
+        self.net = nn.Sequential(
+            nn.Linear(width, width), nn.GELU(), nn.Identity(), nn.Linear(width, width), nn.Identity()
+        )
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        out: Tensor = self.net(tokens)
+        return out
+
+
+class Residual(nn.Module):
+    """What a function of the normalised tokens adds to them."""
+
+    def __init__(self, width: int, fn: nn.Module) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.fn = fn
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        out: Tensor = tokens + self.fn(self.norm(tokens))
+        return out
+
+
+class Transformer(nn.Module):
+    """Pre-norm blocks over (batch, tokens, width)."""
+
+    def __init__(self, width: int, depth: int, heads: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *(
+                nn.Sequential(Residual(width, Attention(width, heads)), Residual(width, FeedForward(width)))
+                for _ in range(depth)
+            )
+        )
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        out: Tensor = self.layers(tokens)
+        return out
+
+
+class Fusion(nn.Module):
+    """Turns encoder outputs into tokens, and a class token, audio and video tokens into one logit.
+
+    ``visual_length`` and ``audio_length`` are those of the learned embeddings; windows may use fewer.
+    """
+
+    def __init__(
+        self, *, width: int, depth: int, heads: int, grid: int, visual_length: int, audio_length: int
+    ) -> None:
+        super().__init__()
+        self.pos_embedding = nn.Parameter(torch.zeros(1, width, 1, grid, grid))
+        self.visual_modality_embeding = nn.Parameter(torch.zeros(1, width, 1))  # spelt as published
+        self.audio_modality_embeding = nn.Parameter(torch.zeros(1, width, 1))
+        self.temporal_visual_embedding = nn.Parameter(torch.zeros(1, width, visual_length))
+        self.temporal_audio_embedding = nn.Parameter(torch.zeros(1, width, audio_length))
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
+        self.transformer = Transformer(width, depth, heads)
+        self.mlp_head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 1))
+
+    def visual_tokens(self, windows: Tensor) -> Tensor:
+        """Visual map (batch, width, frames, grid, grid) → tokens (batch, frames, width)."""
+        pooled = (windows + self.pos_embedding).amax(dim=(-2, -1))
+        temporal = self.temporal_visual_embedding[:, :, : pooled.shape[-1]]
+        return _reinterpreted(pooled + temporal + self.visual_modality_embeding)
+
+    def audio_tokens(self, chunks: Tensor) -> Tensor:
+        """Audio encoding (batch, width, steps) → tokens (batch, steps, width)."""
+        temporal = self.temporal_audio_embedding[:, :, : chunks.shape[-1]]
+        return _reinterpreted(chunks + temporal + self.audio_modality_embeding)
+
+    def logits(self, visual: Tensor, audio: Tensor) -> Tensor:
+        """Tokens of pairs → one logit for each, (batch,)."""
+        class_token = self.cls_token.expand(len(visual), -1, -1)
+        tokens = self.transformer(torch.cat([class_token, audio, visual], dim=1))
+        out: Tensor = self.mlp_head(tokens[:, 0])
+        return out.squeeze(-1)
+
+    @staticmethod
+    def features(visual: Tensor, audio: Tensor) -> Tensor:
+        """Tokens of pairs at zero delay → audio-visual features (batch, 2 · width)."""
+        return torch.cat([visual.amax(dim=1), audio.amax(dim=1)], dim=1)
+
+
+def _reinterpreted(x: Tensor) -> Tensor:
+    """(batch, width, t) read as (batch, t, width) without moving a number.
+
+    No transpose: the published weights were trained with this quirk, and mean nothing without it.
+    """
+    batch, width, length = x.shape
+    return x.reshape(batch, length, width)

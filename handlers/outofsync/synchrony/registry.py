@@ -1,0 +1,22 @@
+"""Which class reads a checkpoint of a synchronisation network."""
+
+from __future__ import annotations
+
+from outofsync.checkpoints.store import Checkpoint, CheckpointError
+from outofsync.synchrony.interface import SyncNetwork
+
+
+def load_sync(checkpoint: Checkpoint, device: str = "cpu") -> SyncNetwork:
+    """Build a checkpoint's network; raises :class:`CheckpointError` where they do not fit.
+
+    Classes are imported when asked for: a worker pays for the one network it serves.
+    """
+    if checkpoint.architecture == "published":
+        from outofsync.synchrony.schedule import PublishedNetwork
+
+        return PublishedNetwork.from_checkpoint(checkpoint, device)
+    if checkpoint.architecture == "embedding":
+        from outofsync.synchrony.embedding import EmbeddingNetwork
+
+        return EmbeddingNetwork.from_checkpoint(checkpoint, device)
+    raise CheckpointError(f"{checkpoint.architecture!r} is neither 'published' nor 'embedding'")
