@@ -39,6 +39,10 @@ class FrameStore(Protocol):
         """Frames start … stop−1 as uint8 (frames, height, width, 3) RGB."""
         ...
 
+    def replace(self, index: int, frame: NDArray[np.uint8]) -> None:
+        """Put a restored frame in the place of one."""
+        ...
+
     def tensors(self) -> dict[str, NDArray[Any]]:
         """What a clip stores of them."""
         ...
@@ -55,6 +59,11 @@ class RawFrames:
 
     def read(self, start: int, stop: int) -> Frames:
         return self._frames[start:stop]
+
+    def replace(self, index: int, frame: NDArray[np.uint8]) -> None:
+        if not self._frames.flags.writeable:
+            self._frames = self._frames.copy()
+        self._frames[index] = frame
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         return {"raw": np.ascontiguousarray(self._frames)}

@@ -16,7 +16,7 @@ def load_sync(checkpoint: Checkpoint, device: str = "cpu") -> SyncNetwork:
 
         return PublishedNetwork.from_checkpoint(checkpoint, device)
     if checkpoint.architecture == "embedding":
-        from outofsync.synchrony.embedding import EmbeddingNetwork
+        from outofsync.synchrony.embedding_schedule import EmbeddingSynchroniser
 
-        return EmbeddingNetwork.from_checkpoint(checkpoint, device)
+        return EmbeddingSynchroniser.from_checkpoint(checkpoint, device)
     raise CheckpointError(f"{checkpoint.architecture!r} is neither 'published' nor 'embedding'")

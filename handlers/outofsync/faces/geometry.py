@@ -1,0 +1,77 @@
+"""From landmarks to a levelled square crop."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from outofsync.constants import FACE_SIZE
+from outofsync.faces.detector import Detection
+
+
+@dataclass(frozen=True, slots=True)
+class CropBox:
+    """A square on the picture: centre and side in pixels, roll in radians (levelled eyes = 0)."""
+
+    x: float
+    y: float
+    side: float
+    roll: float
+
+    def as_array(self) -> NDArray[np.float64]:
+        return np.array([self.x, self.y, self.side, self.roll])
+
+    @property
+    def corners(self) -> NDArray[np.float32]:
+        """x0, y0, x1, y1 of the square before levelling."""
+        half = self.side / 2
+        return np.array([self.x - half, self.y - half, self.x + half, self.y + half], np.float32)
+
+
+def face_height(face: Detection) -> float:
+    """Distance between the middle of the eyes and the middle of the mouth (px), steady when a head turns."""
+    return float(np.linalg.norm(face.mouth.mean(0) - face.eyes.mean(0)))
+
+
+def crop_box(face: Detection, scale: float) -> CropBox:
+    """The square around one face; ``scale`` is its side over :func:`face_height`."""
+    eyes, mouth = face.eyes.mean(0), face.mouth.mean(0)
+    centre = (eyes + mouth) / 2
+    down = mouth - eyes
+    roll = math.atan2(-float(down[0]), float(down[1]))
+    return CropBox(float(centre[0]), float(centre[1]), scale * face_height(face), roll)
+
+
+def crop(frame: NDArray[np.uint8], box: CropBox, size: int = FACE_SIZE) -> NDArray[np.uint8]:
+    """Cut a (size, size, 3) crop; what lies outside the picture repeats its edge."""
+    factor = size / box.side
+    if factor < 0.5:  # bilinear sampling aliases below half size: shrink the surroundings by area first
+        shrink = 2.0 * factor
+        small = cv2.resize(frame, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+        ratio_x, ratio_y = small.shape[1] / frame.shape[1], small.shape[0] / frame.shape[0]
+        scaled = CropBox(box.x * ratio_x, box.y * ratio_y, box.side * ratio_x, box.roll)
+        return crop(small.astype(np.uint8, copy=False), scaled, size)
+    cosine, sine = math.cos(box.roll) * factor, math.sin(box.roll) * factor
+    matrix = np.array(
+        [
+            [cosine, sine, size / 2 - cosine * box.x - sine * box.y],
+            [-sine, cosine, size / 2 + sine * box.x - cosine * box.y],
+        ]
+    )
+    method = cv2.INTER_LINEAR if factor <= 1.0 else cv2.INTER_CUBIC
+    return cv2.warpAffine(frame, matrix, (size, size), flags=method, borderMode=cv2.BORDER_REPLICATE).astype(
+        np.uint8, copy=False
+    )
+
+
+def overlap(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+    """Intersection over union of two boxes x0, y0, x1, y1."""
+    low = np.maximum(first[:2], second[:2])
+    high = np.minimum(first[2:], second[2:])
+    shared = float(np.prod(np.clip(high - low, 0, None)))
+    areas = float(np.prod(first[2:] - first[:2]) + np.prod(second[2:] - second[:2]))
+    return shared / (areas - shared) if areas > shared else 0.0

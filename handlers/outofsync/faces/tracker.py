@@ -1,0 +1,119 @@
+"""Follow faces through a video and cut their crops, in one pass and with bounded memory.
+
+Detection runs on every ``detect_every``-th frame and at each cut. Frames wait in a short buffer until the
+detections that steady their crop have arrived, are cropped, and are let go.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+from outofsync.clip import Frames, Track
+from outofsync.faces.detector import Detection, FaceDetector
+from outofsync.faces.geometry import face_height, overlap
+from outofsync.faces.path import FacePath
+from outofsync.faces.settings import FaceSettings
+from outofsync.faces.shots import CutFinder
+
+
+class FaceTracker:
+    """Push frames in order, then :meth:`finish`."""
+
+    def __init__(
+        self, detector: FaceDetector, settings: FaceSettings | None = None, *, most_tracks: int = 8
+    ) -> None:
+        self._detector = detector
+        self._settings = settings or FaceSettings()
+        self._most_tracks = most_tracks
+        self._cuts = CutFinder()
+        self._following: list[FacePath] = []
+        self._ended: list[FacePath] = []
+        self._waiting: deque[NDArray[np.uint8]] = deque()
+        self._arrived = 0  # frames pushed
+        self._last_detection = 0
+        self._cropped = 0
+        self.dropped_frames = 0  # crops left out because the video holds too many faces
+
+    def push(self, frames: Frames) -> None:
+        """Take the next uint8 (frames, height, width, 3) RGB frames."""
+        every = self._settings.detect_every
+        for frame in frames:
+            if self._cuts.is_cut(frame):
+                self._end_all()
+                self._detect(frame)
+            elif self._arrived == 0 or self._arrived - self._last_detection >= every:
+                self._detect(frame)
+            self._waiting.append(frame)
+            self._arrived += 1
+            self._crop_until(self._arrived - self._settings.lookahead)
+
+    def finish(self) -> list[Track]:
+        """The tracks that can be scored, at most ``most_tracks`` (the most seen), by their start."""
+        self._end_all()
+        self._crop_until(self._arrived)
+        paths = [path for path in self._ended if len(path.crops) >= self._settings.shortest_track]
+        paths.sort(key=lambda path: path.area_seen, reverse=True)
+        self.dropped_frames += sum(len(path.crops) for path in paths[self._most_tracks :])
+        kept = sorted(paths[: self._most_tracks], key=lambda path: path.first)
+        return [
+            Track(number, path.first, path.crops, np.stack(path.boxes)) for number, path in enumerate(kept)
+        ]
+
+    def _end_all(self) -> None:
+        """End every track here; a face in the last detection is taken to have stayed until now."""
+        for path in self._following:
+            if path.last == self._last_detection:
+                path.last = self._arrived - 1
+        self._ended += self._following
+        self._following = []
+
+    def _detect(self, frame: NDArray[np.uint8]) -> None:
+        settings, now = self._settings, self._arrived
+        self._last_detection = now
+        found = [
+            face for face in self._detector.detect(frame) if face_height(face) >= settings.smallest_face_px
+        ]
+        faces = sorted(found, key=face_height, reverse=True)[: self._most_tracks]
+        newcomers = self._match(faces)
+        lost = [
+            path for path in self._following if now - path.last > settings.lost_after * settings.detect_every
+        ]
+        self._ended += lost
+        self._following = [path for path in self._following if path not in lost]
+        self._following += [FacePath(now, face, settings) for face in newcomers]
+
+    def _match(self, faces: list[Detection]) -> list[Detection]:
+        """Give each face to the path it overlaps most; returns the faces nobody followed yet."""
+        pairs = sorted(
+            (
+                (overlap(path.box, face.box), p, f)
+                for p, path in enumerate(self._following)
+                for f, face in enumerate(faces)
+            ),
+            reverse=True,
+        )
+        paths_left, faces_left = set(range(len(self._following))), set(range(len(faces)))
+        for shared, p, f in pairs:
+            if shared >= self._settings.overlap and p in paths_left and f in faces_left:
+                self._following[p].add(self._arrived, faces[f])
+                paths_left.remove(p)
+                faces_left.remove(f)
+        return [faces[f] for f in sorted(faces_left)]
+
+    def _crop_until(self, stop: int) -> None:
+        """Crop and let go the waiting frames before ``stop``."""
+        number = self._arrived - len(self._waiting)
+        while number < stop:
+            frame = self._waiting.popleft()
+            for path in (*self._ended, *self._following):
+                if not path.first <= number <= path.last:
+                    continue
+                if self._cropped < self._settings.most_track_frames:
+                    path.cut(number, frame)
+                    self._cropped += 1
+                else:
+                    self.dropped_frames += 1
+            number += 1

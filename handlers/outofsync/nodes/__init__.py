@@ -1,0 +1,10 @@
+"""The two nodes of the workflow, batch in and batch out (DESIGN: Archives and models).
+
+Nothing a caller sent makes a node raise: each request's failure becomes data of its own.
+"""
+
+from outofsync.nodes.deblur import DeblurNode
+from outofsync.nodes.ensemble import EnsembleNode
+from outofsync.nodes.request import Request
+
+__all__ = ["DeblurNode", "EnsembleNode", "Request"]

@@ -1,0 +1,77 @@
+"""From a video file to a clip of face crops and sound."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import torch
+from torchvision.transforms.v2 import functional as transforms
+
+from outofsync.clip import Clip, Frames, RawFrames, Track
+from outofsync.constants import FACE_SIZE, WINDOW_FRAMES
+from outofsync.faces import FaceDetector, FaceTracker
+from outofsync.limits import Limits
+from outofsync.media import Decoder
+from outofsync.options import Options
+from outofsync.result import Reason
+from outofsync.timing import Stopwatch
+
+
+def prepare(data: bytes, options: Options, limits: Limits, detector: FaceDetector) -> Clip:
+    """Decode a file and cut what ``options.mode`` looks at.
+
+    Raises :class:`~outofsync.errors.OutOfSyncError` for a file that cannot be read or breaks a limit. A
+    readable video without a face is no error: its clip has no tracks and says why.
+    """
+    clip = _reference(data, options, limits) if options.mode == "reference" else _full(data, limits, detector)
+    clip.options = options
+    clip.digest = hashlib.sha256(data).hexdigest()
+    return clip
+
+
+def _full(data: bytes, limits: Limits, detector: FaceDetector) -> Clip:
+    """Every face of the whole video."""
+    watch = Stopwatch()
+    tracker = FaceTracker(detector, most_tracks=limits.face_tracks)
+    with Decoder(data, limits) as decoder:
+        frames = decoder.frames()
+        while True:
+            with watch.stage("decode"):
+                chunk = next(frames, None)
+            if chunk is None:
+                break
+            with watch.stage("faces"):
+                tracker.push(chunk)
+        with watch.stage("faces"):
+            tracks = tracker.finish()
+        clip = Clip(tracks, decoder.audio, media=decoder.info.to_dict(), timing_ms=watch.timing_ms)
+    if not tracks:
+        clip.reasons.append(Reason.NO_FACE.to_dict())
+    if tracker.dropped_frames:
+        clip.reasons.append(Reason.FACES_LEFT_OUT.to_dict())
+    return clip
+
+
+def _reference(data: bytes, options: Options, limits: Limits) -> Clip:
+    """The published protocol: whole frames squeezed to 224×224, the first ``max_len`` windows only."""
+    watch = Stopwatch()
+    most = options.max_len + WINDOW_FRAMES - 1
+    with watch.stage("decode"), Decoder(data, limits, max_frames=most) as decoder:
+        chunks = [squeeze(chunk) for chunk in decoder.frames()]
+        frames = np.concatenate(chunks)[:most]
+        audio, info = decoder.audio, decoder.info
+    box = np.array([0, 0, info.width, info.height], np.float32)
+    track = Track(0, 0, RawFrames(frames), np.tile(box, (len(frames), 1)))
+    return Clip([track], audio, media=info.to_dict(), timing_ms=watch.timing_ms)
+
+
+def squeeze(frames: Frames) -> Frames:
+    """(frames, height, width, 3) → (frames, 224, 224, 3): bicubic, antialiased, aspect ratio not kept."""
+    if frames.shape[1:3] == (FACE_SIZE, FACE_SIZE):
+        return frames
+    planes = torch.from_numpy(frames).permute(0, 3, 1, 2)
+    small = transforms.resize(
+        planes, [FACE_SIZE, FACE_SIZE], interpolation=transforms.InterpolationMode.BICUBIC, antialias=True
+    )
+    return np.ascontiguousarray(small.permute(0, 2, 3, 1).numpy())

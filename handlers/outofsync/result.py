@@ -1,0 +1,39 @@
+"""What a caller gets back (DESIGN: Result), and the reasons that go with a verdict."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Reason(Enum):
+    """Why a verdict is what it is, or could not be given: a stable code and a sentence."""
+
+    NO_FACE = "no_face", "No face was found that stays in view long enough to be judged."
+    NOBODY_SPEAKING = (
+        "nobody_speaking",
+        "No face in the picture moves with the voice; the speaker may be off screen.",
+    )
+    SILENCE = "silence", "There is hardly any sound, so nothing to compare the lips with."
+    CONSTANT_OFFSET = (
+        "constant_offset",
+        "Sound and picture fit, but one lags the other throughout, as broadcasting often leaves it.",
+    )
+    TOO_SHORT = "too_short", "The face is in view for too short a time to be judged."
+    TOO_BLURRY = "too_blurry", "The face is too blurry or too small to see the lips move."
+    FACES_LEFT_OUT = (
+        "faces_left_out",
+        "The video shows more faces than are judged; the most visible ones were.",
+    )
+    OUT_OF_SYNC = "out_of_sync", "Lips and voice do not fit together."
+    UNNATURAL_SEQUENCE = (
+        "unnatural_sequence",
+        "Lips and voice follow one another in a way that recorded speech does not.",
+    )
+    IN_SYNC = "in_sync", "Lips and voice fit together throughout, as in recorded speech."
+
+    @property
+    def code(self) -> str:
+        return self.value[0]
+
+    def to_dict(self) -> dict[str, str]:
+        return {"code": self.value[0], "message": self.value[1]}

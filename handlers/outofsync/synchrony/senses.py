@@ -1,0 +1,84 @@
+"""What the embedding network sees and hears: mouth pictures and a levelled log-mel track.
+
+Training and serving share this module, so that a network meets in service what it met in training.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from outofsync.clip import Frames
+from outofsync.constants import SAMPLES_PER_FRAME
+from outofsync.synchrony.embedding import MEL_REACH, MELS_PER_FRAME
+from outofsync.synchrony.logmel import FFT_SIZE, HOP, STFT_WINDOW, LogMel
+
+# In a 224 px face crop the mouth lies at 66 % of the height; a square of 140 px around a point just below
+# it holds lips, chin and cheeks. It is kept at 80 px, of which the network sees the middle 64.
+MOUTH_CENTRE = (112, 152)
+MOUTH_REACH = 70
+KEPT_SIZE = 80
+_GREY_MEAN, _GREY_SPREAD = 110.0, 55.0
+
+_LOUDNESS = 2000.0  # root mean square that every track is brought to, in int16 units
+_MEL_FLOOR = 0.05  # quieter than any speech at that loudness: hides digital silence and coding noise
+_MEL_MEAN, _MEL_SPREAD = 1.0, 2.0
+
+
+def mouth_pictures(frames: Frames) -> NDArray[np.uint8]:
+    """uint8 (frames, 224, 224, 3) face crops → uint8 (frames, 80, 80) grey."""
+    x, y = MOUTH_CENTRE
+    rows, columns = slice(y - MOUTH_REACH, y + MOUTH_REACH), slice(x - MOUTH_REACH, x + MOUTH_REACH)
+    pictures = np.empty((len(frames), KEPT_SIZE, KEPT_SIZE), np.uint8)
+    for picture, frame in zip(pictures, frames, strict=True):
+        grey = cv2.cvtColor(np.ascontiguousarray(frame[rows, columns]), cv2.COLOR_RGB2GRAY)
+        picture[...] = cv2.resize(grey, (KEPT_SIZE, KEPT_SIZE), interpolation=cv2.INTER_AREA)
+    return pictures
+
+
+def normalise_pictures(pictures: Tensor) -> Tensor:
+    """Grey values 0 … 255 → about zero mean and unit spread."""
+    return (pictures - _GREY_MEAN) / _GREY_SPREAD
+
+
+def centre_pictures(pictures: NDArray[np.uint8], size: int) -> Tensor:
+    """uint8 (frames, 80, 80) → normalised float32 (frames, size, size): the middle, unaugmented."""
+    edge = (KEPT_SIZE - size) // 2
+    middle = torch.from_numpy(pictures[:, edge : edge + size, edge : edge + size])
+    return normalise_pictures(middle.float())
+
+
+def level(audio: Tensor) -> Tensor:
+    """Bring (…, samples) of int16 values to one loudness; silence stays silent."""
+    audio = audio.float()
+    loudness = audio.square().mean(-1, keepdim=True).sqrt()
+    return audio * (_LOUDNESS / loudness.clamp(min=20.0))
+
+
+class MelTrack(torch.nn.Module):
+    """Log-mel of a whole track, in the layout the audio front takes."""
+
+    window: Tensor
+    filterbank: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        constants = LogMel()
+        self.register_buffer("window", constants.window, persistent=False)
+        self.register_buffer("filterbank", constants.filterbank, persistent=False)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """Levelled (batch, 640 · frames) → (batch, 80, 4 · frames + 10), with quiet beyond both ends."""
+        frames = audio.shape[-1] // SAMPLES_PER_FRAME
+        reach = MEL_REACH * HOP + FFT_SIZE // 2
+        padded = F.pad(audio[..., : frames * SAMPLES_PER_FRAME], (reach, reach))
+        spectrum = torch.stft(
+            padded, FFT_SIZE, HOP, STFT_WINDOW, self.window, center=False, return_complex=True
+        )
+        steps = MELS_PER_FRAME * frames + 2 * MEL_REACH
+        mel = torch.log(self.filterbank @ spectrum[..., :steps].abs() + _MEL_FLOOR)
+        return (mel - _MEL_MEAN) / _MEL_SPREAD

@@ -1,0 +1,126 @@
+"""Augmentation of mouth pictures and sound, batched, on whatever device the batch is on."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def chance(batch: int, probability: float, like: Tensor) -> Tensor:
+    """A (batch,) mask that is true with the given probability."""
+    return torch.rand(batch, device=like.device) < probability
+
+
+def uniform(batch: int, low: float, high: float, like: Tensor) -> Tensor:
+    return torch.rand(batch, device=like.device) * (high - low) + low
+
+
+def move(pictures: Tensor, size: int) -> Tensor:
+    """(batch, frames, side, side) → (batch, frames, size, size): one random view for each clip.
+
+    Shift, scale, turn, squeeze and mirror stay the same through a clip, so that only speech moves the mouth;
+    a slow drift of a pixel or so imitates an unsteady crop.
+    """
+    batch, frames, side, _ = pictures.shape
+    scale = uniform(batch, 0.85, 1.18, pictures) * size / side
+    squeeze = uniform(batch, 0.92, 1.08, pictures)
+    turn = uniform(batch, -0.14, 0.14, pictures)
+    mirror = torch.where(chance(batch, 0.5, pictures), -1.0, 1.0)
+    theta = torch.zeros(batch, 2, 3, device=pictures.device)
+    theta[:, 0, 0] = scale * squeeze * torch.cos(turn) * mirror
+    theta[:, 0, 1] = -scale * torch.sin(turn)
+    theta[:, 1, 0] = scale * torch.sin(turn) * mirror
+    theta[:, 1, 1] = scale / squeeze * torch.cos(turn)
+    theta[:, :, 2] = torch.stack([uniform(batch, -0.1, 0.1, pictures) for _ in range(2)], 1)
+    return F.grid_sample(
+        pictures,
+        F.affine_grid(theta, [batch, frames, size, size], align_corners=False),
+        padding_mode="border",
+        align_corners=False,
+    )
+
+
+def recolour(pictures: Tensor) -> Tensor:
+    """Brightness, contrast, gamma, blur, noise, a covered patch, repeated frames: each now and then."""
+    batch, _, size, _ = pictures.shape
+    shape = (batch, 1, 1, 1)
+    gamma = uniform(batch, 0.7, 1.4, pictures).view(shape)
+    gain = uniform(batch, 0.7, 1.3, pictures).view(shape)
+    lift = uniform(batch, -30, 30, pictures).view(shape)
+    pictures = 255 * (pictures.clamp(0, 255) / 255) ** gamma
+    pictures = (pictures - 110) * gain + 110 + lift
+
+    small = int(size * float(torch.empty(1).uniform_(0.3, 0.7)))
+    blurred = F.interpolate(pictures, small, mode="bilinear", antialias=True)
+    blurred = F.interpolate(blurred, size, mode="bilinear")
+    pictures = torch.where(chance(batch, 0.3, pictures).view(shape), blurred, pictures)
+
+    level = (uniform(batch, 2, 14, pictures) * chance(batch, 0.35, pictures)).view(shape)
+    pictures = pictures + torch.randn_like(pictures) * level
+
+    corner = (torch.rand(batch, 2, device=pictures.device) * size).view(batch, 2, 1)
+    axis = torch.arange(size, device=pictures.device)
+    inside = (axis >= corner) & (axis < corner + size / 4)
+    patch = inside[:, 0, :, None] & inside[:, 1, None, :] & chance(batch, 0.15, pictures).view(batch, 1, 1)
+    pictures = pictures.masked_fill(patch[:, None], 110.0)
+
+    return torch.where(chance(batch, 0.15, pictures).view(shape), _slow(pictures), pictures)
+
+
+def _slow(pictures: Tensor) -> Tensor:
+    """What a camera of 12 to 20 frames/s would have left at 25: the newest of its frames."""
+    frames = pictures.shape[1]
+    rate = float(torch.empty(1).uniform_(12.0, 20.0))
+    phase = float(torch.rand(1))
+    times = torch.arange(frames, device=pictures.device) / 25.0
+    shown = ((torch.floor(times * rate + phase) - phase) / rate * 25.0).ceil().long().clamp(0, frames - 1)
+    return pictures[:, shown]
+
+
+def disturb(audio: Tensor) -> Tensor:
+    """Room, other voices and noise added to levelled sound (batch, samples)."""
+    batch, samples = audio.shape
+    audio = torch.where(chance(batch, 0.3, audio)[:, None], _reverberate(audio), audio)
+
+    others = audio.roll(1, 0).roll(int(torch.randint(samples, (1,))), 1)
+    ratio = 10 ** (-uniform(batch, 3, 25, audio) / 20) * chance(batch, 0.3, audio)
+    audio = audio + others * ratio[:, None]
+
+    spectrum = torch.fft.rfft(torch.randn_like(audio))
+    colour = uniform(batch, 0.0, 1.0, audio)[:, None]
+    bins = torch.arange(1, spectrum.shape[1] + 1, device=audio.device)
+    noise: Tensor = torch.fft.irfft(spectrum * bins ** (-colour), samples)
+    noise = noise / noise.std(1, keepdim=True).clamp(min=1e-6)
+    level: Tensor = 10 ** (-uniform(batch, 0, 30, audio) / 20) * chance(batch, 0.4, audio)
+    return audio + noise * (level * audio.std(1))[:, None]
+
+
+def _reverberate(audio: Tensor) -> Tensor:
+    """One random room for the batch: the direct sound, then noise that dies away."""
+    samples = audio.shape[1]
+    length = int(16_000 * float(torch.empty(1).uniform_(0.08, 0.4)))
+    time = torch.arange(length, device=audio.device)
+    tail = torch.randn(length, device=audio.device) * torch.exp(-6.9 * time / length)
+    room = tail * float(torch.empty(1).uniform_(0.02, 0.12))
+    room[0] = 1.0
+    size = 1 << math.ceil(math.log2(samples + length))
+    wet: Tensor = torch.fft.irfft(torch.fft.rfft(audio, size) * torch.fft.rfft(room, size), size)
+    return wet[:, :samples]
+
+
+def colour_bands(mel: Tensor) -> Tensor:
+    """Tilt, cut and hide bands of a normalised log-mel (batch, bands, steps), as codecs do."""
+    batch, bands, _ = mel.shape
+    axis = torch.linspace(-1, 1, bands, device=mel.device)
+    slope = uniform(batch, -0.6, 0.6, mel)[:, None] * axis
+    mel = mel + (slope + uniform(batch, -0.4, 0.4, mel)[:, None])[..., None]
+    edge = uniform(batch, 0.65, 1.0, mel)[:, None] * bands
+    lowpass = (torch.arange(bands, device=mel.device) > edge) & chance(batch, 0.2, mel)[:, None]
+    start = (torch.rand(batch, 1, device=mel.device) * bands).floor()
+    offset = torch.arange(bands, device=mel.device) - start
+    hidden = (offset >= 0) & (offset < 10) & chance(batch, 0.3, mel)[:, None]
+    quiet = mel.amin((1, 2), keepdim=True)
+    return torch.where((lowpass | hidden)[..., None], quiet, mel)

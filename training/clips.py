@@ -1,0 +1,111 @@
+"""Prepared clips in memory: mouth pictures and sound, ready to be cut into training batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from outofsync.clip import Clip, FrameStore
+from outofsync.constants import SAMPLES_PER_FRAME
+from outofsync.synchrony.embedding import STEM_REACH
+from outofsync.synchrony.senses import KEPT_SIZE, mouth_pictures
+from training.prepare import read_ledger
+
+
+@dataclass
+class TalkingFace:
+    """One prepared clip: uint8 (frames, 80, 80), int16 (640 · frames,) and what its video was."""
+
+    pictures: NDArray[np.uint8]
+    audio: NDArray[np.int16]
+    file: str
+    label: str
+    generator: str
+    source: str
+    identity: str
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+
+@dataclass(frozen=True)
+class PreparedClip:
+    """A clip on disk with its ledger entry."""
+
+    path: Path
+    facts: dict[str, str]
+
+    def read(self) -> tuple[FrameStore, NDArray[np.int16]]:
+        """Face crops and the sound that goes with them, both cut to the shorter one."""
+        clip = Clip.from_bytes(self.path.read_bytes())
+        track = clip.tracks[0]
+        return track.frames, clip.audio[track.start * SAMPLES_PER_FRAME :]
+
+
+def prepared(folder: Path, *, split: str, labels: Iterable[str] = ("real",)) -> list[PreparedClip]:
+    """Clips of one split, in the order of the ledger."""
+    wanted = set(labels)
+    return [
+        PreparedClip(folder / entry["clip"], entry)
+        for entry in read_ledger(folder / "manifest.jsonl")
+        if entry["clip"] and entry["split"] == split and entry["label"] in wanted
+    ]
+
+
+def load_faces(clips: Iterable[PreparedClip], *, shortest: int = 20) -> list[TalkingFace]:
+    """Decode clips into memory: 6.4 kB a frame."""
+    return list(_faces(clips, shortest))
+
+
+def _faces(clips: Iterable[PreparedClip], shortest: int) -> Iterator[TalkingFace]:
+    for clip in clips:
+        frames, audio = clip.read()
+        length = min(len(frames), len(audio) // SAMPLES_PER_FRAME)
+        if length < shortest:
+            continue
+        facts = clip.facts
+        yield TalkingFace(
+            mouth_pictures(frames.read(0, length)),
+            audio[: length * SAMPLES_PER_FRAME],
+            *(facts[name] for name in ("file", "label", "generator", "source", "identity")),
+        )
+
+
+class Sampler:
+    """Random spans of clips; rare sources are drawn more often than their share."""
+
+    def __init__(self, faces: list[TalkingFace], *, frames: int, seed: int, evenness: float = 0.5) -> None:
+        self._faces = faces
+        self._frames = frames
+        self._random = np.random.default_rng(seed)
+        seconds: dict[str, float] = {}
+        for face in faces:
+            seconds[face.source] = seconds.get(face.source, 0.0) + len(face)
+        # A source's share of the draws is its share of the footage to the power of (1 − evenness).
+        weights = np.array([len(face) * seconds[face.source] ** -evenness for face in faces])
+        self._weights = weights / weights.sum()
+
+    def batch(self, size: int) -> tuple[Tensor, Tensor]:
+        """uint8 (size, frames + 4, 80, 80) and int16 (size, 640 · frames).
+
+        Pictures reach two frames beyond the sound on either side (grey where the clip ends), as the visual
+        stem looks that far.
+        """
+        frames, reach = self._frames, STEM_REACH
+        pictures = np.full((size, frames + 2 * reach, KEPT_SIZE, KEPT_SIZE), 110, np.uint8)
+        audio = np.zeros((size, frames * SAMPLES_PER_FRAME), np.int16)
+        for row, index in enumerate(self._random.choice(len(self._faces), size, p=self._weights)):
+            face = self._faces[index]
+            start = int(self._random.integers(max(1, len(face) - frames + 1)))
+            low, high = max(0, start - reach), min(len(face), start + frames + reach)
+            at = reach - (start - low)
+            pictures[row, at : at + high - low] = face.pictures[low:high]
+            sound = face.audio[start * SAMPLES_PER_FRAME : (start + frames) * SAMPLES_PER_FRAME]
+            audio[row, : len(sound)] = sound
+        return torch.from_numpy(pictures), torch.from_numpy(audio)
