@@ -26,13 +26,13 @@ from samples.speech.speaker import random_voice, say, talk
 from samples.talking_head import render
 
 SAMPLES_FOLDER = Path(__file__).resolve().parent
-SAMPLE_SIZE, SAMPLE_SECONDS, SAMPLE_SEED = 480, 7.0, 3
+SAMPLE_SIZE, SAMPLE_SECONDS, SAMPLE_SEED = 480, 7.0, 13
 SHIFT_FRAMES = 8  # by which the sound of the shifted sample is late
 
 SENTENCE = "Maybe the famous pilot will bring five purple umbrellas. But before that, we should move the boat to the beach."
 VOICE = Voice("en-us+f3", words_per_minute=160, pitch=48, pitch_range=60)
 OTHER_SENTENCE = "Good evening. The weather office has promised rain for Thursday, and nobody in the village was surprised."
-OTHER_VOICE = Voice("en-gb+f5", words_per_minute=150, pitch=62, pitch_range=45)
+OTHER_VOICE = Voice("en-gb-x-rp+f5", words_per_minute=150, pitch=62, pitch_range=45)
 
 
 def main() -> int:

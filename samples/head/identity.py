@@ -14,6 +14,7 @@ HAIRS = np.array(
     [(0.014, 0.011, 0.01), (0.035, 0.021, 0.013), (0.09, 0.045, 0.022), (0.24, 0.13, 0.055), (0.42, 0.28, 0.13),
      (0.2, 0.06, 0.02), (0.3, 0.3, 0.3)], np.float32
 )  # fmt: skip
+GREY = len(HAIRS) - 1
 IRISES = np.array([(0.035, 0.016, 0.008), (0.08, 0.05, 0.02), (0.09, 0.12, 0.06), (0.10, 0.18, 0.26)], np.float32)
 
 
@@ -65,7 +66,9 @@ def random_identity(rng: np.random.Generator, *, woman: bool | None = None) -> I
     age = float(rng.beta(1.6, 2.0))
     tone = rng.uniform(0, len(SKINS) - 1)
     skin = _between(SKINS, tone) * rng.normal(1, 0.03, 3)
-    hair = HAIRS[rng.integers(0, 7 if age > 0.55 else 6 if tone < 1.8 else 2)] * rng.uniform(0.7, 1.3)
+    hair = HAIRS[rng.integers(0, GREY if tone < 1.8 else 2)] * rng.uniform(0.7, 1.3)
+    if age > 0.55 and rng.random() < 0.5:
+        hair = HAIRS[GREY] * rng.uniform(0.7, 1.3)
     redness = np.array((0.92, 0.52, 0.52)) if not woman else np.array((0.95, 0.42, 0.45))
     long_hair = woman and rng.random() < 0.75
     bearded = not woman and rng.random() < 0.5

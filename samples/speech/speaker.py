@@ -7,7 +7,7 @@ from samples.speech.phoneme import SAMPLE_RATE, Phoneme, Speech
 from samples.speech.room import in_a_room
 from samples.speech.sentences import LANGUAGES, sentence
 
-ENGLISH = ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-029")
+ENGLISH = ("en-us", "en-gb-x-rp", "en-gb-scotland", "en-gb-x-gbclan", "en-029")
 MEN = ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "klatt", "klatt2", "klatt3", "Alex", "Lee", "Michael")
 WOMEN = ("f1", "f2", "f3", "f4", "f5", "Alicia", "Andrea", "Annie", "steph", "linda")
 FOREIGN_SHARE = 0.35
