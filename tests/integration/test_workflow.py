@@ -1,0 +1,90 @@
+"""Files go in, answers come out, through a real server."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from media_factory import Media
+from server_fixture import LiveServer
+
+from config.settings import ROOT
+from outofsync.limits import Limits
+from outofsync.media import probe
+
+pytestmark = pytest.mark.server
+
+SAMPLES = sorted((ROOT / "samples").glob("*.mp4"))
+VERDICTS = {"real", "likely_real", "likely_fake", "fake", "inconclusive"}
+
+
+def lasting(result: dict[str, Any]) -> dict[str, Any]:
+    """A result without what differs from call to call."""
+    return {name: value for name, value in result.items() if name != "timing_ms"}
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+def test_a_sample_gets_a_verdict(server: LiveServer, sample: Any) -> None:
+    result = server.detect(sample.read_bytes())
+    assert result["verdict"] in VERDICTS - {"inconclusive"}
+    assert result["label"] in ("REAL", "FAKE")
+    assert 0 <= result["probability_fake"] <= 1
+    assert all(len(row) == 31 for row in result["delays"])
+    assert set(result["models"]) == {"deblur", "ensemble"}
+    assert set(result["timing_ms"])
+
+
+def test_there_are_samples() -> None:
+    assert SAMPLES
+
+
+def test_the_same_file_gets_the_same_answer(server: LiveServer) -> None:
+    video = SAMPLES[0].read_bytes()
+    assert lasting(server.detect(video)) == lasting(server.detect(video))
+
+
+def test_without_a_face_the_answer_says_so(server: LiveServer) -> None:
+    result = server.detect(Media().to_bytes())
+    assert result["verdict"] == "inconclusive"
+    assert result["label"] is None
+    assert "no_face" in [reason["code"] for reason in result["reasons"]]
+
+
+def test_a_bare_body_is_a_file_with_default_options(server: LiveServer) -> None:
+    video = SAMPLES[0].read_bytes()
+    response = server.post("/wfpredict/deepfake", data=video)
+    assert lasting(response.json()) == lasting(server.detect(video))
+
+
+def test_options_arrive(server: LiveServer) -> None:
+    result = server.detect(SAMPLES[0].read_bytes(), mode="reference", include=["features"])
+    assert "features" in result
+    assert "delays" not in result
+
+
+def test_deblur_alone_answers_a_video_with_its_sound(server: LiveServer) -> None:
+    video = SAMPLES[0].read_bytes()
+    response = server.post(
+        "/predictions/deblur", files={"data": video, "options": json.dumps({"deblur": "always"})}
+    )
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "video/mp4"
+    before, after = probe(video, Limits()), probe(response.content, Limits())
+    assert (after.width, after.height) == (before.width, before.height)
+    assert after.duration_s == pytest.approx(before.duration_s, abs=0.2)
+    assert after.audio_codec
+
+
+def test_ensemble_alone_takes_a_video(server: LiveServer) -> None:
+    response = server.post("/predictions/ensemble", data=SAMPLES[0].read_bytes())
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json"
+    assert response.json()["verdict"] in VERDICTS
+
+
+@pytest.mark.parametrize("model", ["deblur", "ensemble"])
+def test_a_plain_models_errors_carry_their_status(server: LiveServer, model: str) -> None:
+    response = server.post(f"/predictions/{model}", data=b"this is text")
+    assert response.status_code == 415
+    assert response.json()["error"]["code"] == "unsupported_media"

@@ -1,0 +1,100 @@
+"""A real TorchServe for tests: archives built once, one server for the whole session.
+
+``server`` is shared, so a test may send it anything but must not stop it; ``make_server`` starts others.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import requests
+
+from archives.build import build
+from config.management import WORKFLOW, Management
+from config.serve import running
+from config.settings import ROOT, ServerSettings
+from config.state import ServerState, StateFolder
+
+ANSWER_S = 600.0
+CHECKPOINTS = ROOT / "checkpoints"
+
+
+@dataclass(frozen=True)
+class LiveServer:
+    """A server that is ready, with the doors tests use."""
+
+    state: ServerState
+    settings: ServerSettings
+
+    @property
+    def folder(self) -> StateFolder:
+        return StateFolder(self.settings.state)
+
+    def post(self, path: str, token: str | None = None, **request: Any) -> requests.Response:
+        """A POST to the inference interface, with the server's own token unless another is given."""
+        headers = {"Authorization": f"Bearer {self.state.token if token is None else token}"}
+        headers |= request.pop("headers", {})
+        return requests.post(self.state.url + path, headers=headers, timeout=ANSWER_S, **request)
+
+    def detect(self, data: bytes, *, request_id: str = "", **options: Any) -> dict[str, Any]:
+        """The workflow's answer: a result, or an object with ``error``. It never fails as a whole."""
+        form = {"data": ("video", data), "options": (None, json.dumps(options))}
+        headers = {"X-OutOfSync-Request-Id": request_id} if request_id else {}
+        response = self.post(f"/wfpredict/{WORKFLOW}", files=form, headers=headers)
+        assert response.status_code == 200, response.text
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    def detect_error(self, data: bytes, **options: Any) -> dict[str, Any]:
+        """The error the workflow answers."""
+        error: dict[str, Any] = self.detect(data, **options)["error"]
+        return error
+
+    def java(self) -> psutil.Process:
+        """TorchServe's own process."""
+        return self.folder.processes()[1]
+
+    def workers(self) -> dict[str, list[int]]:
+        """Process ids of the workflow's workers, by model."""
+        manager = Management(self.state.management_url, self.state.management_token, lambda: ANSWER_S)
+        models = [f"{WORKFLOW}__{node}" for node in ("deblur", "ensemble")]
+        return {model: [worker["pid"] for worker in manager.describe(model)["workers"]] for model in models}
+
+
+MakeServer = Callable[..., LiveServer]
+
+
+@pytest.fixture(scope="session")
+def model_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Archives of the weights that ship."""
+    folder = tmp_path_factory.mktemp("model_store")
+    build(CHECKPOINTS, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(model_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """The session's server: the workflow, and both models alone."""
+    settings = ServerSettings(state=tmp_path_factory.mktemp("server"), model_store=model_store)
+    with running(settings) as state:
+        yield LiveServer(state, settings)
+
+
+@pytest.fixture
+def make_server(model_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeServer]:
+    """Starts servers of a test's own, the workflow alone; what it leaves running is stopped."""
+    with ExitStack() as servers:
+
+        def make(**choices: Any) -> LiveServer:
+            defaults = {"state": tmp_path_factory.mktemp("server"), "model_store": model_store}
+            settings = ServerSettings(**{**defaults, "plain_models": False, "drain_s": 60.0, **choices})
+            return LiveServer(servers.enter_context(running(settings)), settings)
+
+        yield make
