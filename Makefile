@@ -7,13 +7,14 @@ MODEL_STORE ?= model_store
 STATE ?= .state
 DEVICE ?= cpu
 RESULTS ?= results
+BENCH ?= schedule
 
 SERVE := $(RUN) -m config.serve
 SERVE_OPTIONS = --state "$(STATE)" --model-store "$(MODEL_STORE)" --device "$(DEVICE)" \
 	$(if $(PORT),--port $(PORT)) $(if $(WORKFLOW_ONLY),--workflow-only)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test serve stop status archives lint bench import samples clean requirements
+.PHONY: help setup run test serve stop status archives lint bench import samples clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,16 +36,22 @@ serve: archives ## start a server and return once it is ready (PORT=8080 DEVICE=
 	@$(SERVE) start $(SERVE_OPTIONS)
 
 stop: ## stop the server that make serve started (STATE=.state)
-	@$(SERVE) stop --state "$(STATE)"
+	@test ! -x $(RUN) || $(SERVE) stop --state "$(STATE)"
 
 status: ## say where the server answers (STATE=.state)
-	@$(SERVE) status --state "$(STATE)"
+	@test ! -x $(RUN) || $(SERVE) status --state "$(STATE)"
 
 archives: setup ## build the archives from the weights (CHECKPOINTS=checkpoints MODEL_STORE=model_store)
 	@$(RUN) -m archives.build --checkpoints "$(CHECKPOINTS)" --output "$(MODEL_STORE)"
 
 lint: setup ## check style and types
 	@$(ENVIRONMENT)/bin/ruff check . && $(ENVIRONMENT)/bin/ruff format --check . && $(ENVIRONMENT)/bin/mypy
+
+bench: setup ## measure speed; prints tables (BENCH="schedule", ARGS=…)
+	@for name in $(BENCH); do $(RUN) -m benchmarks.$$name $(ARGS) || exit 1; done
+
+samples: setup ## make the sample clips anew (needs espeak-ng)
+	@$(RUN) -m samples.generate samples
 
 import: setup ## import published weights (IMPORT="--sync sync_model.pth … --output-dir folder")
 	@$(ENVIRONMENT)/bin/outofsync-import $(IMPORT)
