@@ -19,6 +19,7 @@ from outofsync.media.link import Link
 from outofsync.media.picture import PictureConverter
 from outofsync.media.playback import Playback
 from outofsync.media.protocol import Task
+from outofsync.media.remux import encode
 from outofsync.media.ring import SLOTS, attach, frames_per_slot
 from outofsync.media.sandbox import restrict
 from outofsync.media.source import Source
@@ -29,10 +30,13 @@ FILE, LINK = 0, 1
 def main(text: str) -> None:
     """Carry out one task and answer; every failure is an answer too."""
     task, link = Task.from_json(text), Link(LINK)
-    memory = attach(task.ring, task.slot)
+    memory = attach(task.ring, task.slot) if task.ring >= 0 else None
     restrict(task.limits.decode_memory_bytes, task.cpu_s)
     try:
-        _play(task, link, memory)
+        if memory is None:
+            _encode(task, link)
+        else:
+            _play(task, link, memory)
     except (BrokenPipeError, ConnectionResetError, EOFError):
         pass  # the parent has lost interest
     except OutOfSyncError as error:
@@ -64,6 +68,12 @@ def _play(task: Task, link: Link, memory: mmap.mmap) -> None:
     writer.flush()
     samples = playback.sound()
     link.send(samples, bytes=len(samples), damaged=source.damaged)
+
+
+def _encode(task: Task, link: Link) -> None:
+    origin_us = Playback(Source(task.kind, FILE, task.limits), task.limits, None).origin_us
+    os.lseek(FILE, 0, os.SEEK_SET)
+    encode(Source(task.kind, FILE, task.limits), origin_us, task, link)
 
 
 def _info(task: Task, source: Source, converter: PictureConverter) -> MediaInfo:

@@ -8,17 +8,22 @@ The parent starts the child with a task (:class:`Task`). The child answers with 
   copied them
 - ``{"bytes": n}`` and n raw bytes: the sound, or an encoded file; the last message
 - ``{"error": …}``: :meth:`OutOfSyncError.to_dict`; the last message
+
+To encode, the parent sends batches of raw pictures, each after their COUNT, and END after the last.
 """
 
 from __future__ import annotations
 
 import json
+import struct
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from outofsync.limits import Limits
 from outofsync.media.containers import Container
 
+COUNT = struct.Struct(">I")  # pictures to encode that follow as raw RGB
+END = COUNT.pack(0)
 FREED = b"."  # one slot of the ring was copied
 
 

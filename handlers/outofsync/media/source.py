@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import TypeVar
@@ -46,6 +47,7 @@ class Source:
         self.packets = 0
         self.damaged = 0  # packets that could not be decoded
         self._skipping = False
+        self._first_dts: int | None = None
         options = {
             "fd": str(descriptor),
             "protocol_whitelist": "fd",
@@ -89,6 +91,11 @@ class Source:
         for packet in self._demux():
             yield from self._decode(packet)
 
+    def sound_packets(self) -> Iterator[Packet[AudioStream]]:
+        """The sound as it is coded; the file ends where it can be read no further."""
+        with contextlib.suppress(av.FFmpegError):
+            yield from (packet for packet in self.container.demux(self.audio) if packet.size)
+
     def skip_pictures(self) -> None:
         """Decode sound only from here on."""
         self._skipping = True
@@ -96,10 +103,21 @@ class Source:
     def time_us(self, frame: VideoFrame | AudioFrame) -> int | None:
         """Presentation time, where the file gives one."""
         stream = self.video if isinstance(frame, VideoFrame) else self.audio
-        ticks = frame.pts if frame.pts is not None else frame.dts
+        ticks = self._rebuilt_ticks(frame) if stream is self.video and self.kind.name == "avi" else frame.pts
         if ticks is None or stream.time_base is None:
             return None
         return microseconds(ticks, stream.time_base)
+
+    def _rebuilt_ticks(self, picture: VideoFrame | AudioFrame) -> int | None:
+        """AVI stores no presentation times and FFmpeg's guess is late where pictures are reordered.
+
+        Decoding times are kept, in the order in which pictures come out, and the first is shown at the start.
+        """
+        if picture.dts is None:
+            return None
+        if self._first_dts is None:
+            self._first_dts = picture.dts
+        return picture.dts - self._first_dts + (self.video.start_time or 0)
 
     def _demux(self) -> Iterator[Packet[Stream]]:
         try:
