@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from batching import BatchHandler, error_answer
-
 from outofsync.clip import Clip
 from outofsync.nodes import DeblurNode, Request
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from batching import BatchHandler, error_answer
-
 from outofsync.nodes import EnsembleNode, Request
 
 

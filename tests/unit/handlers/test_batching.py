@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from batching import SHORTEST_ANSWER_S, BatchHandler, error_answer
 
+from batching import SHORTEST_ANSWER_S, BatchHandler, error_answer
 from outofsync.nodes import Request
 
 Work = Callable[[Sequence[Request]], list[bytes]]
