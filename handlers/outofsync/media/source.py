@@ -81,8 +81,13 @@ class Source:
     @property
     def declared_end_us(self) -> tuple[int, bool]:
         """When playing should end, and whether it is the pictures alone that this is known of."""
-        if self.video.duration and self.video.time_base:
-            end = (self.video.start_time or 0) + self.video.duration
+        duration = self.video.duration or 0
+        if (
+            self.kind.name == "avi"
+        ):  # FFmpeg shortens the duration of a file cut off, not the number of frames
+            duration = max(duration, self.video.frames)
+        if duration and self.video.time_base:
+            end = (self.video.start_time or 0) + duration
             return microseconds(end, self.video.time_base), True
         return (self.container.start_time or 0) + self.duration_us, False
 
