@@ -29,11 +29,11 @@ BAD_FILES: dict[str, tuple[str, int, Make]] = {
     "silent film": ("no_audio", 422, lambda: Media(audio=None).to_bytes()),
     "radio": ("no_video", 422, lambda: Media(video=None).to_bytes()),
     "three frames": ("too_short", 422, lambda: Media(frames=3).to_bytes()),
-    "huge picture": ("too_many_pixels", 422, lambda: Media(frames=6, width=8192, height=8192).to_bytes()),
+    "huge picture": ("too_many_pixels", 422, lambda: Media(frames=1, width=8192, height=8192).to_bytes()),
     "eleven minutes": (
         "too_long",
         422,
-        lambda: Media(video="mpeg4", rate=1, frames=660, width=32, height=32).to_bytes(),
+        lambda: Media(rate=1, frames=660, width=32, height=32, seconds=1).to_bytes(),
     ),
 }
 
