@@ -62,13 +62,17 @@ class ChildProcess:
         """The next message; an error that the child reports is raised."""
         while (end := self._buffer.find(b"\n")) < 0:
             if len(self._buffer) > MAX_LINE:
-                raise self._failure(ErrorCode.CORRUPT_MEDIA, "The decoder stopped making sense in this file.")
+                raise self._nonsense()
             self._buffer += self._read(READ_BYTES)
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
-        message: dict[str, Any] = json.loads(line)
-        if "error" in message:
-            raise OutOfSyncError.from_dict(message["error"])
+        try:
+            message: dict[str, Any] = json.loads(line)
+            error = OutOfSyncError.from_dict(message["error"]) if "error" in message else None
+        except (ValueError, KeyError, TypeError):
+            raise self._nonsense() from None
+        if error:
+            raise error
         return message
 
     def receive_bytes(self, count: int) -> bytearray:
@@ -136,6 +140,10 @@ class ChildProcess:
         return self._failure(
             ErrorCode.CORRUPT_MEDIA, f"The decoder broke off while it was reading this file ({how})."
         )
+
+    def _nonsense(self) -> OutOfSyncError:
+        """A child that the file has taken over is not to be believed."""
+        return self._failure(ErrorCode.CORRUPT_MEDIA, "The decoder stopped making sense in this file.")
 
     def _failure(self, code: ErrorCode, message: str) -> OutOfSyncError:
         return OutOfSyncError(code, message, stage=self._stage)
