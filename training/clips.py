@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ from outofsync.constants import SAMPLES_PER_FRAME
 from outofsync.synchrony.embedding import STEM_REACH
 from outofsync.synchrony.senses import KEPT_SIZE, mouth_pictures
 from training.prepare import read_ledger
+
+HELD_OUT_SHARE = 0.15
+MOST_LAG = 8  # frames between the cuts of picture and sound in a training batch
 
 
 @dataclass
@@ -91,21 +95,31 @@ class Sampler:
         weights = np.array([len(face) * seconds[face.source] ** -evenness for face in faces])
         self._weights = weights / weights.sum()
 
-    def batch(self, size: int) -> tuple[Tensor, Tensor]:
-        """uint8 (size, frames + 4, 80, 80) and int16 (size, 640 · frames).
+    def batch(self, size: int) -> tuple[Tensor, Tensor, Tensor]:
+        """uint8 (size, frames + 4, 80, 80), int16 (size, 640 · frames) and lags (size,) in frames.
 
-        Pictures reach two frames beyond the sound on either side (grey where the clip ends), as the visual
-        stem looks that far.
+        Picture and sound are cut at different places, or else a network would match them by their distance
+        from the cut: picture t belongs to sound t + lag. Pictures reach two frames beyond either end (grey
+        where the clip ends), as far as the visual stem looks.
         """
         frames, reach = self._frames, STEM_REACH
         pictures = np.full((size, frames + 2 * reach, KEPT_SIZE, KEPT_SIZE), 110, np.uint8)
         audio = np.zeros((size, frames * SAMPLES_PER_FRAME), np.int16)
+        lags = np.zeros(size, np.int64)
         for row, index in enumerate(self._random.choice(len(self._faces), size, p=self._weights)):
             face = self._faces[index]
-            start = int(self._random.integers(max(1, len(face) - frames + 1)))
-            low, high = max(0, start - reach), min(len(face), start + frames + reach)
-            at = reach - (start - low)
+            room = min(len(face) - frames, MOST_LAG)
+            base = int(self._random.integers(len(face) - frames - room + 1))
+            seen, heard = (base + self._random.integers(room + 1, size=2)).tolist()
+            low, high = max(0, seen - reach), min(len(face), seen + frames + reach)
+            at = reach - (seen - low)
             pictures[row, at : at + high - low] = face.pictures[low:high]
-            sound = face.audio[start * SAMPLES_PER_FRAME : (start + frames) * SAMPLES_PER_FRAME]
-            audio[row, : len(sound)] = sound
-        return torch.from_numpy(pictures), torch.from_numpy(audio)
+            audio[row] = face.audio[heard * SAMPLES_PER_FRAME : (heard + frames) * SAMPLES_PER_FRAME]
+            lags[row] = seen - heard
+        return torch.from_numpy(pictures), torch.from_numpy(audio), torch.from_numpy(lags)
+
+
+def held_out(clip: PreparedClip) -> bool:
+    """Whether a training clip is kept from the synchronisation network, for the regressors to learn from."""
+    digest = hashlib.sha256(clip.facts["file"].encode()).digest()
+    return digest[0] < HELD_OUT_SHARE * 256

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
+from torch import Tensor
 
 from outofsync.constants import MAX_DELAY, SAMPLES_PER_FRAME
 from outofsync.synchrony.embedding import STEM_REACH, EmbeddingNetwork, delay_similarity
@@ -17,18 +19,21 @@ SPAN = 55  # frames: 2.2 s
 
 
 @torch.inference_mode()
-def mean_similarity(
+def embed_span(
     network: EmbeddingNetwork, pictures: NDArray[np.uint8], audio: NDArray[np.int16]
-) -> NDArray[np.float64]:
-    """Cosine at each of the 31 delays, averaged over the clip: (31,)."""
+) -> tuple[Tensor, Tensor]:
+    """Unit vectors (frames, embedding) of one span's pictures and sound."""
     device = next(network.parameters()).device
-    frames = len(pictures)
-    seen = torch.nn.functional.pad(
-        centre_pictures(pictures, network.config.picture), (0, 0, 0, 0, STEM_REACH, STEM_REACH)
-    )
-    mel = MelTrack()(level(torch.from_numpy(audio[: frames * SAMPLES_PER_FRAME]))[None])
+    seen = F.pad(centre_pictures(pictures, network.config.picture), (0, 0, 0, 0, STEM_REACH, STEM_REACH))
+    mel = MelTrack()(level(torch.from_numpy(audio[: len(pictures) * SAMPLES_PER_FRAME]))[None])
     visual, sound = network.embed(seen[None].to(device), mel.to(device))
-    similarity, valid = delay_similarity(visual.cpu(), sound.cpu(), MAX_DELAY)
+    return visual[0].cpu(), sound[0].cpu()
+
+
+def mean_similarity(visual: Tensor, sound: Tensor) -> NDArray[np.float64]:
+    """Cosine at each of the 31 delays, averaged over the frames both last: (31,)."""
+    frames = min(len(visual), len(sound))
+    similarity, valid = delay_similarity(visual[None, :frames], sound[None, :frames], MAX_DELAY)
     return (similarity[0].double().sum(0) / valid.sum(0).clamp(min=1)).numpy()
 
 
@@ -37,7 +42,7 @@ def evidence(similarity: NDArray[np.float64]) -> float:
     return float(similarity[MAX_DELAY] - np.median(similarity))
 
 
-def spans(faces: list[TalkingFace]) -> list[tuple[NDArray[np.uint8], NDArray[np.int16]]]:
+def cut_spans(faces: list[TalkingFace]) -> list[tuple[NDArray[np.uint8], NDArray[np.int16]]]:
     """Cut clips into spans of 2.2 s; shorter clips stay whole."""
     cut = []
     for face in faces:
@@ -51,35 +56,28 @@ def spans(faces: list[TalkingFace]) -> list[tuple[NDArray[np.uint8], NDArray[np.
 
 def offset_report(network: EmbeddingNetwork, faces: list[TalkingFace]) -> dict[str, float]:
     """Shares of spans whose delay is found exactly and within a frame, and two AUCs of the evidence."""
-    pieces = spans(faces)
-    truth = [mean_similarity(network, *piece) for piece in pieces]
+    spans = [embed_span(network, *span) for span in cut_spans(faces)]
+    truth = [mean_similarity(*span) for span in spans]
     best = np.array([int(np.argmax(similarity)) - MAX_DELAY for similarity in truth])
     real = [evidence(similarity) for similarity in truth]
-    shifted = []
-    for pictures, audio in pieces:
-        for shift in SHIFTS:
-            if len(pictures) >= 2 * shift:
-                shifted.append(
-                    evidence(mean_similarity(network, pictures[:-shift], audio[shift * SAMPLES_PER_FRAME :]))
-                )
+    shifted = [
+        evidence(mean_similarity(visual, sound[shift:]))
+        for visual, sound in spans
+        for shift in SHIFTS
+        if len(visual) >= 2 * shift
+    ]
+    half = len(spans) // 2
     swapped = [
-        evidence(_pair(network, pieces[i][0], pieces[(i + len(pieces) // 2) % len(pieces)][1]))
-        for i in range(len(pieces))
+        evidence(mean_similarity(visual, spans[(number + half) % len(spans)][1]))
+        for number, (visual, _) in enumerate(spans)
     ]
     return {
-        "spans": len(pieces),
+        "spans": len(spans),
         "exact": round(float((best == 0).mean()), 3),
         "within_1": round(float((abs(best) <= 1).mean()), 3),
         "auc_shifted": round(_auc(real, shifted), 3),
         "auc_swapped": round(_auc(real, swapped), 3),
     }
-
-
-def _pair(
-    network: EmbeddingNetwork, pictures: NDArray[np.uint8], audio: NDArray[np.int16]
-) -> NDArray[np.float64]:
-    frames = min(len(pictures), len(audio) // SAMPLES_PER_FRAME)
-    return mean_similarity(network, pictures[:frames], audio[: frames * SAMPLES_PER_FRAME])
 
 
 def _auc(real: list[float], fake: list[float]) -> float:

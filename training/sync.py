@@ -22,10 +22,10 @@ from torch import Tensor, nn
 
 from outofsync.checkpoints.store import Checkpoint
 from outofsync.constants import MAX_DELAY
-from outofsync.synchrony.embedding import EmbeddingConfig, EmbeddingNetwork, delay_similarity, pool_over_time
+from outofsync.synchrony.embedding import EmbeddingConfig, EmbeddingNetwork, pool_over_time
 from outofsync.synchrony.senses import MelTrack, level, normalise_pictures
 from training.augment import colour_bands, disturb, move, recolour
-from training.clips import Sampler, load_faces, prepared
+from training.clips import Sampler, held_out, load_faces, prepared
 from training.offsets import offset_report
 
 
@@ -34,44 +34,67 @@ class SyncTraining:
     """Everything that decides a run but the data."""
 
     steps: int = 4000
-    batch: int = 20
-    frames: int = 28  # a little less than the shortest clips, so that a span can start anywhere in them
+    batch: int = 24
+    frames: int = 22  # less than the shortest clips, so that picture and sound can be cut apart
     rate: float = 1.2e-3
     decay: float = 0.03
     warmup: int = 200
     average: float = 0.998  # decay of the moving average of the weights
     neighbour: float = 0.1  # share of the target that goes to each adjacent frame
-    pools: tuple[int, ...] = (2, 12)  # frames on either side over which the pooled losses judge
-    clip_weight: float = 0.3
+    pools: tuple[int, ...] = (3, 12)  # frames on either side over which the pooled losses judge
+    clip_weight: float = 0.5
     seed: int = 7
     every: int = 200  # steps between two looks at val
 
 
-def frame_loss(visual: Tensor, audio: Tensor, scale: Tensor, neighbour: float) -> Tensor:
-    """Each frame must find its own moment among all of its clip, and each sound its own frame."""
-    logits = scale * torch.einsum("bte,bse->bts", visual, audio)
-    frames = logits.shape[1]
-    near = torch.eye(frames, device=logits.device)
-    target = (1 - 2 * neighbour) * near + neighbour * (near.roll(1, 1).triu() + near.roll(-1, 1).tril())
-    target = (target / target.sum(1, keepdim=True)).expand_as(logits)
-    forth = F.cross_entropy(logits.flatten(0, 1), target.flatten(0, 1))
-    back = F.cross_entropy(logits.transpose(1, 2).flatten(0, 1), target.flatten(0, 1))
-    return (forth + back) / 2
+@dataclass(frozen=True)
+class Pairs:
+    """How every picture of a batch fits every sound of the same clip, and which pairs are true.
+
+    ``fit`` (batch, frames, frames) holds cosines, ``true`` the sound that belongs to each picture,
+    ``inside`` whether it lies within the span that was cut.
+    """
+
+    fit: Tensor
+    true: Tensor  # (batch, frames)
+    inside: Tensor  # (batch, frames)
+
+    @classmethod
+    def of(cls, visual: Tensor, audio: Tensor, lags: Tensor) -> Pairs:
+        frames = visual.shape[1]
+        true = torch.arange(frames, device=visual.device) + lags[:, None]
+        return cls(torch.einsum("bte,bse->bts", visual, audio), true, (true >= 0) & (true < frames))
 
 
-def delay_loss(visual: Tensor, audio: Tensor, scale: Tensor, reach: int) -> Tensor:
+def frame_loss(pairs: Pairs, scale: Tensor, neighbour: float) -> Tensor:
+    """Each picture must find its own moment among all sounds of its clip, and each sound its picture."""
+    frames = pairs.fit.shape[1]
+    distance = (torch.arange(frames, device=pairs.true.device) - pairs.true[..., None]).abs()
+    target = (distance == 0) * (1 - 2 * neighbour) + (distance == 1) * neighbour
+    logits = scale * pairs.fit
+    forth, back = logits.log_softmax(2) * target, logits.log_softmax(1) * target
+    return -(forth + back)[pairs.inside].sum() / (2 * pairs.inside.sum())
+
+
+def delay_loss(pairs: Pairs, scale: Tensor, reach: int) -> Tensor:
     """The published question: at which of the 31 delays do lips and voice fit?"""
-    similarity, valid = delay_similarity(visual, audio, MAX_DELAY)
+    frames = pairs.fit.shape[1]
+    delays = torch.arange(-MAX_DELAY, MAX_DELAY + 1, device=pairs.true.device)
+    position = pairs.true[..., None] + delays  # (batch, frames, 31)
+    valid = (position >= 0) & (position < frames)
+    similarity = pairs.fit.gather(2, position.clamp(0, frames - 1)) * valid
     logits = scale * pool_over_time(similarity, valid, reach)
     target = torch.full(logits.shape[:2], MAX_DELAY, device=logits.device)
     return F.cross_entropy(logits.flatten(0, 1), target.flatten())
 
 
-def clip_loss(visual: Tensor, audio: Tensor, scale: Tensor) -> Tensor:
-    """Which of the batch's voices belongs to which face?"""
-    logits = scale * torch.einsum("bte,cte->bc", visual, audio) / visual.shape[1]
-    target = torch.arange(len(logits), device=logits.device)
-    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+def clip_loss(visual: Tensor, audio: Tensor, pairs: Pairs, scale: Tensor) -> Tensor:
+    """Each picture must find its own moment among the sounds of all clips."""
+    batch, frames = pairs.true.shape
+    logits = scale * visual.flatten(0, 1) @ audio.flatten(0, 1).T
+    target = pairs.true + frames * torch.arange(batch, device=logits.device)[:, None]
+    inside = pairs.inside.flatten()
+    return F.cross_entropy(logits[inside], target.flatten()[inside])
 
 
 class SyncTrainer:
@@ -95,7 +118,10 @@ class SyncTrainer:
             betas=(0.9, 0.98),
         )
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self._optimiser, settings.rate, settings.steps, pct_start=settings.warmup / settings.steps
+            self._optimiser,
+            settings.rate,
+            settings.steps,
+            pct_start=min(0.3, settings.warmup / settings.steps),
         )
         self.step = 0
         self.best = -1.0
@@ -103,8 +129,7 @@ class SyncTrainer:
     def train_step(self) -> dict[str, float]:
         """One batch; returns the parts of the loss."""
         settings = self._settings
-        pictures, audio = self._sampler.batch(settings.batch)
-        pictures, audio = pictures.to(self._device), audio.to(self._device)
+        pictures, audio, lags = (part.to(self._device) for part in self._sampler.batch(settings.batch))
         with torch.no_grad():
             size = self.network.config.picture
             pictures = normalise_pictures(recolour(move(pictures.float(), size)))
@@ -114,10 +139,11 @@ class SyncTrainer:
             visual, sound = self.network.embed(pictures, mel)
         visual, sound = visual.float(), sound.float()
         scale = self.network.log_scale.exp().clamp(max=100.0)
-        parts = {"frame": frame_loss(visual, sound, scale, settings.neighbour)}
+        pairs = Pairs.of(visual, sound, lags)
+        parts = {"frame": frame_loss(pairs, scale, settings.neighbour)}
         for reach in settings.pools:
-            parts[f"delay{reach}"] = delay_loss(visual, sound, scale, reach)
-        parts["clip"] = settings.clip_weight * clip_loss(visual, sound, scale)
+            parts[f"delay{reach}"] = delay_loss(pairs, scale, reach)
+        parts["clip"] = settings.clip_weight * clip_loss(visual, sound, pairs, scale)
         loss = torch.stack(list(parts.values())).sum()
         self._optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
@@ -187,12 +213,13 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
     settings = SyncTraining(steps=arguments.steps, batch=arguments.batch)
-    faces = load_faces(prepared(arguments.clips, split="train"), shortest=settings.frames)
+    learnt = [clip for clip in prepared(arguments.clips, split="train") if not held_out(clip)]
     for folder in arguments.more_clips:
-        faces += load_faces(prepared(folder, split="train"), shortest=settings.frames)
-    held_out = load_faces(prepared(arguments.clips, split="val"), shortest=24)
+        learnt += prepared(folder, split="train")
+    faces = load_faces(learnt, shortest=settings.frames)
+    watched = load_faces(prepared(arguments.clips, split="val"), shortest=24)
     print(
-        f"{len(faces)} clips to train on, {sum(map(len, faces)) / 1500:.1f} min; {len(held_out)} to look at",
+        f"{len(faces)} clips to train on, {sum(map(len, faces)) / 1500:.1f} min; {len(watched)} to look at",
         flush=True,
     )
     arguments.run_dir.mkdir(parents=True, exist_ok=True)
@@ -211,7 +238,7 @@ def main() -> None:
         for name, value in trainer.train_step().items():
             sums[name] = sums.get(name, 0.0) + value
         if trainer.step % settings.every == 0 or trainer.step == settings.steps:
-            report = offset_report(trainer.average, held_out)
+            report = offset_report(trainer.average, watched)
             entry = {"step": trainer.step, "minutes": round((time.monotonic() - begin) / 60, 1)}
             entry |= {name: round(value / settings.every, 3) for name, value in sums.items()}
             entry |= report

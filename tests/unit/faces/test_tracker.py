@@ -1,0 +1,134 @@
+"""Tracks follow faces, survive short gaps, end at cuts, and stay within their limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from outofsync.clip import Track
+from outofsync.faces import Detection, FaceSettings, FaceTracker
+
+SIZE = (240, 320)  # height, width
+Places = Callable[[int], list[tuple[float, float, float]]]  # frame → (x, y, distance of eyes and mouth)
+
+
+def face_at(x: float, y: float, reach: float) -> Detection:
+    """An upright face whose eyes and mouth are ``reach`` px apart around (x, y)."""
+    half = reach / 2
+    eyes = [(x - half, y - half), (x + half, y - half)]
+    mouth = [(x - half / 2, y + half), (x + half / 2, y + half)]
+    landmarks = np.array([*eyes, (x, y), *mouth], np.float32)
+    box = np.array([x - reach, y - reach, x + reach, y + reach], np.float32)
+    return Detection(0.99, box, landmarks)
+
+
+class ScriptedDetector:
+    """Finds faces where the script says; a frame carries its number in its first pixel."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self.looked_at: list[int] = []
+
+    def detect(self, frame: NDArray[np.uint8]) -> list[Detection]:
+        number = int(frame[0, 0, 0]) + 256 * int(frame[0, 0, 1])
+        self.looked_at.append(number)
+        return [face_at(*place) for place in self._places(number)]
+
+
+def film(count: int, *, cut_at: int | None = None) -> NDArray[np.uint8]:
+    frames = np.full((count, *SIZE, 3), 90, np.uint8)
+    if cut_at is not None:
+        frames[cut_at:] = 220
+    for number, frame in enumerate(frames):
+        frame[0, 0] = (number % 256, number // 256, 0)
+    return frames
+
+
+def track(places: Places, frames: NDArray[np.uint8], **settings: int) -> list[Track]:
+    tracker = FaceTracker(ScriptedDetector(places), FaceSettings(**settings))
+    for start in range(0, len(frames), 25):
+        tracker.push(frames[start : start + 25])
+    return tracker.finish()
+
+
+def test_a_steady_face_gives_one_track_of_every_frame() -> None:
+    (found,) = track(lambda _: [(160, 120, 40)], film(63))
+    assert (found.start, len(found.frames)) == (0, 63)
+    side = FaceSettings().crop_scale * 40
+    np.testing.assert_allclose(
+        found.boxes[0], [160 - side / 2, 120 - side / 2, 160 + side / 2, 120 + side / 2]
+    )
+
+
+def test_detection_runs_on_few_frames() -> None:
+    detector = ScriptedDetector(lambda _: [(160, 120, 40)])
+    tracker = FaceTracker(detector)
+    tracker.push(film(50))
+    tracker.finish()
+    assert detector.looked_at == list(range(0, 50, 5))
+
+
+def test_a_moving_face_stays_in_the_middle_of_its_crop() -> None:
+    (found,) = track(lambda number: [(80 + number, 120, 30)], film(100))
+    centres = (found.boxes[:, 0] + found.boxes[:, 2]) / 2
+    np.testing.assert_allclose(centres[15:85], 80 + np.arange(15, 85), atol=0.5)
+
+
+def test_a_jittering_face_gives_a_steady_crop() -> None:
+    random = np.random.default_rng(3)
+    jitter = random.normal(0, 3, 200)
+    (found,) = track(lambda number: [(160 + jitter[number], 120, 40)], film(100))
+    centres = (found.boxes[:, 0] + found.boxes[:, 2]) / 2
+    assert np.abs(np.diff(centres)).max() < 1.0
+
+
+def test_two_faces_give_two_tracks() -> None:
+    found = track(lambda _: [(80, 120, 30), (240, 120, 30)], film(40))
+    assert [len(each.frames) for each in found] == [40, 40]
+    assert {round(float(each.boxes[0, [0, 2]].mean())) for each in found} == {80, 240}
+
+
+def test_a_face_missed_once_is_followed_on() -> None:
+    (found,) = track(lambda number: [] if 20 <= number < 26 else [(160, 120, 40)], film(60))
+    assert len(found.frames) == 60
+
+
+def test_a_face_that_leaves_ends_its_track_and_a_new_one_begins_later() -> None:
+    first, second = track(lambda number: [] if 30 <= number < 60 else [(160, 120, 40)], film(90))
+    assert (first.start, first.stop) == (0, 26)  # seen last at frame 25
+    assert (second.start, second.stop) == (60, 90)
+
+
+def test_a_cut_separates_two_people_at_one_place() -> None:
+    first, second = track(lambda _: [(160, 120, 40)], film(80, cut_at=33))
+    assert (first.start, first.stop) == (0, 33)
+    assert (second.start, second.stop) == (33, 80)
+
+
+def test_a_passing_face_is_too_short_to_be_a_track() -> None:
+    assert track(lambda number: [(160, 120, 40)] if number == 0 else [], film(40)) == []
+
+
+def test_tiny_faces_are_left_alone() -> None:
+    assert track(lambda _: [(160, 120, 4)], film(40)) == []
+
+
+def test_more_faces_than_allowed_keep_the_largest() -> None:
+    places = [(60.0, 120.0, 20.0), (160.0, 120.0, 40.0), (260.0, 120.0, 30.0)]
+    tracker = FaceTracker(ScriptedDetector(lambda _: places), most_tracks=2)
+    tracker.push(film(40))
+    found = tracker.finish()
+    assert {round(float(each.boxes[0, [0, 2]].mean())) for each in found} == {160, 260}
+
+
+def test_crops_beyond_the_bound_are_counted() -> None:
+    tracker = FaceTracker(ScriptedDetector(lambda _: [(160, 120, 40)]), FaceSettings(most_track_frames=30))
+    tracker.push(film(50))
+    (found,) = tracker.finish()
+    assert (len(found.frames), tracker.dropped_frames) == (30, 20)
+
+
+def test_no_frames_give_no_tracks() -> None:
+    assert FaceTracker(ScriptedDetector(lambda _: [])).finish() == []

@@ -1,0 +1,203 @@
+"""Fit the projection and both regressors on genuine speech, and the calibration on val.
+
+    python -m training.regressors --clips .cache/clips --sync checkpoints/sync.safetensors \\
+        --output checkpoints/scoring.safetensors
+
+The clips used here were held out of the synchronisation network's training: on clips it has learnt, the network
+is surer than it will ever be again, and every new video would look unusual.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor, nn
+
+from outofsync.checkpoints.store import Checkpoint
+from outofsync.constants import MAX_WINDOWS
+from outofsync.scoring.regressor import CHANNELS, Regressor
+from outofsync.scoring.score import load_scorer
+from outofsync.synchrony.interface import SyncInput, SyncNetwork, SyncOutput
+from outofsync.synchrony.registry import load_sync
+from training.calibration import calibrate, cases_of
+from training.clips import PreparedClip, held_out, prepared
+from training.manipulations import Span, cut_spans, manipulated
+
+
+@dataclass(frozen=True)
+class RegressorTraining:
+    """Everything that decides a fit but the data."""
+
+    steps: int = 1500
+    batch: int = 32
+    rate: float = 5e-4
+    decay: float = 0.05
+    forget: float = 0.25  # share of sequences whose past is partly blanked: the usual must be known by heart
+    noise: float = 0.1  # of the inputs' own spread
+    seed: int = 11
+
+
+def outputs_of(network: SyncNetwork, clips: Iterable[PreparedClip]) -> list[SyncOutput]:
+    """The network's delays and features for each clip."""
+    outputs = []
+    for clip in clips:
+        frames, audio = clip.read()
+        outputs += network.evaluate([SyncInput(frames, audio)])
+    return [output for output in outputs if len(output.delays) >= 2]
+
+
+def fit_projection(features: NDArray[np.floating]) -> dict[str, Tensor]:
+    """Standardise (windows, size) and keep 31 principal components, as the published pipeline does."""
+    scaler = StandardScaler().fit(features)
+    pca = PCA(CHANNELS, random_state=0).fit(scaler.transform(features))
+    arrays = {
+        "mean": scaler.mean_,
+        "scale": scaler.scale_,
+        "centre": pca.mean_,
+        "components": pca.components_,
+    }
+    return {name: torch.from_numpy(np.asarray(array, np.float64)) for name, array in arrays.items()}
+
+
+class Sequences:
+    """Random segments of many tracks, zero-padded, with their lengths."""
+
+    def __init__(self, tracks: list[NDArray[np.floating]], seed: int) -> None:
+        self._tracks = [torch.from_numpy(np.asarray(track, np.float32)) for track in tracks]
+        self._random = np.random.default_rng(seed)
+        lengths = np.array([len(track) for track in tracks], float)
+        self._weights = lengths / lengths.sum()
+
+    def batch(self, size: int) -> tuple[Tensor, Tensor]:
+        """(size, 50, 31) and a mask (size, 49) of the real steps."""
+        sequences = torch.zeros(size, MAX_WINDOWS, CHANNELS)
+        mask = torch.zeros(size, MAX_WINDOWS - 1, dtype=torch.bool)
+        for row, index in enumerate(self._random.choice(len(self._tracks), size, p=self._weights)):
+            track = self._tracks[index]
+            start = int(self._random.integers(max(1, len(track) - MAX_WINDOWS + 1)))
+            part = track[start : start + MAX_WINDOWS]
+            sequences[row, : len(part)] = part
+            mask[row, : len(part) - 1] = True
+        return sequences, mask
+
+
+def delay_losses(output: Tensor, target: Tensor) -> Tensor:
+    """KL(softmax(target) ‖ softmax(output)) of each step."""
+    return F.kl_div(output.log_softmax(-1), target.log_softmax(-1), reduction="none", log_target=True).sum(-1)
+
+
+def feature_losses(output: Tensor, target: Tensor) -> Tensor:
+    """Squared error of each step."""
+    return (output - target).square().sum(-1)
+
+
+def fit_regressor(
+    tracks: list[NDArray[np.floating]],
+    settings: RegressorTraining,
+    *,
+    features: bool,
+) -> Regressor:
+    """Train one regressor to foretell the next window of genuine speech."""
+    torch.manual_seed(settings.seed)
+    losses = feature_losses if features else delay_losses
+    sequences = Sequences(tracks, settings.seed)
+    regressor = Regressor().train()
+    for name, weights in regressor.named_parameters():
+        if weights.ndim > 1 and "null" not in name and "pos" not in name:
+            nn.init.xavier_uniform_(weights)
+    optimiser = torch.optim.AdamW(regressor.parameters(), settings.rate, weight_decay=settings.decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.rate, settings.steps)
+    for step in range(settings.steps):
+        sequence, mask = sequences.batch(settings.batch)
+        if features:
+            sequence = F.normalize(sequence, dim=-1)
+        output = regressor(disturbed(sequence[:, :-1], settings))
+        loss = losses(output, sequence[:, 1:])[mask].mean()
+        optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(regressor.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        if (step + 1) % 250 == 0:
+            name = "feature" if features else "delay"
+            print(f"{name} regressor, step {step + 1}: {loss.item():.4f}", flush=True)
+    return regressor.eval()
+
+
+def disturbed(past: Tensor, settings: RegressorTraining) -> Tensor:
+    """Inputs with a little noise and, in some sequences, a blank stretch."""
+    batch, steps, _ = past.shape
+    past = past + settings.noise * past.std() * torch.randn_like(past)
+    edges = torch.randint(0, steps + 1, (batch, 2, 1)).sort(1).values
+    position = torch.arange(steps)
+    blank = (position >= edges[:, 0]) & (position < edges[:, 1])
+    blank &= torch.rand(batch, 1) < settings.forget
+    return past.masked_fill(blank[..., None], 0.0)
+
+
+def fit_scoring(outputs: list[SyncOutput], settings: RegressorTraining) -> Checkpoint:
+    """Projection and regressors of genuine tracks, not yet calibrated."""
+    projection = fit_projection(np.concatenate([output.features for output in outputs]))
+    projected = [project(output.features, projection) for output in outputs]
+    delay = fit_regressor([output.delays for output in outputs], settings, features=False)
+    feature = fit_regressor(projected, settings, features=True)
+    tensors = {
+        **{f"delay.{name}": tensor for name, tensor in delay.state_dict().items()},
+        **{f"feature.{name}": tensor for name, tensor in feature.state_dict().items()},
+        **{f"projection.{name}": tensor for name, tensor in projection.items()},
+    }
+    return Checkpoint("scoring", "published", {"lam": 0.0, "calibration": None}, tensors)
+
+
+def project(features: NDArray[np.floating], projection: dict[str, Tensor]) -> NDArray[np.float64]:
+    """(windows, size) → (windows, 31)."""
+    mean, scale, centre, components = (
+        projection[name].numpy() for name in ("mean", "scale", "centre", "components")
+    )
+    projected: NDArray[np.float64] = ((features - mean) / scale - centre) @ components.T
+    return projected
+
+
+def spans_of(clips: Iterable[PreparedClip]) -> list[Span]:
+    """All spans of the given clips."""
+    return [span for clip in clips for span in cut_spans(*clip.read(), clip.facts)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--clips", type=Path, default=Path(".cache/clips"), help="what training.prepare wrote"
+    )
+    parser.add_argument("--sync", type=Path, default=Path("checkpoints/sync.safetensors"))
+    parser.add_argument("--output", type=Path, default=Path("checkpoints/scoring.safetensors"))
+    parser.add_argument("--steps", type=int, default=RegressorTraining.steps)
+    arguments = parser.parse_args()
+    network = load_sync(Checkpoint.load(arguments.sync, kind="sync"))
+    genuine = [clip for clip in prepared(arguments.clips, split="train") if held_out(clip)]
+    outputs = outputs_of(network, genuine)
+    windows = sum(len(output.delays) for output in outputs)
+    print(f"{len(outputs)} genuine tracks, {windows} windows", flush=True)
+    checkpoint = fit_scoring(outputs, RegressorTraining(steps=arguments.steps))
+
+    real = spans_of(prepared(arguments.clips, split="val"))
+    fake = spans_of(prepared(arguments.clips, split="val", labels=["fake"]))
+    cases = cases_of([*real, *manipulated(real), *fake], network, load_scorer(checkpoint))
+    calibration = calibrate(cases)
+    config = {"lam": 0.0, "calibration": calibration.to_dict()}
+    replace(checkpoint, config=config).save(arguments.output)
+    print(f"{arguments.output} written; calibrated on {len(cases)} spans of val", flush=True)
+
+
+if __name__ == "__main__":
+    main()
