@@ -8,16 +8,20 @@ from torch.nn import functional as F
 
 
 class Attention(nn.Module):
+    """Attention of the first ``kept`` tokens to all of them."""
+
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self._heads = heads
         self.to_qkv = nn.Linear(width, 3 * width, bias=False)
         self.to_out = nn.Sequential(nn.Linear(width, width))
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, kept: int) -> Tensor:
+        width = tokens.shape[-1]
+        query = F.linear(tokens[:, :kept], self.to_qkv.weight[:width])
+        key, value = F.linear(tokens, self.to_qkv.weight[width:]).chunk(2, dim=-1)
         query, key, value = (
-            part.unflatten(-1, (self._heads, -1)).transpose(1, 2)
-            for part in self.to_qkv(tokens).chunk(3, dim=-1)
+            part.reshape(*part.shape[:2], self._heads, -1).transpose(1, 2) for part in (query, key, value)
         )  # (batch, heads, tokens, head size)
         mixed = F.scaled_dot_product_attention(query, key, value)
         out: Tensor = self.to_out(mixed.transpose(1, 2).flatten(2))
@@ -37,34 +41,46 @@ class FeedForward(nn.Module):
         return out
 
 
-class Residual(nn.Module):
-    """What a function of the normalised tokens adds to them."""
-
+class PreNorm(nn.Module):
     def __init__(self, width: int, fn: nn.Module) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.fn = fn
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        out: Tensor = tokens + self.fn(self.norm(tokens))
+    def forward(self, tokens: Tensor, *kept: int) -> Tensor:
+        out: Tensor = self.fn(self.norm(tokens), *kept)
+        return out
+
+
+class Block(nn.ModuleList):
+    """Attention and feed-forward with residuals; returns the first ``kept`` tokens."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__([PreNorm(width, Attention(width, heads)), PreNorm(width, FeedForward(width))])
+
+    def forward(self, tokens: Tensor, kept: int) -> Tensor:
+        attention, feed_forward = self
+        tokens = tokens[:, :kept] + attention(tokens, kept)
+        out: Tensor = tokens + feed_forward(tokens)
         return out
 
 
 class Transformer(nn.Module):
-    """Pre-norm blocks over (batch, tokens, width)."""
+    """Blocks over (batch, tokens, width) → the class token, (batch, width).
+
+    Nothing reads the other tokens of the last block, so it leaves them out.
+    """
 
     def __init__(self, width: int, depth: int, heads: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            *(
-                nn.Sequential(Residual(width, Attention(width, heads)), Residual(width, FeedForward(width)))
-                for _ in range(depth)
-            )
-        )
+        self.layers = nn.ModuleList(Block(width, heads) for _ in range(depth))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        out: Tensor = self.layers(tokens)
-        return out
+        *blocks, last = self.layers
+        for block in blocks:
+            tokens = block(tokens, tokens.shape[1])
+        class_token: Tensor = last(tokens, 1).squeeze(1)
+        return class_token
 
 
 class Fusion(nn.Module):
@@ -100,8 +116,7 @@ class Fusion(nn.Module):
     def logits(self, visual: Tensor, audio: Tensor) -> Tensor:
         """Tokens of pairs → one logit for each, (batch,)."""
         class_token = self.cls_token.expand(len(visual), -1, -1)
-        tokens = self.transformer(torch.cat([class_token, audio, visual], dim=1))
-        out: Tensor = self.mlp_head(tokens[:, 0])
+        out: Tensor = self.mlp_head(self.transformer(torch.cat([class_token, audio, visual], dim=1)))
         return out.squeeze(-1)
 
     @staticmethod

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils import convert_conv3d_weight_memory_format
 
 from outofsync.checkpoints.store import Checkpoint, CheckpointError
 from outofsync.constants import DELAYS, MAX_DELAY, SAMPLES_PER_FRAME, WINDOW_FRAMES
@@ -50,6 +51,8 @@ class PublishedNetwork:
     def __init__(self, model: PublishedModel, device: str = "cpu", passes: PassSizes | None = None) -> None:
         """Take over ``model``, whose batch norms are folded in place."""
         fold_batch_norms(model)
+        # Frames arrive with their channels last; kernels laid out alike spare a reordering at each layer.
+        convert_conv3d_weight_memory_format(model.vis_enc, torch.channels_last_3d)
         self._device = torch.device(device)
         self._model = model.to(self._device).eval()
         self._logmel = LogMel().to(self._device)

@@ -1,0 +1,139 @@
+"""The published schedule against ours, on one clip, in one run.
+
+    python -m benchmarks.schedule [VIDEO] [--windows 2] [--json FILE]
+
+The published schedule repeats a window's frames for each of its 31 delays, runs the visual encoder once more
+for the features, and encodes the sound anew for every window. It is timed on a few windows and scaled to the
+clip; ours is timed on the whole clip. Both use the same weights, and must agree on the windows they share.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from outofsync.clip import RawFrames
+from outofsync.constants import (
+    DELAYS,
+    FACE_SIZE,
+    MAX_DELAY,
+    MAX_WINDOWS,
+    SAMPLES_PER_FRAME,
+    WINDOW_FRAMES,
+)
+from outofsync.limits import Limits
+from outofsync.media import Decoder
+from outofsync.synchrony.interface import SyncInput, SyncOutput
+from outofsync.synchrony.logmel import CHUNK_SAMPLES, LogMel
+from outofsync.synchrony.published import PublishedConfig, PublishedModel
+from outofsync.synchrony.schedule import PublishedNetwork
+
+DEFAULT_VIDEO = Path(__file__).parents[1] / "../shared/parity/published/test.mp4"
+AGREEMENT = 1e-3  # largest difference, relative to the largest number
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Seconds of wall clock for one whole clip."""
+
+    windows: int
+    published_seconds: float
+    our_seconds: float
+    ratio: float
+    difference: float  # relative to the largest number
+
+
+def read_clip(video: Path | None, windows: int) -> SyncInput:
+    """The first windows of a 224×224 video, or noise where there is none (the work does not depend on it)."""
+    count = windows + WINDOW_FRAMES - 1
+    if video is None:
+        rng = np.random.default_rng(0)
+        frames = rng.integers(0, 256, (count, FACE_SIZE, FACE_SIZE, 3), np.uint8)
+        audio = rng.integers(-3000, 3000, count * SAMPLES_PER_FRAME, np.int16)
+        return SyncInput(RawFrames(frames), audio)
+    with Decoder(video.read_bytes(), Limits()) as decoder:
+        frames = np.concatenate(list(decoder.frames()))
+        return SyncInput(RawFrames(frames[:count]), decoder.audio)
+
+
+def published_schedule(model: PublishedModel, clip: SyncInput, windows: int) -> SyncOutput:
+    """Windows one by one, each with everything computed anew."""
+    logmel = LogMel()
+    silence = np.zeros(MAX_DELAY * SAMPLES_PER_FRAME, np.int16)
+    audio = torch.from_numpy(np.concatenate([silence, clip.audio, silence]))
+    delays, features = [], []
+    for window in range(windows):
+        block = torch.tensor(clip.frames.read(window, window + WINDOW_FRAMES)).float()
+        frames = block.permute(3, 0, 1, 2).unsqueeze(0)  # (1, 3, 5, 224, 224)
+        start = window * SAMPLES_PER_FRAME
+        heard = audio[start : start + (DELAYS - 1) * SAMPLES_PER_FRAME + CHUNK_SAMPLES]
+        mel = logmel(heard.unfold(0, CHUNK_SAMPLES, SAMPLES_PER_FRAME)).unsqueeze(1)
+        logits, _ = model(frames.repeat(DELAYS, 1, 1, 1, 1), mel)
+        _, feature = model(frames, mel[MAX_DELAY : MAX_DELAY + 1])
+        delays.append(logits)
+        features.append(feature[0])
+    return SyncOutput(torch.stack(delays).numpy(), torch.stack(features).numpy())
+
+
+def timed(function: Callable[[], Result]) -> tuple[float, Result]:
+    start = time.perf_counter()
+    result = function()
+    return time.perf_counter() - start, result
+
+
+def difference(ours: NDArray[np.float32], published: NDArray[np.float32]) -> float:
+    """Largest difference on the windows both have, relative to the largest number."""
+    return float(np.abs(ours[: len(published)] - published).max() / np.abs(published).max())
+
+
+@torch.inference_mode()
+def compare(clip: SyncInput, windows: int) -> Comparison:
+    """Time both schedules on the published sizes; raises RuntimeError where they disagree."""
+    torch.manual_seed(0)
+    model = PublishedModel(PublishedConfig()).eval()
+    network = PublishedNetwork(deepcopy(model))
+    network.evaluate([SyncInput(RawFrames(clip.frames.read(0, WINDOW_FRAMES)), clip.audio)])  # warm up
+    our_seconds, ours = timed(lambda: network.evaluate([clip])[0])
+    seconds, published = timed(lambda: published_schedule(model, clip, windows))
+    apart = max(difference(ours.delays, published.delays), difference(ours.features, published.features))
+    if apart > AGREEMENT:
+        raise RuntimeError(f"the schedules disagree by {apart:.1e} of the largest number")
+    published_seconds = seconds / windows * clip.windows
+    return Comparison(clip.windows, published_seconds, our_seconds, published_seconds / our_seconds, apart)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="Time the published schedule against ours.")
+    parser.add_argument("video", nargs="?", type=Path, help="a video of 224 by 224 pixels with sound")
+    parser.add_argument("--windows", type=int, default=2, help="windows to time the published schedule on")
+    parser.add_argument(
+        "--json", metavar="FILE", help="write the numbers there; - for the last line of output"
+    )
+    chosen = parser.parse_args(arguments)
+    video = chosen.video or (DEFAULT_VIDEO if DEFAULT_VIDEO.exists() else None)
+    result = compare(read_clip(video, MAX_WINDOWS), chosen.windows)
+    print(f"{'schedule':<12}{'s per clip':>12}{'s per window':>14}")
+    for name, seconds in (("published", result.published_seconds), ("ours", result.our_seconds)):
+        print(f"{name:<12}{seconds:>12.2f}{seconds / result.windows:>14.3f}")
+    print(f"{result.ratio:.1f} times as fast on {result.windows} windows; apart by {result.difference:.1e}")
+    if chosen.json == "-":
+        sys.stdout.write(json.dumps(asdict(result)) + "\n")
+    elif chosen.json:
+        Path(chosen.json).write_text(json.dumps(asdict(result), indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
