@@ -27,7 +27,7 @@ else
 endif
 
 run: archives ## score samples/ with a server of its own, write reports under results/ (DEVICE=cuda:0)
-	@$(RUN) -m config.showcase --device "$(DEVICE)" --results "$(RESULTS)"
+	@$(RUN) -m config.showcase --model-store "$(MODEL_STORE)" --device "$(DEVICE)" --results "$(RESULTS)"
 
 test: setup lint ## run linters and the whole test suite (ARGS="-k decode")
 	@$(RUN) -m pytest $(ARGS)

@@ -24,13 +24,14 @@ ERRORS_HAPPENED = 3  # the command's exit codes below it are verdicts
 def main() -> int:
     parser = argparse.ArgumentParser(description="Score the samples with a server of their own.")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--model-store", type=Path, default=DEFAULT_STORE)
     parser.add_argument("--results", type=Path, default=ROOT / "results")
     options = parser.parse_args()
     samples = sorted((ROOT / "samples").glob("*.mp4"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server is stopped then, too
     with tempfile.TemporaryDirectory(prefix="outofsync-run-") as folder:
         settings = ServerSettings(
-            state=Path(folder), model_store=DEFAULT_STORE, device=options.device, plain_models=False
+            state=Path(folder), model_store=options.model_store, device=options.device, plain_models=False
         )
         try:
             with running(settings) as server:

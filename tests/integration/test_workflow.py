@@ -39,9 +39,14 @@ def test_there_are_samples() -> None:
     assert SAMPLES
 
 
-def test_the_same_file_gets_the_same_answer(server: LiveServer) -> None:
-    video = SAMPLES[0].read_bytes()
-    assert lasting(server.detect(video)) == lasting(server.detect(video))
+@pytest.fixture(scope="module")
+def first_result(server: LiveServer) -> dict[str, Any]:
+    """The answer to the first sample."""
+    return lasting(server.detect(SAMPLES[0].read_bytes()))
+
+
+def test_the_same_file_gets_the_same_answer(server: LiveServer, first_result: dict[str, Any]) -> None:
+    assert lasting(server.detect(SAMPLES[0].read_bytes())) == first_result
 
 
 def test_without_a_face_the_answer_says_so(server: LiveServer) -> None:
@@ -51,10 +56,9 @@ def test_without_a_face_the_answer_says_so(server: LiveServer) -> None:
     assert "no_face" in [reason["code"] for reason in result["reasons"]]
 
 
-def test_a_bare_body_is_a_file_with_default_options(server: LiveServer) -> None:
-    video = SAMPLES[0].read_bytes()
-    response = server.post("/wfpredict/deepfake", data=video)
-    assert lasting(response.json()) == lasting(server.detect(video))
+def test_a_bare_body_is_a_file_with_default_options(server: LiveServer, first_result: dict[str, Any]) -> None:
+    response = server.post("/wfpredict/deepfake", data=SAMPLES[0].read_bytes())
+    assert lasting(response.json()) == first_result
 
 
 def test_options_arrive(server: LiveServer) -> None:
@@ -64,7 +68,7 @@ def test_options_arrive(server: LiveServer) -> None:
 
 
 def test_deblur_alone_answers_a_video_with_its_sound(server: LiveServer) -> None:
-    video = SAMPLES[0].read_bytes()
+    video = Media(frames=10).to_bytes()
     response = server.post(
         "/predictions/deblur", files={"data": video, "options": json.dumps({"deblur": "always"})}
     )
@@ -72,8 +76,8 @@ def test_deblur_alone_answers_a_video_with_its_sound(server: LiveServer) -> None
     assert response.headers["content-type"] == "video/mp4"
     before, after = probe(video, Limits()), probe(response.content, Limits())
     assert (after.width, after.height) == (before.width, before.height)
-    assert after.duration_s == pytest.approx(before.duration_s, abs=0.2)
-    assert after.audio_codec
+    assert after.duration_s == pytest.approx(before.duration_s, abs=0.1)
+    assert after.audio_codec == before.audio_codec
 
 
 def test_ensemble_alone_takes_a_video(server: LiveServer) -> None:
