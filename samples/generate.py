@@ -8,52 +8,72 @@ Both need espeak-ng (Debian: apt-get install libespeak-ng1); using the clips doe
 
 import argparse
 import sys
-from collections.abc import Iterator
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 if __package__ in (None, ""):  # run as a file: the package is one folder up
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from samples.articulation.mouth_track import FRAMES_PER_SECOND, MouthTrack, loudness, mouth_track
-from samples.movie import write_movie
+from samples.movie import write_dubbed, write_movie
 from samples.speech.espeak import EspeakMissingError, Voice
 from samples.speech.phoneme import SAMPLE_RATE, Speech
 from samples.speech.speaker import random_voice, say, talk
 from samples.talking_head import render
 
 SAMPLES_FOLDER = Path(__file__).resolve().parent
-SAMPLE_SIZE, SAMPLE_SECONDS, SAMPLE_SEED = 480, 7.0, 13
+SAMPLE_SIZE, SAMPLE_SECONDS, SAMPLE_SEED = 480, 7.0, 20
 SHIFT_FRAMES = 8  # by which the sound of the shifted sample is late
 
-SENTENCE = "Maybe the famous pilot will bring five purple umbrellas. But before that, we should move the boat to the beach."
+SENTENCE = (
+    "Maybe the famous pilot will bring five purple umbrellas. "
+    "But before that, we should move the boat to the beach."
+)
 VOICE = Voice("en-us+f3", words_per_minute=160, pitch=48, pitch_range=60)
-OTHER_SENTENCE = "Good evening. The weather office has promised rain for Thursday, and nobody in the village was surprised."
+OTHER_SENTENCE = (
+    "Good evening. The weather office has promised rain for Thursday, "
+    "and nobody in the village was surprised."
+)
 OTHER_VOICE = Voice("en-gb-x-rp+f5", words_per_minute=150, pitch=62, pitch_range=45)
 
 
 def main() -> int:
     """The command line; returns its exit status."""
     options = _parser().parse_args()
-    cv2.setNumThreads(1)  # so that several may run side by side
+    options.output_dir.mkdir(parents=True, exist_ok=True)
     try:
         if options.command == "samples":
             make_samples(options.output_dir)
         else:
-            options.output_dir.mkdir(parents=True, exist_ok=True)
-            for seed in range(options.seed, options.seed + options.count):
-                print(make_head(seed, options.seconds, options.size, options.output_dir))
+            make_heads(options)
     except EspeakMissingError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
 
 
+def make_heads(options: argparse.Namespace) -> None:
+    """Write many heads, each from a process of its own: espeak-ng does not forget what it said before.
+
+    Raises:
+        EspeakMissingError: espeak-ng is not installed.
+    """
+    make = partial(make_head, seconds=options.seconds, size=options.size, folder=options.output_dir)
+    seeds = range(options.seed, options.seed + options.count)
+    workers = get_context("fork").Pool(
+        options.processes, initializer=cv2.setNumThreads, initargs=(1,), maxtasksperchild=1
+    )
+    with workers as pool:
+        for path in pool.imap(make, seeds, chunksize=1):
+            print(path)
+
+
 def make_head(seed: int, seconds: float, size: int, folder: Path) -> Path:
-    """Write a random person who says random sentences; the seed decides all of it.
+    """Write a random person who says random sentences; the seed decides every frame and sample encoded.
 
     Raises:
         EspeakMissingError: espeak-ng is not installed.
@@ -77,18 +97,12 @@ def make_samples(folder: Path) -> None:
     speech = say(SENTENCE, VOICE, SAMPLE_SECONDS, np.random.default_rng(SAMPLE_SEED))
     other = say(OTHER_SENTENCE, OTHER_VOICE, SAMPLE_SECONDS, np.random.default_rng(SAMPLE_SEED + 1))
     shift = SHIFT_FRAMES * SAMPLE_RATE // FRAMES_PER_SECOND
-    sounds = {
-        "synchronised": speech.sound,
-        "shifted": np.roll(speech.sound, shift),  # what wraps around is the silence at the end
-        "another_voice": other.sound,
-    }
-    for name, sound in sounds.items():
-        write_movie(folder / f"{name}.mp4", sample_frames(speech), sound, quality=23, size=SAMPLE_SIZE)
-
-
-def sample_frames(speech: Speech) -> Iterator[NDArray[np.uint8]]:
-    """The picture which all sample clips share."""
-    return render(track_of(speech), SAMPLE_SEED, size=SAMPLE_SIZE, woman=True)
+    original = folder / "synchronised.mp4"
+    frames = render(track_of(speech), SAMPLE_SEED, size=SAMPLE_SIZE, woman=True)
+    write_movie(original, frames, speech.sound, quality=21, size=SAMPLE_SIZE)
+    # What wraps around in the shifted one is the silence at the end.
+    write_dubbed(folder / "shifted.mp4", original, np.roll(speech.sound, shift))
+    write_dubbed(folder / "another_voice.mp4", original, other.sound)
 
 
 def track_of(speech: Speech, *, vigour: float = 1.0, lead: float = 0.01) -> MouthTrack:
@@ -100,7 +114,9 @@ def track_of(speech: Speech, *, vigour: float = 1.0, lead: float = 0.01) -> Mout
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     samples = commands.add_parser("samples", help="make the three sample clips anew")
     samples.add_argument("--output-dir", type=Path, default=SAMPLES_FOLDER)
@@ -109,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     heads.add_argument("--seconds", type=float, default=6.0, help="length of each")
     heads.add_argument("--size", type=int, default=256, help="width and height in pixels, a multiple of 4")
     heads.add_argument("--seed", type=int, default=0, help="of the first clip; the next ones count on")
+    heads.add_argument("--processes", type=int, default=1, help="how many to make at a time")
     heads.add_argument("--output-dir", type=Path, default=Path("heads"))
     return parser
 

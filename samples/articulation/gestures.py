@@ -63,7 +63,7 @@ def _wander(frames: int, seconds: float, rng: np.random.Generator) -> Curve:
     """Smooth noise of about unit deviation."""
     noise = rng.standard_normal(frames + 200)
     smooth = _smoothed(noise, seconds)[100:-100]
-    return smooth * np.sqrt(2 * np.sqrt(np.pi) * seconds * FRAMES_PER_SECOND)
+    return np.asarray(smooth * np.sqrt(2 * np.sqrt(np.pi) * seconds * FRAMES_PER_SECOND))
 
 
 def _blinks(frames: int, rng: np.random.Generator) -> Curve:

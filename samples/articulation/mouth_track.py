@@ -1,8 +1,8 @@
 """Coarticulation: phonemes to smooth movements of the mouth.
 
-Each phoneme pulls every articulator to its target with a dominance which rises before the sound and falls after
-it, and where pulls overlap they blend (Cohen and Massaro, 1993). What the ear and the eye do not forgive is then
-imposed: the lips are shut for the whole of a bilabial's closure, and the lower lip is at the teeth for f and v.
+Each phoneme pulls every articulator to its target with a dominance which rises before the sound and falls
+after it, and where pulls overlap they blend (Cohen and Massaro, 1993). What an eye does not forgive is then
+imposed: the lips are shut for the whole of a bilabial's closure, the lower lip is at the teeth for f and v.
 """
 
 from collections.abc import Iterator, Sequence
@@ -69,9 +69,11 @@ def mouth_track(
 
 
 def loudness(sound: NDArray[np.int16], frames: int) -> Curve:
-    """Root mean square of each frame's sound over the loudest, (frames,) in 0–1, smoothed over three frames."""
+    """Root mean square of each frame's sound, over the loudest, smoothed over three frames: (frames,) 0–1."""
     per_frame = len(sound) // frames
-    rms = np.sqrt(np.square(sound[: frames * per_frame].reshape(frames, per_frame).astype(np.float64)).mean(1))
+    rms = np.sqrt(
+        np.square(sound[: frames * per_frame].reshape(frames, per_frame).astype(np.float64)).mean(1)
+    )
     smooth = np.convolve(np.pad(rms, 1, mode="edge"), (0.25, 0.5, 0.25), mode="valid")
     return smooth / max(float(smooth.max()), 1.0)
 

@@ -1,11 +1,13 @@
 """Where lips, jaw and tongue want to be for each IPA symbol."""
 
+# ruff: noqa: RUF001 – letters of the phonetic alphabet look like others
+
 import unicodedata
 from typing import NamedTuple
 
 
 class Viseme(NamedTuple):
-    """A target of the articulators, each 0–1 but `spread`, which is −1 (rounded) to 1 (corners drawn apart)."""
+    """A target of the articulators, each 0–1, save `spread`: −1 (rounded) to 1 (corners drawn apart)."""
 
     jaw: float = 0.25  # how far the lower teeth drop
     gap: float = 0.30  # how far the lips part
@@ -63,5 +65,5 @@ LABIODENTAL = frozenset("fvʋ")
 
 
 def letters(symbol: str) -> str:
-    """The base letters of an IPA symbol: one for most, two for a diphthong or an affricate; "" for silence."""
+    """The base letters of an IPA symbol: mostly one, two for a diphthong or an affricate; "" for silence."""
     return "".join(c for c in unicodedata.normalize("NFD", symbol) if c in VISEMES)

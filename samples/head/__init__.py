@@ -1,1 +1,1 @@
-"""A head in two and a half dimensions: a lit relief of a face, over which mouth and eyes are painted anew each frame."""
+"""A head in two and a half dimensions: a lit relief, on which mouth and eyes are painted each frame."""

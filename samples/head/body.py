@@ -11,14 +11,18 @@ from samples.head.identity import Identity
 def body(who: Identity, canvas: Canvas, rng: np.random.Generator) -> tuple[Image, Image]:
     """Lit colour (h, w, 3), linear, and coverage (h, w), of the neck and what is below it."""
     u, v = canvas.u, canvas.v
-    neck_width = (0.52 if who.woman else 0.64) + 0.12 * smoothstep(1.5, 2.1, v) + 0.9 * smoothstep(1.9, 2.5, v)
+    neck_width = (
+        (0.52 if who.woman else 0.64) + 0.12 * smoothstep(1.5, 2.1, v) + 0.9 * smoothstep(1.9, 2.5, v)
+    )
     across = u / neck_width
     light = np.clip(0.55 + 0.5 * (across * who.light[0]) - 0.28 * across**2, 0.12, 1)
     tendons = 1 - 0.10 * (bump(np.abs(u), v, (0.2, 2.1), (0.06, 0.5)) + bump(u, v, (0, 2.35), (0.1, 0.12)))
     under_chin = 0.28 + 0.72 * smoothstep(who.chin - 0.3, who.chin + 0.55, v - 0.18 * u**2)
     mottled = 1 + 0.03 * canvas.noise(0.04, rng)
     lit_neck = (light * tendons * under_chin * mottled)[..., None]
-    colour = who.skin * 0.92 * (who.ambient * (0.3 + 0.7 * under_chin)[..., None] + who.light_colour * lit_neck)
+    colour = (
+        who.skin * 0.92 * (who.ambient * (0.3 + 0.7 * under_chin)[..., None] + who.light_colour * lit_neck)
+    )
     cover = smoothstep(0.02, -0.02, np.abs(u) - neck_width) * smoothstep(0.6, 0.7, v)
 
     clothes, clothed = _clothes(who, canvas, rng)
@@ -30,16 +34,24 @@ def _clothes(who: Identity, canvas: Canvas, rng: np.random.Generator) -> tuple[I
     top = rng.uniform(1.78, 1.95)
     shoulders = top + 0.1 + 0.42 * np.clip(np.abs(u) - 0.75, 0, None) ** 1.25
     depth = rng.uniform(0.1, 0.75)
-    neckline = top + depth * (1 - np.abs(u) / 0.78) if rng.random() < 0.5 else top + depth * (1 - (u / 0.8) ** 2)
+    neckline = (
+        top + depth * (1 - np.abs(u) / 0.78) if rng.random() < 0.5 else top + depth * (1 - (u / 0.8) ** 2)
+    )
     edge = np.where(np.abs(u) < 0.78, np.maximum(neckline, top), shoulders)
     cover = smoothstep(-0.02, 0.02, v - edge)
 
-    base = _muted(rng.uniform(0.01, 0.65, 3) ** 1.6, rng) if rng.random() < 0.6 else np.full(3, rng.choice((0.02, 0.06, 0.6)))
+    base = (
+        _muted(rng.uniform(0.01, 0.65, 3) ** 1.6, rng)
+        if rng.random() < 0.6
+        else np.full(3, rng.choice((0.02, 0.06, 0.6)))
+    )
     weave = 1 + 0.05 * canvas.noise(0.02, rng) + 0.05 * canvas.noise(0.1, rng)
     folds = 0.15 * canvas.noise(0.45, rng) - 0.12 * bump(np.abs(u), v, (1.0, 3.0), (0.12, 0.7))
     if rng.random() < 0.3:
         pitch = rng.uniform(12, 40)
-        weave += 0.25 * np.tanh(3 * np.sin(pitch * (u if rng.random() < 0.5 else v) + 0.3 * canvas.noise(0.4, rng)))
+        weave += 0.25 * np.tanh(
+            3 * np.sin(pitch * (u if rng.random() < 0.5 else v) + 0.3 * canvas.noise(0.4, rng))
+        )
     seam = 1 - 0.45 * bump(v - edge, u * 0, (0.045, 0), (0.02, 1))
     facing = np.clip(0.6 + 0.25 * who.light[0] * u - 0.18 * np.abs(u) + folds, 0.1, 1.2)
     light = who.ambient + who.light_colour * facing[..., None]
@@ -55,10 +67,16 @@ def _jacket(shirt: Image, canvas: Canvas, top: float, light: Image, rng: np.rand
     opening = 0.66 - 0.38 * (v - top)
     colour = np.full(3, rng.uniform(0.008, 0.06)) * rng.uniform(0.7, 1.5, 3)
     cloth = colour * (1 + 0.06 * canvas.noise(0.015, rng))[..., None] * light
-    lapel = 1 + 0.6 * bump(np.abs(u) - opening, u * 0, (0.0, 0), (0.015, 1)) - 0.5 * bump(
-        np.abs(u) - opening - 0.3 + 0.25 * np.abs(v - top - 0.7), u * 0, (0, 0), (0.015, 1)
+    lapel = (
+        1
+        + 0.6 * bump(np.abs(u) - opening, u * 0, (0.0, 0), (0.015, 1))
+        - 0.5 * bump(np.abs(u) - opening - 0.3 + 0.25 * np.abs(v - top - 0.7), u * 0, (0, 0), (0.015, 1))
     )
-    return mixed(shirt, np.asarray(cloth * lapel[..., None], np.float32), smoothstep(-0.015, 0.015, np.abs(u) - opening))
+    return mixed(
+        shirt,
+        np.asarray(cloth * lapel[..., None], np.float32),
+        smoothstep(-0.015, 0.015, np.abs(u) - opening),
+    )
 
 
 def backdrop(pixels: int, rng: np.random.Generator) -> Image:

@@ -1,4 +1,4 @@
-"""The square on which a head is drawn, its coordinates, and the few image operations that every part needs."""
+"""The square on which a head is drawn, its coordinates, and the image operations that every part needs."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Image = NDArray[np.float32]  # (height, width) or (height, width, channels)
+Image = NDArray[np.floating]  # (height, width) or (height, width, channels)
 Pixels = NDArray[np.uint8]  # (height, width, channels)
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """`pixels` on a side; the face's origin, between the eyes, is at `origin` and its unit is `unit` pixels."""
+    """`pixels` on a side; the origin between the eyes is at `origin`, and its unit is `unit` pixels."""
 
     pixels: int
     unit: float
@@ -39,7 +39,9 @@ class Canvas:
         """Smooth noise of zero mean and unit deviation whose features are about `grain` face units wide."""
         coarse = max(4, round(self.pixels / max(1.0, grain * self.unit)))
         values = rng.standard_normal((coarse, coarse)).astype(np.float32)
-        grown = np.asarray(cv2.resize(values, (self.pixels, self.pixels), interpolation=cv2.INTER_CUBIC), np.float32)
+        grown = np.asarray(
+            cv2.resize(values, (self.pixels, self.pixels), interpolation=cv2.INTER_CUBIC), np.float32
+        )
         return grown / np.float32(grown.std())
 
     def window(self, left: float, top: float, right: float, bottom: float) -> tuple[slice, slice]:
@@ -62,7 +64,7 @@ def blurred(image: Image, deviation: float) -> Image:
     return np.asarray(cv2.GaussianBlur(image, (0, 0), max(deviation, 0.3)), np.float32)
 
 
-def smoothstep(low: float, high: float, x: Image) -> Image:
+def smoothstep(low: float | np.floating, high: float | np.floating, x: Image) -> Image:
     """0 at `low`, 1 at `high`, smooth between; `low` may be the larger."""
     t = np.clip((x - np.float32(low)) / np.float32(high - low), 0, 1)
     return np.asarray(t * t * (3 - 2 * t), np.float32)
@@ -70,7 +72,9 @@ def smoothstep(low: float, high: float, x: Image) -> Image:
 
 def bump(u: Image, v: Image, centre: tuple[float, float], radii: tuple[float, float]) -> Image:
     """A Gaussian hill of height 1."""
-    return np.asarray(np.exp(-(((u - centre[0]) / radii[0]) ** 2) - ((v - centre[1]) / radii[1]) ** 2), np.float32)
+    return np.asarray(
+        np.exp(-(((u - centre[0]) / radii[0]) ** 2) - ((v - centre[1]) / radii[1]) ** 2), np.float32
+    )
 
 
 def mixed(under: Image, over: Image, alpha: Image) -> Image:

@@ -9,7 +9,9 @@ from samples.head.identity import Identity
 class EyePainter:
     """Paints one eye of a person upon a canvas; `side` is −1 for the eye on the left of the picture."""
 
-    def __init__(self, who: Identity, canvas: Canvas, light: Image, side: int, rng: np.random.Generator) -> None:
+    def __init__(
+        self, who: Identity, canvas: Canvas, light: Image, side: int, rng: np.random.Generator
+    ) -> None:
         """Args: light: (h, w, 3) diffuse light on the whole canvas."""
         centre = side * who.eye_distance
         self._who, self._side = who, side
@@ -39,8 +41,16 @@ class EyePainter:
         bottom = tilt + self._who.eye_height * 0.68 * arch
         top = open_top + (bottom - open_top) * np.float32(0.96 * shut)
 
-        lid_colour = (self._who.skin * 0.82) * self._light * (0.66 + 0.28 * np.clip((self._v - open_top) / 0.1, 0, 1))[..., None]
-        lid = self._step(self._v - open_top + 0.05) * self._step(top - self._v) * smoothstep(1.02, 0.85, np.abs(self._u))
+        lid_colour = (
+            (self._who.skin * 0.82)
+            * self._light
+            * (0.66 + 0.28 * np.clip((self._v - open_top) / 0.1, 0, 1))[..., None]
+        )
+        lid = (
+            self._step(self._v - open_top + 0.05)
+            * self._step(top - self._v)
+            * smoothstep(1.02, 0.85, np.abs(self._u))
+        )
         picture = mixed(under, np.asarray(lid_colour, np.float32), lid * min(1.0, 2 * shut))
         ball = self._step(self._v - top) * self._step(bottom - self._v) * (np.abs(self._u) < 1)
         picture = mixed(picture, self._ball(top, gaze), ball)
@@ -69,7 +79,11 @@ class EyePainter:
         thick = 0.014 + (0.010 if self._who.woman else 0.002) * (1 + outward) + self._pixel * 0.4
         lashes = 0.88 * np.exp(-(((self._v - top + 0.004) / thick) ** 2))
         rim = 0.38 * np.exp(-(((self._v - bottom) / (0.012 + self._pixel * 0.4)) ** 2))
-        fold = 0.33 * np.exp(-(((self._v - open_top + 0.062) / 0.016) ** 2)) * smoothstep(1.2, 0.6, np.abs(self._u))
+        fold = (
+            0.33
+            * np.exp(-(((self._v - open_top + 0.062) / 0.016) ** 2))
+            * smoothstep(1.2, 0.6, np.abs(self._u))
+        )
         return np.asarray(1 - np.clip((lashes + rim) * within + fold, 0, 0.95), np.float32)
 
     def _step(self, height: Image) -> Image:

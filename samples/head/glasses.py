@@ -19,11 +19,15 @@ def with_glasses(face: Image, who: Identity, canvas: Canvas, rng: np.random.Gene
     thickness = max(1, round(canvas.unit * rng.uniform(0.025, 0.06)))
     turn = np.linspace(0, 2 * np.pi, 60)
     shape = np.stack(
-        [np.sign(f(turn)) * np.abs(f(turn)) ** (2 / squareness) * r for f, r in ((np.cos, width), (np.sin, height))], -1
+        [
+            np.sign(f(turn)) * np.abs(f(turn)) ** (2 / squareness) * r
+            for f, r in ((np.cos, width), (np.sin, height))
+        ],
+        -1,
     )
     inner = who.eye_distance - width
     for side in (-1, 1):
-        rim = canvas.points(shape + (side * who.eye_distance, 0.04))
+        rim = canvas.points(shape + np.array((side * who.eye_distance, 0.04)))
         cv2.fillPoly(lens, [rim], 255, cv2.LINE_AA, SUBPIXEL)
         cv2.polylines(frame, [rim], True, 255, thickness, cv2.LINE_AA, SUBPIXEL)
         temple = canvas.points(np.array([(side * (who.eye_distance + width), -0.04), (side * 1.02, -0.08)]))

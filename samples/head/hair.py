@@ -21,7 +21,9 @@ def strands(who: Identity, canvas: Canvas, rng: np.random.Generator) -> Image:
     gloss = np.exp(-(((radius - 0.75 - 0.06 * tone) / 0.2) ** 2)) * (0.02 + 0.05 * rng.random())
     body = who.hair * np.clip(0.85 + 0.38 * tone, 0.15, 2)[..., None]
     light = who.ambient + who.light_colour * (0.7 * facing)[..., None]
-    return np.asarray((body + gloss[..., None] * np.clip(1 + tone, 0, 2)[..., None] * 0.6) * light, np.float32)
+    return np.asarray(
+        (body + gloss[..., None] * np.clip(1 + tone, 0, 2)[..., None] * 0.6) * light, np.float32
+    )
 
 
 def _strand_noise(across: Image, along: Image, rng: np.random.Generator) -> Image:
@@ -68,11 +70,13 @@ def back_hair(who: Identity, canvas: Canvas, rng: np.random.Generator) -> Image:
     ragged = 2 * _ragged(who, canvas, rng)
     width = (1.02 + 0.75 * who.hair_volume) * (1 + 0.06 * np.sin(canvas.v * 1.8))
     sides = smoothstep(0.05, -0.05, np.abs(canvas.u) - width + ragged)
-    ends = smoothstep(0.2, -0.2, canvas.v - who.hair_length - 0.3 + 2 * ragged) * smoothstep(-0.8, -0.5, canvas.v)
+    ends = smoothstep(0.2, -0.2, canvas.v - who.hair_length - 0.3 + 2 * ragged) * smoothstep(
+        -0.8, -0.5, canvas.v
+    )
     return np.asarray(sides * ends, np.float32)
 
 
-def ears(who: Identity, canvas: Canvas) -> tuple[Image, Image]:
+def ears(canvas: Canvas) -> tuple[Image, Image]:
     """Coverage (h, w) by the ears and the shade of their folds (h, w), 1 where light reaches."""
     cover, shade = np.zeros_like(canvas.u), np.ones_like(canvas.u)
     for side in (-1, 1):

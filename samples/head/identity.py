@@ -8,14 +8,17 @@ from numpy.typing import NDArray
 Colour = NDArray[np.float32]  # (3,) linear RGB, 0–1
 
 SKINS = np.array(
-    [(0.79, 0.52, 0.40), (0.69, 0.42, 0.30), (0.53, 0.30, 0.19), (0.34, 0.17, 0.10), (0.17, 0.08, 0.05)], np.float32
+    [(0.79, 0.52, 0.40), (0.69, 0.42, 0.30), (0.53, 0.30, 0.19), (0.34, 0.17, 0.10), (0.17, 0.08, 0.05)],
+    np.float32,
 )
 HAIRS = np.array(
-    [(0.014, 0.011, 0.01), (0.035, 0.021, 0.013), (0.09, 0.045, 0.022), (0.24, 0.13, 0.055), (0.42, 0.28, 0.13),
-     (0.2, 0.06, 0.02), (0.3, 0.3, 0.3)], np.float32
+    [(0.014, 0.011, 0.01), (0.035, 0.021, 0.013), (0.09, 0.045, 0.022), (0.24, 0.13, 0.055),
+     (0.42, 0.28, 0.13), (0.2, 0.06, 0.02), (0.3, 0.3, 0.3)], np.float32
 )  # fmt: skip
 GREY = len(HAIRS) - 1
-IRISES = np.array([(0.035, 0.016, 0.008), (0.08, 0.05, 0.02), (0.09, 0.12, 0.06), (0.10, 0.18, 0.26)], np.float32)
+IRISES = np.array(
+    [(0.035, 0.016, 0.008), (0.08, 0.05, 0.02), (0.09, 0.12, 0.06), (0.10, 0.18, 0.26)], np.float32
+)
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ def random_identity(rng: np.random.Generator, *, woman: bool | None = None) -> I
 def _between(palette: NDArray[np.float32], position: float) -> NDArray[np.float32]:
     """The colour at a fractional index of the palette."""
     low = min(int(position), len(palette) - 2)
-    return palette[low] + (palette[low + 1] - palette[low]) * np.float32(position - low)
+    return np.asarray(palette[low] + (palette[low + 1] - palette[low]) * (position - low), np.float32)
 
 
 def _unit(vector: tuple[float, float, float]) -> tuple[float, float, float]:

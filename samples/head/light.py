@@ -10,7 +10,7 @@ from samples.head.identity import Identity
 
 @dataclass(frozen=True)
 class Lit:
-    """What falls on each pixel: `diffuse` (h, w, 3) light to multiply an albedo with, `shine` (h, w) to add."""
+    """Light on each pixel: `diffuse` (h, w, 3) to multiply an albedo with, `shine` (h, w) to add."""
 
     diffuse: Image
     shine: Image
@@ -29,7 +29,9 @@ def lit(who: Identity, canvas: Canvas, height: Image, *, roughness: float = 18.0
     open_sky = np.asarray(sky * np.exp(-4.5 * hollow), np.float32)
     channels = [
         who.ambient[channel] * open_sky
-        + who.light_colour[channel] * canvas.blurred(np.asarray(key, np.float32), radius) * np.exp(-1.8 * hollow)
+        + who.light_colour[channel]
+        * canvas.blurred(np.asarray(key, np.float32), radius)
+        * np.exp(-1.8 * hollow)
         for channel, radius in enumerate((0.035, 0.018, 0.010))
     ]
     halfway = np.array((right, down, out + 1)) / np.linalg.norm((right, down, out + 1))

@@ -59,7 +59,7 @@ def lips_of(
 
 @dataclass(frozen=True)
 class Edges:
-    """Heights of the four lip contours over the columns of a window, (columns,), and `s`, −1–1 between corners."""
+    """Heights of the four lip contours over a window's columns; `s` is −1–1 between corners: (columns,)."""
 
     s: NDArray[np.float32]
     outer_upper: NDArray[np.float32]
@@ -101,14 +101,18 @@ class MouthPainter:
         """Draw the mouth over the skin in `pixels`, (h, w, 3 or more) under a gamma of 2, in place."""
         contours = edges(lips, self._who.mouth_height, self._u[0])
         within = self._coverage(contours.inner_upper, contours.inner_lower, 1.2)
-        outer = self._coverage(contours.outer_upper, contours.outer_lower, max(1.5, 0.045 / float(self._pixel)))
+        outer = self._coverage(
+            contours.outer_upper, contours.outer_lower, max(1.5, 0.045 / float(self._pixel))
+        )
         corners = np.clip((1 - np.abs(contours.s)) * (lips.half_width / self._pixel) / 2.5, 0, 1)
-        lip_colour = self._lips(contours, lips)
+        lip_colour = self._lips(contours)
         picture = lip_colour if lips.gap < 0.004 else mixed(lip_colour, self._inside(contours, lips), within)
         under = np.square(pixels[self.window][..., :3].astype(np.float32) / 255)
         shadow = 1 - 0.30 * _hill(self._v - contours.outer_lower, 0.05, 0.05) * corners
-        shadow -= 0.25 * np.exp(-(((np.abs(contours.s) - 1.02) / 0.06) ** 2)) * _hill(
-            self._v - contours.inner_upper, 0.0, 0.045
+        shadow -= (
+            0.25
+            * np.exp(-(((np.abs(contours.s) - 1.02) / 0.06) ** 2))
+            * _hill(self._v - contours.inner_upper, 0.0, 0.045)
         )
         painted = mixed(under * shadow[..., None], picture, outer * corners * 0.94)
         pixels[self.window][..., :3] = encoded(painted)
@@ -120,10 +124,14 @@ class MouthPainter:
         below = np.clip((bottom - self._v) / soft + 0.5, 0, 1)
         return np.asarray(above * below, np.float32)
 
-    def _lips(self, contours: Edges, lips: Lips) -> Image:
+    def _lips(self, contours: Edges) -> Image:
         """Lit lips, linear RGB: two rolls, lit from above, with creases across."""
-        upper_t = (self._v - contours.outer_upper) / np.maximum(contours.inner_upper - contours.outer_upper, 0.01)
-        lower_t = (self._v - contours.inner_lower) / np.maximum(contours.outer_lower - contours.inner_lower, 0.01)
+        upper_t = (self._v - contours.outer_upper) / np.maximum(
+            contours.inner_upper - contours.outer_upper, 0.01
+        )
+        lower_t = (self._v - contours.inner_lower) / np.maximum(
+            contours.outer_lower - contours.inner_lower, 0.01
+        )
         seam = (contours.inner_upper + contours.inner_lower) / 2
         is_upper = self._v < seam
         t = np.clip(np.where(is_upper, upper_t, lower_t), 0, 1)
@@ -132,7 +140,13 @@ class MouthPainter:
         shade = np.clip(0.62 + tilt * (0.25 + 0.45 * lift), 0.1, 1.3)
         creases = 1 + 0.08 * _sampled(self._creases, contours.s, t + is_upper)
         crevice = np.where(is_upper, 1 - 0.75 * t**6, 1 - 0.75 * (1 - t) ** 8)
-        shine = self._gloss * np.where(is_upper, 0.25, 1) * _hill(t, 0.36, 0.16) * (1 - 0.5 * contours.s**2) * creases
+        shine = (
+            self._gloss
+            * np.where(is_upper, 0.25, 1)
+            * _hill(t, 0.36, 0.16)
+            * (1 - 0.5 * contours.s**2)
+            * creases
+        )
         strength = shade * creases * crevice
         colour = self._who.lips * strength[..., None] * self._light
         return np.asarray(colour + shine[..., None] * self._light * 0.5, np.float32)
@@ -153,12 +167,23 @@ class MouthPainter:
         tongue = TONGUE * ((0.4 + 0.6 * depth) * groove)[..., None]
         picture = mixed(picture, tongue, self._step(v - tongue_top, 2.5) * narrow)
         rows = (
-            (self._step(v - lower_edge, 1.5) * self._step(lower_edge + 0.14 - v, 3), 0.88, 0.82, lower_edge - v),
+            (
+                self._step(v - lower_edge, 1.5) * self._step(lower_edge + 0.14 - v, 3),
+                0.88,
+                0.82,
+                lower_edge - v,
+            ),
             (self._step(upper_edge - v, 1.5) * self._step(v - middle + 0.16, 3), 1.0, 1.0, v - upper_edge),
         )
         for cover, scale, brightness, rooted in rows:
             gaps = self._between_teeth(np.abs(u) / scale)
-            shade = brightness * self._who.teeth * (0.25 + 0.75 * narrow**1.5) * gaps * (1 - 0.25 * _hill(rooted, 0, 0.02))
+            shade = (
+                brightness
+                * self._who.teeth
+                * (0.25 + 0.75 * narrow**1.5)
+                * gaps
+                * (1 - 0.25 * _hill(rooted, 0, 0.02))
+            )
             picture = mixed(picture, TEETH * shade[..., None], cover * (narrow > 0.15))
         shadow = smoothstep(-0.02, 0.13, v - contours.inner_upper + 0.06) * (1 - 0.55 * np.clip(s * s, 0, 1))
         return np.asarray(picture * shadow[..., None] * self._light * 0.85, np.float32)
@@ -174,7 +199,7 @@ class MouthPainter:
         return np.asarray(np.clip(height / (self._pixel * np.float32(softness)) + 0.5, 0, 1), np.float32)
 
 
-def _hill(x: Image, centre: float, width: float) -> Image:
+def _hill(x: Image, centre: float, width: float | np.floating) -> Image:
     return np.asarray(np.exp(-(((x - centre) / np.float32(width)) ** 2)), np.float32)
 
 

@@ -27,7 +27,9 @@ class Portrait:
         """Args: size: width and height of the pictures in pixels, a multiple of 4."""
         pixels = round(size * SUPERSAMPLING)
         self._size = size
-        self._canvas = canvas = Canvas(pixels, who.size * pixels, (who.centre[0] * pixels, who.centre[1] * pixels))
+        self._canvas = canvas = Canvas(
+            pixels, who.size * pixels, (who.centre[0] * pixels, who.centre[1] * pixels)
+        )
         height = relief(who, canvas)
         light = lit(who, canvas, height)
         face = skin(who, canvas, light, rng)
@@ -36,7 +38,9 @@ class Portrait:
             face, frame = with_glasses(face, who, canvas, rng)
         self._face = encoded(face)
         self._frame = (frame * 255).astype(np.uint8)
-        self._frame_colour = encoded(np.full((1, 1, 3), rng.uniform(0.005, 0.12), np.float32) * light.diffuse.mean())
+        self._frame_colour = encoded(
+            np.full((1, 1, 3), rng.uniform(0.005, 0.12), np.float32) * light.diffuse.mean()
+        )
         self._around, self._cover = self._hair_and_edges(who, rng)
         self._expression = Expression(who, canvas)
         self._mouth = MouthPainter(who, canvas, light.diffuse, rng)
@@ -57,7 +61,9 @@ class Portrait:
         """
         canvas = self._moved_face(lips, brows, shut, gaze)
         head = cv2.remap(canvas, *self._turner.head(pose), cv2.INTER_LINEAR)
-        below = cv2.remap(self._body, *self._turner.body(pose), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        below = cv2.remap(
+            self._body, *self._turner.body(pose), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
         picture = self._backdrop
         for layer in (below, head):
             picture = mixed(picture, layer[..., :3].astype(np.float32), layer[..., 3] * np.float32(1 / 255))
@@ -85,12 +91,12 @@ class Portrait:
         return canvas
 
     def _hair_and_edges(self, who: Identity, rng: np.random.Generator) -> tuple[Pixels, list[Pixels]]:
-        """Colour of what surrounds the face, and coverage by the face, of it over the face, and of it in all."""
+        """Colour of hair and ears; coverage by the face, by them over it, and by them in all."""
         canvas = self._canvas
         edge = 1.5 / canvas.unit
         inside = smoothstep(edge, -edge, np.abs(canvas.u) - outline(who, canvas.v))
         hair = scalp(who, canvas, rng)
-        ear, shade = ears(who, canvas)
+        ear, shade = ears(canvas)
         flesh = who.skin * (who.ambient + 0.7 * who.light_colour) * shade[..., None]
         hairy = hair / np.maximum(np.maximum(hair, ear), 1e-3)
         around = mixed(np.asarray(flesh, np.float32), strands(who, canvas, rng), hairy)

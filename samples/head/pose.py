@@ -15,7 +15,7 @@ SHOULDERS, THROAT = 2.5, 1.2  # heights between which the body stops to follow t
 
 @dataclass(frozen=True)
 class Pose:
-    """Angles in radians (positive: towards the right of the picture, down, clockwise); shifts in face units."""
+    """Angles in radians, positive to the right of the picture, down, clockwise; shifts in face units."""
 
     yaw: float
     pitch: float
@@ -33,7 +33,9 @@ class Turner:
         self._canvas, self._size = canvas, size
         nodes = size // COARSENESS
         smooth = canvas.blurred(height, 0.06)
-        self._height = np.asarray(cv2.resize(smooth, (nodes, nodes), interpolation=cv2.INTER_AREA), np.float32)
+        self._height = np.asarray(
+            cv2.resize(smooth, (nodes, nodes), interpolation=cv2.INTER_AREA), np.float32
+        )
         self._u = np.asarray(cv2.resize(canvas.u, (nodes, nodes), interpolation=cv2.INTER_AREA), np.float32)
         self._v = np.asarray(cv2.resize(canvas.v, (nodes, nodes), interpolation=cv2.INTER_AREA), np.float32)
         self._node = np.float32(canvas.pixels / canvas.unit / nodes)  # face units between nodes

@@ -18,7 +18,7 @@ def outline(who: Identity, v: NDArray[np.floating]) -> Image:
     inner = np.convolve(np.pad(np.interp(levels, *knots), 30, mode="edge"), kernel, mode="valid")
     inner *= np.sqrt(1 - np.clip(1 - (levels - top) / 0.75, 0, 1) ** 2.4)
     inner *= (1 - np.clip(1 - (bottom - levels) / 0.22, 0, 1) ** 2.4) ** 0.5
-    return np.interp(v, levels, inner, left=-0.1, right=-0.1).astype(np.float32)
+    return np.asarray(np.interp(v, levels, inner, left=-0.1, right=-0.1), np.float32)
 
 
 def relief(who: Identity, canvas: Canvas) -> Image:
@@ -57,7 +57,8 @@ def _nose(who: Identity, u: Image, v: Image) -> Image:
     nose = ridge * np.exp(-((u / width) ** 2))
     tip = 0.11 * bump(u, v, (0, who.nose_length - 0.03), (0.105, 0.1))
     wings = sum(
-        0.13 * bump(u, v, (side * who.nose_width * 0.82, who.nose_length + 0.02), (0.075, 0.08)) for side in (-1, 1)
+        0.13 * bump(u, v, (side * who.nose_width * 0.82, who.nose_length + 0.02), (0.075, 0.08))
+        for side in (-1, 1)
     )
     return np.asarray(nose + tip + wings, np.float32)
 

@@ -13,7 +13,10 @@ def skin(who: Identity, canvas: Canvas, light: Lit, rng: np.random.Generator) ->
     """The lit skin of a whole face without mouth and eyes, linear RGB (h, w, 3)."""
     colour = _albedo(who, canvas, rng)
     bare = np.ones_like(canvas.u)
-    for cover, tint in ((_beard(who, canvas, rng), who.hair * 0.8 + 0.006), (_brows(who, canvas, rng), who.brow)):
+    for cover, tint in (
+        (_beard(who, canvas, rng), who.hair * 0.8 + 0.006),
+        (_brows(who, canvas, rng), who.brow),
+    ):
         colour = mixed(colour, np.broadcast_to(tint, colour.shape), cover)
         bare *= 1 - cover
     oily = 0.07 + 0.05 * canvas.noise(0.5, rng)
@@ -24,7 +27,9 @@ def skin(who: Identity, canvas: Canvas, light: Lit, rng: np.random.Generator) ->
 
 def _albedo(who: Identity, canvas: Canvas, rng: np.random.Generator) -> Image:
     u, v = canvas.u, canvas.v
-    blotches = 0.035 * canvas.noise(0.25, rng) + 0.025 * canvas.noise(0.07, rng) + 0.035 * canvas.noise(0.02, rng)
+    blotches = (
+        0.035 * canvas.noise(0.25, rng) + 0.025 * canvas.noise(0.07, rng) + 0.035 * canvas.noise(0.02, rng)
+    )
     colour = who.skin * (1 + blotches[..., None])
     blood = 0.9 * bump(u, v, (0, who.nose_length), (0.22, 0.18)) + 0.03 * canvas.noise(0.3, rng)
     for side in (-1, 1):
@@ -44,17 +49,15 @@ def _albedo(who: Identity, canvas: Canvas, rng: np.random.Generator) -> Image:
 
 def _brows(who: Identity, canvas: Canvas, rng: np.random.Generator) -> Image:
     """Coverage by the hairs of both brows, (h, w)."""
-    strokes = np.zeros((canvas.pixels, canvas.pixels), np.uint8)
-    for side in (-1, 1):
-        for _ in range(420):
-            along = rng.uniform(0, 1)
-            thick = who.brow_thickness * (1 - 0.65 * along**1.6) * min(1, 0.45 + 4 * along)
-            u = side * (who.eye_distance - 0.3 + 0.6 * along)
-            v = who.brow_height - 0.06 * np.sin(np.pi * along**1.3) + 0.025 * along + rng.uniform(-1, 1) * thick
-            lean = np.array((side * (0.03 + 0.06 * along), -0.06 + 0.09 * along)) * rng.uniform(0.6, 1.2)
-            ends = canvas.points(np.array([(u, v), (u + lean[0], v + lean[1])]))
-            cv2.line(strokes, ends[0].tolist(), ends[1].tolist(), int(rng.integers(110, 255)), 1, cv2.LINE_AA, SUBPIXEL)
-    return np.clip(canvas.blurred(strokes.astype(np.float32) / 255, 0.012) * 1.2, 0, 0.93)
+    along = rng.uniform(0, 1, 840)
+    side = np.where(np.arange(840) % 2, 1, -1)
+    thick = who.brow_thickness * (1 - 0.65 * along**1.6) * np.minimum(1, 0.45 + 4 * along)
+    u = side * (who.eye_distance - 0.3 + 0.6 * along)
+    v = who.brow_height - 0.06 * np.sin(np.pi * along**1.3) + 0.025 * along + rng.uniform(-1, 1, 840) * thick
+    lean = np.stack((side * (0.03 + 0.06 * along), -0.06 + 0.09 * along), -1)
+    roots = np.stack((u, v), -1)
+    hairs = _hairs(canvas, roots, roots + lean * rng.uniform(0.6, 1.2, (840, 1)), rng)
+    return np.asarray(np.clip(canvas.blurred(hairs, 0.012) * 1.2, 0, 0.93), np.float32)
 
 
 def _beard(who: Identity, canvas: Canvas, rng: np.random.Generator) -> Image:
@@ -72,11 +75,18 @@ def _beard(who: Identity, canvas: Canvas, rng: np.random.Generator) -> Image:
 
 def _stubble(who: Identity, canvas: Canvas, rng: np.random.Generator) -> Image:
     """Short hairs which grow down and outwards over the lower face, (h, w) 0–1."""
-    strokes = np.zeros((canvas.pixels, canvas.pixels), np.uint8)
-    roots = rng.uniform((-1.05, 0.2), (1.05, who.chin + 0.1), (5000 if who.beard > 0.2 else 1500, 2))
-    lengths = rng.uniform(0.02, 0.05, len(roots)) * (0.6 + who.beard)
-    lean = rng.normal(0, 0.35, len(roots)) + 0.5 * roots[:, 0]
+    count = 5000 if who.beard > 0.2 else 1500
+    roots = rng.uniform((-1.05, 0.2), (1.05, who.chin + 0.1), (count, 2))
+    lengths = rng.uniform(0.02, 0.05, count) * (0.6 + who.beard)
+    lean = rng.normal(0, 0.35, count) + 0.5 * roots[:, 0]
     tips = roots + np.stack((np.sin(lean), np.cos(lean)), -1) * lengths[:, None]
-    for start, end, tone in zip(canvas.points(roots), canvas.points(tips), rng.integers(90, 255, len(roots)), strict=True):
-        cv2.line(strokes, start.tolist(), end.tolist(), int(tone), 1, cv2.LINE_AA, SUBPIXEL)
-    return canvas.blurred(strokes.astype(np.float32) / 255, 0.006)
+    return canvas.blurred(_hairs(canvas, roots, tips, rng), 0.006)
+
+
+def _hairs(canvas: Canvas, roots: Image, tips: Image, rng: np.random.Generator) -> Image:
+    """Thin lines of random strength between points in face units, each (n, 2): (h, w) 0–1."""
+    drawn = np.zeros((canvas.pixels, canvas.pixels), np.uint8)
+    strengths = rng.integers(100, 255, len(roots)).tolist()
+    for root, tip, strength in zip(canvas.points(roots), canvas.points(tips), strengths, strict=True):
+        cv2.line(drawn, root.tolist(), tip.tolist(), strength, 1, cv2.LINE_AA, SUBPIXEL)
+    return drawn.astype(np.float32) / 255

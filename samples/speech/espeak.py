@@ -21,7 +21,7 @@ LIST_TERMINATED, PHONEME = 0, 7  # espeak_EVENT_TYPE
 UTF8 = 1
 RATE, VOLUME, PITCH, PITCH_RANGE = 1, 2, 3, 4  # espeak_PARAMETER
 
-VOICELESS_STOPS = frozenset("ptkcqʈʔ")
+VOICELESS_STOPS = frozenset("ptkcqʈ")
 LONGEST_CLOSURE = 0.13  # seconds
 SILENT = 40  # of 32768: espeak's own silence is exactly zero, before resampling
 
@@ -54,7 +54,7 @@ _CALLBACK = ctypes.CFUNCTYPE(
 
 @dataclass(frozen=True)
 class Voice:
-    """A voice of espeak-ng: a language with an optional variant ("en-us+f3"), words a minute, and 0–100 scales."""
+    """A voice of espeak-ng: a language with a variant or none ("en-us+f3"), its speed, and 0–100 scales."""
 
     name: str
     words_per_minute: int = 165
@@ -115,6 +115,7 @@ def speak(text: str, voice: Voice) -> Speech:
         return 0
 
     callback = _CALLBACK(collect)
+    ctypes.CDLL(None).srand(1)  # espeak-ng makes its noises with C's generator, seeded from the clock
     library.espeak_SetSynthCallback(callback)
     data = text.encode()
     library.espeak_Synth(data, len(data) + 1, 0, 1, 0, UTF8, None, None)
