@@ -34,17 +34,16 @@ def _full(data: bytes, limits: Limits, detector: FaceDetector) -> Clip:
     """Every face of the whole video."""
     watch = Stopwatch()
     tracker = FaceTracker(detector, most_tracks=limits.face_tracks)
+    scale = 1.0
     with Decoder(data, limits) as decoder:
-        frames = decoder.frames()
-        while True:
-            with watch.stage("decode"):
-                chunk = next(frames, None)
-            if chunk is None:
-                break
+        for chunk in watch.each("decode", decoder.frames()):
             with watch.stage("faces"):
                 tracker.push(chunk)
+                scale = decoder.info.width / chunk.shape[2]  # large pictures arrive scaled down
         with watch.stage("faces"):
             tracks = tracker.finish()
+        for track in tracks:
+            track.boxes *= scale
         clip = Clip(tracks, decoder.audio, media=decoder.info.to_dict(), timing_ms=watch.timing_ms)
     if not tracks:
         clip.reasons.append(Reason.NO_FACE.to_dict())

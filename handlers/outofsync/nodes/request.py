@@ -37,5 +37,5 @@ def attempt(request: Request, work: Callable[[Request], T]) -> T | Failure:
         return Failure(error.to_dict(request.request_id))
     except Exception:
         logger.exception("request %s failed", request.request_id)
-        error = OutOfSyncError(ErrorCode.INTERNAL, "the server failed on this file")
-        return Failure(error.to_dict(request.request_id))
+        internal = OutOfSyncError(ErrorCode.INTERNAL, "the server failed on this file")
+        return Failure(internal.to_dict(request.request_id))

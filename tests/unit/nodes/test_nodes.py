@@ -1,0 +1,128 @@
+"""Both nodes, with small untrained networks and real files: batches, bad company, determinism."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from media_factory import Media
+from untrained import write_checkpoints
+
+from outofsync.clip import Clip
+from outofsync.limits import Limits
+from outofsync.media import Decoder
+from outofsync.nodes import DeblurNode, EnsembleNode, Request
+
+SAMPLES = Path(__file__).parents[3] / "samples"
+FACE = (SAMPLES / "synchronised.mp4").read_bytes()
+NO_FACE = Media(frames=40).to_bytes()
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> tuple[DeblurNode, EnsembleNode]:
+    folder = write_checkpoints(tmp_path_factory.mktemp("checkpoints"))
+    settings = {"threads": 1, "limits": {"duration_s": 20}}
+    return DeblurNode.load(folder, "cpu", settings), EnsembleNode.load(folder, "cpu", settings)
+
+
+def request(data: bytes, number: int = 0, **options: Any) -> Request:
+    return Request(data, json.dumps(options).encode() if options else None, f"request-{number}")
+
+
+def chain(nodes: tuple[DeblurNode, EnsembleNode], *requests: Request) -> list[dict[str, Any]]:
+    """Results as the workflow gives them, without what depends on the clock."""
+    first, second = nodes
+    clips = first.run(requests)
+    answers = [json.loads(answer) for answer in second.run([Request(clip, None, "other") for clip in clips])]
+    for answer in answers:
+        answer.pop("timing_ms", None)
+    return answers
+
+
+@pytest.fixture(scope="module")
+def alone(nodes: tuple[DeblurNode, EnsembleNode]) -> dict[str, Any]:
+    return chain(nodes, request(FACE))[0]
+
+
+def test_a_face_is_found_and_scored(alone: dict[str, Any]) -> None:
+    assert len(alone["tracks"]) == 1
+    windows = len(alone["delays"])
+    assert windows == round(alone["tracks"][0]["end"] * 25) - 4
+    assert np.isfinite(alone["delays"]).all()
+    assert alone["segments"][-1]["end"] == alone["tracks"][0]["end"]
+    assert set(alone["models"]) == {"deblur", "ensemble"}
+
+
+def test_a_result_does_not_depend_on_its_company(
+    nodes: tuple[DeblurNode, EnsembleNode], alone: dict[str, Any]
+) -> None:
+    company = chain(
+        nodes,
+        request(b"no video", 1),
+        request(FACE, 2),
+        request(NO_FACE, 3),
+        request(b"", 4),
+        request(FACE, 5, mode="reference", max_len=10),
+        request(FACE, 6, lam="much"),
+    )
+    codes = [answer.get("error", {}).get("code") for answer in company]
+    assert codes == ["unsupported_media", None, None, "empty_file", None, "bad_options"]
+    assert company[1] == alone
+    assert company[2]["reasons"][0]["code"] == "no_face"
+    assert len(company[4]["delays"]) == 10
+
+
+def test_errors_name_their_request(nodes: tuple[DeblurNode, EnsembleNode]) -> None:
+    (answer,) = chain(nodes, request(b"no video", 7))
+    assert answer["error"]["request_id"] == "request-7"
+
+
+def test_the_second_node_takes_a_video_too(nodes: tuple[DeblurNode, EnsembleNode]) -> None:
+    (never,) = chain(nodes, request(FACE, mode="reference", deblur="never"))
+    (answer,) = (json.loads(each) for each in nodes[1].run([request(FACE, mode="reference")]))
+    assert answer["delays"] == never["delays"]
+    assert answer["deblur"]["applied"] is False
+
+
+def test_the_limits_of_the_settings_hold(nodes: tuple[DeblurNode, EnsembleNode]) -> None:
+    long = Media(frames=25 * 21).to_bytes()
+    (answer,) = chain(nodes, request(long))
+    assert answer["error"]["code"] == "too_long"
+
+
+@pytest.mark.parametrize("damaged", [b"", b"{}", FACE[:2000]])
+def test_a_damaged_clip_is_an_error_as_data(nodes: tuple[DeblurNode, EnsembleNode], damaged: bytes) -> None:
+    (answer,) = nodes[1].run([Request(damaged, None, "x")])
+    assert "code" in json.loads(answer)["error"]
+
+
+def test_deblurring_is_reported(nodes: tuple[DeblurNode, EnsembleNode]) -> None:
+    short = {"mode": "reference", "max_len": 10}
+    always, never = chain(
+        nodes, request(FACE, deblur="always", **short), request(FACE, deblur="never", **short)
+    )
+    assert (always["deblur"]["applied"], always["deblur"]["frames"]) == (True, 14)
+    assert (never["deblur"]["applied"], never["deblur"]["frames"]) == (False, 0)
+
+
+def test_clips_carry_what_the_second_node_needs(nodes: tuple[DeblurNode, EnsembleNode]) -> None:
+    clip = Clip.from_bytes(nodes[0].run([request(FACE, 9)])[0])
+    assert clip.request_id == "request-9"
+    assert len(clip.tracks[0].sharpness) == len(clip.tracks[0].frames) == 175
+    assert clip.audio.size >= 175 * 640
+
+
+def test_a_deblurred_video_comes_back_with_its_sound(nodes: tuple[DeblurNode, EnsembleNode]) -> None:
+    restored, failed = nodes[0].restore([request(Media(frames=30).to_bytes()), request(b"text")])
+    with Decoder(restored, Limits()) as decoder:
+        frames = sum(len(batch) for batch in decoder.frames())
+        assert (frames, decoder.audio.size > 15_000) == (30, True)
+    assert json.loads(failed)["error"]["code"] == "unsupported_media"
+
+
+def test_an_empty_batch_is_no_work(nodes: tuple[DeblurNode, EnsembleNode]) -> None:
+    assert nodes[0].run([]) == []
+    assert nodes[1].run([]) == []
