@@ -30,7 +30,7 @@ def photograph(who: Identity, picture: Portrait, pose: Pose = STILL, **mouth: fl
 
 
 def opening(who: Identity, image: NDArray[np.uint8]) -> int:
-    """Pixels of the middle column of the mouth that show teeth or the dark: in white light lips are redder."""
+    """Pixels of the mouth's middle column with teeth or the dark: lips are redder, in white light."""
     column = round(who.centre[0] * SIZE)
     heights = (who.mouth_height - 0.08, who.mouth_height + 0.25)
     top, bottom = (round((who.centre[1] + height * who.size) * SIZE) for height in heights)
