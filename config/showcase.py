@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from config.serve import running
 from config.settings import DEFAULT_STORE, ROOT, ServeError, ServerSettings
+from config.state import ServerState
 
 CLIENT = Path(sys.executable).parent / "outofsync"
 ERRORS_HAPPENED = 3  # the command's exit codes below it are verdicts
@@ -27,24 +29,27 @@ def main() -> int:
     parser.add_argument("--model-store", type=Path, default=DEFAULT_STORE)
     parser.add_argument("--results", type=Path, default=ROOT / "results")
     options = parser.parse_args()
-    samples = sorted((ROOT / "samples").glob("*.mp4"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server is stopped then, too
-    with tempfile.TemporaryDirectory(prefix="outofsync-run-") as folder:
-        settings = ServerSettings(
-            state=Path(folder), model_store=options.model_store, device=options.device, plain_models=False
-        )
-        try:
-            with running(settings) as server:
-                command = [str(CLIENT), "detect", *map(str, samples), "--output-dir", str(options.results)]
-                address = {"OUTOFSYNC_URL": server.url, "OUTOFSYNC_TOKEN": server.token}
-                code = subprocess.run(command, env={**os.environ, **address}).returncode
-        except ServeError as error:
-            sys.stderr.write(f"{error}\n")
-            return 1
-    if code < ERRORS_HAPPENED:
-        sys.stdout.write(f"reports: {options.results}\n")
-        return 0
-    return code
+    state = Path(tempfile.mkdtemp(prefix="outofsync-run-"))
+    settings = ServerSettings(
+        state=state, model_store=options.model_store, device=options.device, plain_models=False
+    )
+    try:
+        with running(settings) as server:
+            code = score_samples(server, options.results.resolve())
+    except ServeError as error:  # the folder stays: it holds the log
+        sys.stderr.write(f"{error}\n")
+        return 1
+    shutil.rmtree(state)
+    return 0 if code < ERRORS_HAPPENED else code
+
+
+def score_samples(server: ServerState, results: Path) -> int:
+    """The command line's exit code for all samples."""
+    samples = sorted(path.relative_to(ROOT) for path in (ROOT / "samples").glob("*.mp4"))
+    command = [str(CLIENT), "detect", *map(str, samples), "--output-dir", str(results)]
+    address = {"OUTOFSYNC_URL": server.url, "OUTOFSYNC_TOKEN": server.token}
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, **address}).returncode
 
 
 if __name__ == "__main__":
