@@ -18,7 +18,7 @@ Light = NDArray[np.float32]  # the same shape, linear, 0 … 1
 Random = np.random.Generator
 
 GAMMA = 2.2
-_TO_LIGHT = (np.arange(256, dtype=np.float32) / 255) ** GAMMA
+_TO_LIGHT: Light = np.power(np.arange(256) / 255, GAMMA).astype(np.float32)
 EDGE = cv2.BORDER_REFLECT_101
 
 
@@ -42,7 +42,7 @@ class BlurSettings:
 
 
 def to_light(frame: Frame) -> Light:
-    return _TO_LIGHT[frame]
+    return np.asarray(_TO_LIGHT[frame])
 
 
 def from_light(light: Light) -> Frame:
@@ -69,7 +69,7 @@ def path_kernel(path: NDArray[np.float64]) -> Light:
         for down in (0, 1):
             weight = abs(1 - right - part[:, 0]) * abs(1 - down - part[:, 1])
             np.add.at(kernel, (low[:, 1] + down + reach, low[:, 0] + right + reach), weight)
-    return kernel / kernel.sum()
+    return np.asarray(kernel / kernel.sum())
 
 
 def disc_kernel(radius: float) -> Light:
@@ -77,7 +77,7 @@ def disc_kernel(radius: float) -> Light:
     reach = int(np.ceil(radius)) + 1
     axis = np.arange(-reach, reach + 1)
     kernel = np.clip(radius + 0.5 - np.hypot(axis[:, None], axis[None]), 0, 1).astype(np.float32)
-    return kernel / kernel.sum()
+    return np.asarray(kernel / kernel.sum())
 
 
 def motion(light: Light, random: Random, settings: BlurSettings) -> Light:
@@ -98,7 +98,7 @@ def gauss(light: Light, random: Random, settings: BlurSettings) -> Light:
 
 
 def shake(light: Light, random: Random, settings: BlurSettings) -> Light:
-    """The mean of what is seen while the head turns, nears and moves: blur that differs from place to place."""
+    """The mean of what is seen while the head turns, nears and moves: blur that varies over the picture."""
     moments = 9
     height, width = light.shape[:2]
     centre = (random.uniform(0, width), random.uniform(0, height))
@@ -110,7 +110,7 @@ def shake(light: Light, random: Random, settings: BlurSettings) -> Light:
         matrix = cv2.getRotationMatrix2D(centre, float(turn), float(zoom))
         matrix[:, 2] += shift
         total += cv2.warpAffine(light, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=EDGE)
-    return total / np.float32(moments)
+    return np.asarray(total / np.float32(moments))
 
 
 def rescale(frame: Frame, random: Random, settings: BlurSettings) -> Frame:

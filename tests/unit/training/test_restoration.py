@@ -1,0 +1,36 @@
+"""Figures of fidelity agree with their definitions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from outofsync.deblur.residual import ResidualUNet
+from outofsync.deblur.restorer import Restorer
+from training.restoration import KINDS, gain, held_out, psnr, ssim, unsharp_mask
+
+PICTURE = np.random.default_rng(0).integers(20, 230, (48, 48, 3), dtype=np.uint8)
+
+
+def test_psnr_follows_its_definition() -> None:
+    assert psnr(PICTURE + np.uint8(10), PICTURE) == pytest.approx(10 * np.log10(255**2 / 100), abs=1e-3)
+    assert psnr(PICTURE, PICTURE) == 60.0
+
+
+def test_ssim_is_one_for_equal_pictures_and_falls_with_noise() -> None:
+    noise = np.random.default_rng(1).normal(0, 1, PICTURE.shape)
+    noisy = [np.clip(PICTURE + level * noise, 0, 255).astype(np.uint8) for level in (10, 40)]
+    assert ssim(PICTURE, PICTURE) == pytest.approx(1.0)
+    assert 1 > ssim(noisy[0], PICTURE) > ssim(noisy[1], PICTURE)
+
+
+def test_held_out_blur_is_the_same_every_time() -> None:
+    for kind in KINDS:
+        first, again = (held_out([PICTURE, PICTURE], kind, seed=5)[0] for _ in range(2))
+        assert np.array_equal(first, again)
+        assert not np.array_equal(first[0], first[1])
+
+
+def test_an_untrained_network_gains_nothing() -> None:
+    pairs = [(unsharp_mask(PICTURE[None])[0], PICTURE)]
+    assert gain(Restorer(ResidualUNet(widths=(4, 6, 8, 10))), pairs) == 0.0

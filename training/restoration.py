@@ -1,0 +1,150 @@
+"""What deblurring gains: pictures and figures against doing nothing and against an unsharp mask."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from outofsync.deblur.restorer import Restorer
+from outofsync.deblur.sharpness import blurry_frames, sharpness
+from training.blur import (
+    BlurSettings,
+    Frame,
+    Random,
+    blur,
+    defocus,
+    from_light,
+    gauss,
+    motion,
+    shake,
+    to_light,
+)
+from training.clips import PreparedClip
+from training.sharp_frames import Pair
+
+Frames = NDArray[np.uint8]  # (frames, height, width, 3) RGB
+ALWAYS_BLURRED = BlurSettings(sharp_share=0.0)
+
+KINDS: dict[str, Callable[[Frame, Random], Frame]] = {
+    "motion": lambda frame, random: from_light(motion(to_light(frame), random, ALWAYS_BLURRED)),
+    "defocus": lambda frame, random: from_light(defocus(to_light(frame), random, ALWAYS_BLURRED)),
+    "Gaussian": lambda frame, random: from_light(gauss(to_light(frame), random, ALWAYS_BLURRED)),
+    "turning head": lambda frame, random: from_light(shake(to_light(frame), random, ALWAYS_BLURRED)),
+    "mixture with noise and compression": lambda frame, random: blur(frame, random, ALWAYS_BLURRED),
+}
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """How close pictures are to the sharp ones: mean PSNR (dB) and mean SSIM."""
+
+    psnr: float
+    ssim: float
+
+
+def psnr(picture: Frame, truth: Frame) -> float:
+    """Peak signal-to-noise ratio in dB, 60 at most (equal pictures would have no end)."""
+    error = float(np.mean((picture.astype(np.float32) - truth) ** 2))
+    return min(60.0, 10 * math.log10(255**2 / max(error, 1e-9)))
+
+
+def ssim(picture: Frame, truth: Frame) -> float:
+    """Structural similarity of the grey pictures (Wang et al. 2004: Gaussian window of 1.5 px)."""
+    x, y = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32) for frame in (picture, truth))
+
+    def local(values: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(cv2.GaussianBlur(values, (11, 11), 1.5), np.float32)
+
+    mean_x, mean_y = local(x), local(y)
+    variances = local(x * x) - mean_x**2 + local(y * y) - mean_y**2
+    covariance = local(x * y) - mean_x * mean_y
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    return float(np.mean(similarity / ((mean_x**2 + mean_y**2 + c1) * (variances + c2))))
+
+
+def fidelity(pictures: Frames, truth: Frames) -> Fidelity:
+    pairs = list(zip(pictures, truth, strict=True))
+    return Fidelity(
+        float(np.mean([psnr(*pair) for pair in pairs])), float(np.mean([ssim(*pair) for pair in pairs]))
+    )
+
+
+def unsharp_mask(frames: Frames, sigma: float = 1.5, amount: float = 0.7) -> Frames:
+    """The classical remedy to compare with."""
+    sharpened = [
+        cv2.addWeighted(frame, 1 + amount, cv2.GaussianBlur(frame, (0, 0), sigma), -amount, 0)
+        for frame in frames
+    ]
+    return np.asarray(sharpened, np.uint8)
+
+
+def held_out(frames: Sequence[Frame], kind: str, seed: int) -> tuple[Frames, Frames]:
+    """The frames blurred in one way with a fixed seed: (blurred, sharp)."""
+    random = np.random.default_rng(seed)
+    return np.stack([KINDS[kind](frame, random) for frame in frames]), np.stack(frames)
+
+
+def gain(restorer: Restorer, pairs: Sequence[Pair]) -> float:
+    """Mean PSNR won over doing nothing (dB)."""
+    blurred, sharp = (np.stack(side) for side in zip(*pairs, strict=True))
+    return fidelity(restorer.restore(blurred), sharp).psnr - fidelity(blurred, sharp).psnr
+
+
+def figures(restorer: Restorer, frames: Sequence[Frame], seed: int) -> list[str]:
+    """The model card's table: one line for each kind of blur, then sharp frames left in and speed."""
+    lines = [
+        "| blur | as it is | unsharp mask | network |",
+        "|---|---|---|---|",
+    ]
+    for kind in KINDS:
+        blurred, sharp = held_out(frames, kind, seed)
+        results = [
+            fidelity(each, sharp) for each in (blurred, unsharp_mask(blurred), restorer.restore(blurred))
+        ]
+        cells = [f"{result.psnr:.2f} dB, {result.ssim:.3f}" for result in results]
+        lines.append(f"| {kind} | {' | '.join(cells)} |")
+    sharp = np.stack(frames)
+    result = fidelity(restorer.restore(sharp), sharp)
+    lines.append(f"| none (sharp frames) | unchanged | | {result.psnr:.2f} dB, {result.ssim:.3f} |")
+    return lines
+
+
+def touched(clips: Iterable[PreparedClip], blurry_below: float) -> tuple[int, int]:
+    """Frames that ``deblur=auto`` would restore, of all."""
+    restored = total = 0
+    for clip in clips:
+        store, _ = clip.read()
+        blurry = blurry_frames(sharpness(store.read(0, len(store))), blurry_below)
+        restored, total = restored + int(blurry.sum()), total + len(blurry)
+    return restored, total
+
+
+def found(frames: Sequence[Frame], blurry_below: float, seed: int) -> dict[str, float]:
+    """Share of frames blurred in each way that fall below the threshold."""
+    return {kind: float((sharpness(held_out(frames, kind, seed)[0]) < blurry_below).mean()) for kind in KINDS}
+
+
+def frames_per_second(restorer: Restorer, frames: Frames) -> float:
+    """Restoring speed, best of three."""
+    restorer.restore(frames)
+    times = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        restorer.restore(frames)
+        times.append(time.perf_counter() - begin)
+    return len(frames) / min(times)
+
+
+def save_samples(restorer: Restorer, pairs: Sequence[Pair], path: Path) -> None:
+    """Rows of blurred, restored, sharp."""
+    blurred, sharp = (np.stack(side) for side in zip(*pairs, strict=True))
+    columns = [np.concatenate(list(pictures)) for pictures in (blurred, restorer.restore(blurred), sharp)]
+    cv2.imwrite(str(path), cv2.cvtColor(np.concatenate(columns, 1), cv2.COLOR_RGB2BGR))
