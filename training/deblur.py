@@ -15,7 +15,7 @@ import argparse
 import copy
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -39,6 +39,11 @@ from matplotlib import pyplot as plt
 
 MIXTURE = "mixture with noise and compression"
 HELD_OUT_SEED = 20_000  # of the blur on val frames
+ABOUT = {
+    "data": "talking faces of public research pages (see the model card), blurred by training.blur",
+    "licence": "weights only; the footage belongs to others and is not part of the project",
+    "card": "checkpoints/deblur.md",
+}
 CLEARLY_LARGE_PX = 180  # faces that auto must leave alone when sharp
 
 
@@ -180,8 +185,14 @@ class RunFolder:
         plt.close(figure)
 
 
-def train(trainer: DeblurTrainer, settings: DeblurTraining, held: list[Pair], folder: RunFolder) -> None:
-    """Run to the last step, looking at val now and then and keeping the best."""
+def train(
+    trainer: DeblurTrainer,
+    settings: DeblurTraining,
+    held: list[Pair],
+    folder: RunFolder,
+    about: Mapping[str, object],
+) -> None:
+    """Run to the last step, looking at ``held`` now and then and keeping the best, with what it is about."""
     if folder.last.exists():
         trainer.resume(folder.last)
         print(f"resumed at step {trainer.step}", flush=True)
@@ -200,7 +211,7 @@ def train(trainer: DeblurTrainer, settings: DeblurTraining, held: list[Pair], fo
         losses = []
         folder.report(entry)
         if trainer.judge(entry["gain_db"]):
-            trainer.checkpoint({"settings": asdict(settings), "val": entry}).save(folder.best)
+            trainer.checkpoint({**about, "settings": asdict(settings), "val": entry}).save(folder.best)
             save_samples(restorer, held[:6], folder.samples)
         trainer.save(folder.last)
 
@@ -255,14 +266,16 @@ def main() -> None:
         pairs = read_pairs(arguments.blurred, arguments.sharp)
         kept = max(1, len(pairs) // 10)
         source, held = PairedFolders(pairs[:-kept]), pairs[-kept:]
+        about = {"data": f"pairs of {arguments.blurred} and {arguments.sharp}"}
         print(f"{len(pairs) - kept} pairs to train on; {kept} to look at", flush=True)
     else:
         sharp = sharp_frames(prepared(arguments.clips, split="train"))
-        source = SyntheticPairs(sharp, BlurSettings())
+        source, about = SyntheticPairs(sharp, BlurSettings()), ABOUT
         looked_at = val_frames(prepared(arguments.clips, split="val"), settings.val_frames)
         held = list(zip(*held_out(looked_at, MIXTURE, HELD_OUT_SEED), strict=True))
         print(f"{len(sharp)} sharp frames to train on; {len(held)} to look at", flush=True)
-    train(DeblurTrainer(settings, source, arguments.device), settings, held, RunFolder(arguments.run_dir))
+    trainer = DeblurTrainer(settings, source, arguments.device)
+    train(trainer, settings, held, RunFolder(arguments.run_dir), about)
 
 
 if __name__ == "__main__":

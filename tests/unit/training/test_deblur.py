@@ -39,8 +39,10 @@ def test_a_resumed_run_goes_on_unchanged(trainer: DeblurTrainer, tmp_path: Path)
 
 
 def test_a_run_leaves_a_checkpoint_curves_and_samples(trainer: DeblurTrainer, tmp_path: Path) -> None:
-    train(trainer, SETTINGS, PAIRS, RunFolder(tmp_path))
-    restorer = Restorer.from_checkpoint(Checkpoint.load(tmp_path / "best.safetensors", kind="deblur"))
+    train(trainer, SETTINGS, PAIRS, RunFolder(tmp_path), {"data": "tiles"})
+    best = Checkpoint.load(tmp_path / "best.safetensors", kind="deblur")
+    restorer = Restorer.from_checkpoint(best)
+    assert best.about["data"] == "tiles"
     assert restorer.restore(SHARP[None]).shape == (1, 40, 40, 3)
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {"best.safetensors", "last.pt", "log.jsonl", "loss.png", "samples.png"}
