@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -24,7 +24,7 @@ from config.settings import (
     ServerSettings,
 )
 from config.state import ServerState, StateFolder
-from config.supervisor import JAVA_STOP_S, Supervisor
+from config.supervisor import JAVA_STOP_S, WORKERS_STOP_S, Supervisor
 
 
 def start(settings: ServerSettings) -> ServerState:
@@ -58,17 +58,21 @@ def stop(state: Path, *, drain_s: float) -> bool:
     if not processes:
         return False
     processes[0].terminate()
-    psutil.wait_procs(processes, timeout=drain_s + JAVA_STOP_S + 10)
+    psutil.wait_procs(processes, timeout=drain_s + JAVA_STOP_S + WORKERS_STOP_S + 5)
     end_orphans(folder)
     return True
 
 
 def end_orphans(folder: StateFolder) -> None:
     """End what a supervisor that was killed, or does not end, has left running."""
-    processes = folder.processes()
-    for process in processes:
-        process.kill()
-    psutil.wait_procs(processes, timeout=JAVA_STOP_S)
+    left: list[psutil.Process] = []
+    for process in folder.processes():
+        with suppress(psutil.NoSuchProcess):
+            left += [process, *process.children(recursive=True)]
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(left, timeout=JAVA_STOP_S)
     folder.clear()
 
 

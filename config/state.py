@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,11 +60,18 @@ class StateFolder:
         self.properties_file = self.path / "server.properties"
         self.log_file = self.path / "server.log"
         self.java_folder = self.path / "java"
+        self.temporary_link = self.path / "temporary"
 
     def create(self) -> None:
         """Make the folder; only its owner may look inside."""
         self.java_folder.mkdir(parents=True, exist_ok=True)
         self.path.chmod(0o700)
+
+    def make_temporary(self) -> Path:
+        """A folder for sockets and unpacked archives, elsewhere: sockets' names must be short."""
+        folder = Path(tempfile.mkdtemp(prefix="outofsync-"))
+        self.temporary_link.symlink_to(folder)
+        return folder
 
     def server(self) -> ServerState | None:
         """The ready server, None where there is none."""
@@ -91,6 +100,9 @@ class StateFolder:
         self.withdraw()
         self.processes_file.unlink(missing_ok=True)
         (self.java_folder / "key_file.json").unlink(missing_ok=True)
+        if self.temporary_link.is_symlink():
+            shutil.rmtree(self.temporary_link.readlink(), ignore_errors=True)
+            self.temporary_link.unlink()
 
     def complaints(self, lines: int = 15) -> str:
         """The last lines of the log that tell of trouble."""

@@ -10,9 +10,8 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
+from contextlib import suppress
 from typing import NoReturn
 
 import psutil
@@ -24,6 +23,7 @@ from config.settings import LOOPBACK, Ports, ServeError, ServerSettings, choose_
 from config.state import ServerState, StateFolder
 
 JAVA_STOP_S = 30.0
+WORKERS_STOP_S = 10.0
 
 
 class Supervisor:
@@ -42,18 +42,16 @@ class Supervisor:
         java.check_device(self.settings.device)
         ports = choose_ports(self.settings.port)
         self.folder.create()
-        # Sockets lie here, whose names must stay short; a state folder may be deep.
-        with tempfile.TemporaryDirectory(prefix="outofsync-", ignore_cleanup_errors=True) as temporary:
+        for terminator in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(terminator, lambda *_: sys.exit(0))
+        try:
+            self._serve(ports)
+        finally:
             for terminator in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(terminator, lambda *_: sys.exit(0))
-            try:
-                self._serve(ports, Path(temporary))
-            finally:
-                for terminator in (signal.SIGTERM, signal.SIGINT):
-                    signal.signal(terminator, signal.SIG_IGN)
-                self._end(ports)
+                signal.signal(terminator, signal.SIG_IGN)
+            self._end(ports)
 
-    def _serve(self, ports: Ports, temporary: Path) -> NoReturn:
+    def _serve(self, ports: Ports) -> NoReturn:
         """From Java's start to its end."""
         self.folder.clear()
         self.folder.record(os.getpid())
@@ -61,7 +59,7 @@ class Supervisor:
         self.java = java.start(
             self.folder.properties_file,
             folder=self.folder.java_folder,
-            temporary=temporary,
+            temporary=self.folder.make_temporary(),
             settings=self.settings,
         )
         self.folder.record(os.getpid(), self.java.pid)
@@ -104,7 +102,7 @@ class Supervisor:
         if self.java is not None:
             if ready:
                 drain(self.java.pid, ports.inference, self.settings.drain_s)
-            stop_process(self.java)
+            stop_java(self.java)
         self.folder.clear()
 
 
@@ -122,11 +120,18 @@ def drain(pid: int, port: int, limit_s: float) -> None:
         time.sleep(POLL_S)
 
 
-def stop_process(process: subprocess.Popen[bytes]) -> None:
-    """Terminate Java; its workers end with it."""
+def stop_java(process: subprocess.Popen[bytes]) -> None:
+    """Terminate Java and see its workers off: they end by themselves once it has, but not at once."""
+    try:
+        workers = psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        workers = []
     process.terminate()
     try:
         process.wait(JAVA_STOP_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    for worker in psutil.wait_procs(workers, timeout=WORKERS_STOP_S)[1]:
+        with suppress(psutil.NoSuchProcess):
+            worker.kill()

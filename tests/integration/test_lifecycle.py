@@ -68,9 +68,11 @@ def test_a_killed_supervisor_leaves_no_stray_server(make_server: MakeServer) -> 
     processes[0].kill()
     processes[0].wait()
     assert server.folder.processes() == processes[1:2], "Java outlives its supervisor"
+    temporary = server.folder.temporary_link.readlink()
     assert stop(server.settings.state, drain_s=1)
     assert not psutil.wait_procs(processes, timeout=30)[1]
     assert server.folder.server() is None
+    assert not temporary.exists()
 
 
 def test_a_server_that_breaks_is_not_called_ready(make_server: MakeServer) -> None:

@@ -66,7 +66,10 @@ def test_clearing_leaves_only_the_log(folder: StateFolder) -> None:
     folder.record(os.getpid())
     folder.publish(SERVER)
     folder.log_file.write_text("log")
+    temporary = folder.make_temporary()
+    (temporary / "socket").touch()
     folder.clear()
+    assert not temporary.exists()
     assert [path.name for path in folder.path.rglob("*") if path.is_file()] == ["server.log"]
 
 
