@@ -46,6 +46,13 @@ class PCA(Holder): ...
 # NumPy's own rebuilding functions, taken from what it pickles by: their module differs between releases.
 _ARRAY = np.zeros(0).__reduce__()[0]
 _SCALAR = np.float64(0).__reduce__()[0]
+_FROM_BUFFER = np.zeros(1).__reduce_ex__(5)[0]
+
+
+def _encoded(text: str, _: str) -> bytes:
+    """Raw bytes as pickle protocol 2 spells them, whatever codec the file asks for."""
+    return text.encode("latin1")
+
 
 ADMITTED: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): np.ndarray,
@@ -54,6 +61,9 @@ ADMITTED: dict[tuple[str, str], Any] = {
     ("numpy.core.multiarray", "scalar"): _SCALAR,
     ("numpy._core.multiarray", "_reconstruct"): _ARRAY,
     ("numpy._core.multiarray", "scalar"): _SCALAR,
+    ("numpy.core.numeric", "_frombuffer"): _FROM_BUFFER,
+    ("numpy._core.numeric", "_frombuffer"): _FROM_BUFFER,
+    ("_codecs", "encode"): _encoded,
     ("sklearn.pipeline", "Pipeline"): Pipeline,
     ("sklearn.preprocessing._data", "StandardScaler"): StandardScaler,
     ("sklearn.decomposition._pca", "PCA"): PCA,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 FORMAT = "outofsync-checkpoint/1"
@@ -49,7 +49,7 @@ class Checkpoint:
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")  # a crash never leaves half a checkpoint under its real name
-        save_file(tensors, partial, metadata)
+        partial.write_bytes(_with_sorted_header(save_tensors(tensors, metadata)))
         partial.replace(path)
 
     @classmethod
@@ -74,3 +74,11 @@ class Checkpoint:
             about=json.loads(metadata["about"]),
             sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         )
+
+
+def _with_sorted_header(data: bytes) -> bytes:
+    """The same safetensors file with its header in a fixed order, which the library leaves to chance."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # tensors begin at a multiple of eight bytes
+    return len(header).to_bytes(8, "little") + header + data[8 + length :]

@@ -92,7 +92,8 @@ class DecoderBlock(nn.Module):
 class Regressor(nn.Module):
     """(batch, steps ≤ 49, 31) → the prediction of each following step, same shape.
 
-    Attention is causal, so zeros that pad a short segment at its end cannot reach its real steps.
+    Attention is causal: the zeros with which the published program pads short segments change no real step,
+    and are left out here.
     """
 
     def __init__(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,11 +15,7 @@ from outofsync.checkpoints.store import Checkpoint, CheckpointError
 from outofsync.constants import MAX_WINDOWS
 from outofsync.errors import ErrorCode, OutOfSyncError, Stage
 from outofsync.scoring.projection import Projection
-from outofsync.scoring.regressor import CHANNELS, STEPS, Regressor
-
-# Every pass has this many segments, padded with zeros: a matrix product may round differently when its shape
-# changes, and a segment's score must not depend on its company.
-SEGMENTS_PER_PASS = 16
+from outofsync.scoring.regressor import CHANNELS, Regressor
 
 
 @dataclass(frozen=True)
@@ -79,34 +75,23 @@ class Scorer:
         )
         return projected
 
-    @torch.inference_mode()
     def score_segments(self, segments: Sequence[Segment]) -> list[SegmentScore]:
-        """Score segments, possibly of several clips, in fixed-size passes."""
-        scores: list[SegmentScore] = []
-        for first in range(0, len(segments), SEGMENTS_PER_PASS):
-            group = segments[first : first + SEGMENTS_PER_PASS]
-            delays = _padded([segment.delays for segment in group], self._device)
-            features = F.normalize(_padded([segment.features for segment in group], self._device), dim=-1)
-            divergence = _divergence(_predict(self._delay, delays), delays[:, 1:])
-            error = (_predict(self._feature, features) - features[:, 1:]).square().sum(-1)
-            scores.extend(
-                SegmentScore(kl[: len(segment.delays) - 1], err[: len(segment.delays) - 1])
-                for segment, kl, err in zip(group, _rows(divergence), _rows(error), strict=False)
-            )
-        return scores
+        """Score segments, each in a pass of its own: matrix products round differently in other company."""
+        return [self._score(segment) for segment in segments]
 
-
-def _padded(sequences: Sequence[NDArray[np.floating]], device: str) -> Tensor:
-    """Zero-padded float64 (passes, 50, 31): losses are taken in double precision as published."""
-    batch = np.zeros((SEGMENTS_PER_PASS, STEPS + 1, CHANNELS))
-    for row, sequence in zip(batch, sequences, strict=False):
-        row[: len(sequence)] = sequence
-    return torch.from_numpy(batch).to(device)
+    @torch.inference_mode()
+    def _score(self, segment: Segment) -> SegmentScore:
+        # Losses are taken in double precision, as published.
+        delays = torch.from_numpy(segment.delays).to(self._device, torch.float64)
+        features = F.normalize(torch.from_numpy(segment.features).to(self._device, torch.float64), dim=-1)
+        divergence = _divergence(_predict(self._delay, delays), delays[1:])
+        error = (_predict(self._feature, features) - features[1:]).square().sum(-1)
+        return SegmentScore(divergence.cpu().numpy(), error.cpu().numpy())
 
 
 def _predict(regressor: Regressor, sequence: Tensor) -> Tensor:
-    """Prediction of steps 1 … 49 from steps 0 … 48, float64."""
-    prediction: Tensor = regressor(sequence[:, :-1].float())
+    """Each step from the second on (steps, 31), predicted from those before it, float64."""
+    prediction: Tensor = regressor(sequence[None, :-1].float())[0]
     return prediction.double()
 
 
@@ -114,10 +99,6 @@ def _divergence(output: Tensor, target: Tensor) -> Tensor:
     """KL(softmax(target) ‖ softmax(output)) over the 31 delays."""
     pointwise = F.kl_div(output.log_softmax(-1), target.log_softmax(-1), reduction="none", log_target=True)
     return pointwise.sum(-1)
-
-
-def _rows(steps: Tensor) -> Iterator[NDArray[np.float64]]:
-    yield from steps.cpu().numpy()
 
 
 def load_scorer(checkpoint: Checkpoint, device: str = "cpu") -> Scorer:

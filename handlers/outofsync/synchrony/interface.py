@@ -18,6 +18,7 @@ class SyncInput:
     """One face track and its sound.
 
     ``frames`` are 224×224 RGB at 25 frames/s, ``audio`` is int16 mono at 16 kHz; both start at one instant.
+    Sound that goes on after the last frame is heard at positive delays; where there is none, silence is.
     """
 
     frames: FrameStore
@@ -38,7 +39,7 @@ class SyncOutput:
 
 
 class SyncNetwork(Protocol):
-    """Evaluates a batch of inputs in one schedule; an input's numbers never depend on its company."""
+    """Evaluates a batch of inputs; an input's numbers never depend on its company."""
 
     feature_size: int
 

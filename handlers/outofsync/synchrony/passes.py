@@ -1,9 +1,13 @@
-"""Streams of tensors through a network, in fixed-size passes and sliding windows, in bounded memory."""
+"""Streams of one clip's tensors through a network: passes of bounded size, and sliding windows.
+
+Passes never mix clips. Kernels may round a row differently when its place in a pass or the size of the pass
+changes, and a clip's numbers must be the same bits whatever batch it travels in.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 import torch
@@ -13,26 +17,17 @@ Row = tuple[Tensor, ...]
 
 
 def in_passes(rows: Iterable[Row], size: int, function: Callable[..., tuple[Tensor, ...]]) -> Iterator[Row]:
-    """Map rows through a function of stacked columns, ``size`` rows a pass.
-
-    A last pass is filled up with copies of its last row: kernels may round differently when a shape changes,
-    and a clip's numbers must not depend on the batch it travels in.
-    """
+    """Map rows through a function of stacked columns, at most ``size`` rows a pass; read no further."""
     remaining = iter(rows)
     while group := list(islice(remaining, size)):
-        filled = group + group[-1:] * (size - len(group))
-        results = function(*(torch.stack(column) for column in zip(*filled, strict=True)))
-        yield from islice(zip(*results, strict=True), len(group))
+        results = function(*(torch.stack(column) for column in zip(*group, strict=True)))
+        yield from zip(*results, strict=True)
 
 
-def sliding(rows: Iterable[Row], counts: Sequence[int], length: int) -> Iterator[Tensor]:
-    """Stacks of ``length`` consecutive rows; of each clip in turn, ``counts`` says how many (at least one).
-
-    Rows hold one tensor each, and a clip has ``count + length − 1`` of them.
-    """
+def sliding(rows: Iterable[Row], length: int) -> Iterator[Tensor]:
+    """Stacks of each ``length`` consecutive rows, which hold one tensor each."""
     tensors = (tensor for (tensor,) in rows)
-    for count in counts:
-        recent = deque(islice(tensors, length - 1), maxlen=length)
-        for tensor in islice(tensors, count):
-            recent.append(tensor)
-            yield torch.stack(tuple(recent))
+    recent = deque(islice(tensors, length - 1), maxlen=length)
+    for tensor in tensors:
+        recent.append(tensor)
+        yield torch.stack(tuple(recent))

@@ -5,13 +5,13 @@ times. Here every frame passes the 2-D half of the visual encoder once, every wi
 every distinct chunk the audio encoder once; only the fusion sees all 31 delays of a window. The numbers are
 the published ones up to rounding.
 
-The stages are generators that pull on one another, across all clips of a batch, so that memory holds a few
-passes whatever the length of a video.
+The stages are generators that pull on one another, so that memory holds a few passes whatever the length of
+a video.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +32,7 @@ FRAMES_PER_READ = 25
 
 @dataclass(frozen=True)
 class PassSizes:
-    """Rows that one pass of each stage takes."""
+    """Most rows that one pass of each stage takes."""
 
     frames: int
     windows: int
@@ -74,26 +74,25 @@ class PublishedNetwork:
         """Delay logits and zero-delay features of every window of every input."""
         # Reduced precision would move logits by more than the parity that is promised.
         with torch.backends.cudnn.flags(allow_tf32=False, deterministic=True):
-            judgements = self._judgements([one for one in inputs if one.windows])
-            return [self._collect(one.windows, judgements) for one in inputs]
+            return [self._evaluate(one) for one in inputs]
 
-    def _collect(self, windows: int, judgements: Iterator[Row]) -> SyncOutput:
-        delays = np.empty((windows, DELAYS), np.float32)
-        features = np.empty((windows, self.feature_size), np.float32)
-        for window in range(windows):
-            logits, feature = next(judgements)
+    def _evaluate(self, one: SyncInput) -> SyncOutput:
+        delays = np.empty((one.windows, DELAYS), np.float32)
+        features = np.empty((one.windows, self.feature_size), np.float32)
+        for window, (logits, feature) in enumerate(self._judgements(one)):
             delays[window], features[window] = logits.numpy(), feature.numpy()
         return SyncOutput(delays, features)
 
-    def _judgements(self, inputs: Sequence[SyncInput]) -> Iterator[Row]:
-        """(31,) logits and (feature size,) features of every window in turn."""
-        counts = [one.windows for one in inputs]
+    def _judgements(self, one: SyncInput) -> Iterator[Row]:
+        """(31,) logits and (feature size,) features of each window in turn."""
+        if not one.windows:
+            return iter(())
         sizes = self._passes
-        frames = in_passes(_frames(inputs), sizes.frames, self._encode_frames)
-        windows = ((window,) for window in sliding(frames, counts, WINDOW_FRAMES))
+        frames = in_passes(_frames(one), sizes.frames, self._encode_frames)
+        windows = ((window,) for window in sliding(frames, WINDOW_FRAMES))
         visual = in_passes(windows, sizes.windows, self._encode_windows)
-        chunks = in_passes(_chunks(inputs), sizes.chunks, self._encode_chunks)
-        delayed = sliding(chunks, counts, DELAYS)
+        chunks = in_passes(_chunks(one), sizes.chunks, self._encode_chunks)
+        delayed = sliding(chunks, DELAYS)
         pairs = ((tokens, audio) for (tokens,), audio in zip(visual, delayed, strict=True))
         return in_passes(pairs, sizes.judgements, self._judge)
 
@@ -121,24 +120,21 @@ class PublishedNetwork:
         return logits.reshape(-1, DELAYS).cpu(), features.cpu()
 
 
-def _frames(inputs: Iterable[SyncInput]) -> Iterator[Row]:
+def _frames(one: SyncInput) -> Iterator[Row]:
     """Every frame that some window covers, uint8 (224, 224, 3)."""
-    for one in inputs:
-        used = one.windows + WINDOW_FRAMES - 1
-        for start in range(0, used, FRAMES_PER_READ):
-            block = one.frames.read(start, min(start + FRAMES_PER_READ, used))
-            # A copy, since stored frames may be read-only, which tensors cannot be.
-            yield from ((frame,) for frame in torch.tensor(block))
+    used = one.windows + WINDOW_FRAMES - 1
+    for start in range(0, used, FRAMES_PER_READ):
+        block = one.frames.read(start, min(start + FRAMES_PER_READ, used))
+        # A copy, since stored frames may be read-only, which tensors cannot be.
+        yield from ((frame,) for frame in torch.tensor(block))
 
 
-def _chunks(inputs: Iterable[SyncInput]) -> Iterator[Row]:
+def _chunks(one: SyncInput) -> Iterator[Row]:
     """Every distinct chunk that some window is paired with, int16 (3200,); silence beyond either end."""
-    for one in inputs:
-        count = one.windows + DELAYS - 1
-        padded = np.zeros((count + WINDOW_FRAMES - 1) * SAMPLES_PER_FRAME, np.int16)
-        whole_frames = one.audio[: one.audio.size // SAMPLES_PER_FRAME * SAMPLES_PER_FRAME]
-        room = padded[MAX_DELAY * SAMPLES_PER_FRAME :]
-        heard = min(room.size, whole_frames.size)
-        room[:heard] = whole_frames[:heard]
-        samples = torch.from_numpy(padded)
-        yield from ((chunk,) for chunk in samples.unfold(0, CHUNK_SAMPLES, SAMPLES_PER_FRAME))
+    chunks = one.windows + DELAYS - 1
+    padded = np.zeros((chunks + WINDOW_FRAMES - 1) * SAMPLES_PER_FRAME, np.int16)
+    whole_frames = one.audio[: one.audio.size // SAMPLES_PER_FRAME * SAMPLES_PER_FRAME]
+    room = padded[MAX_DELAY * SAMPLES_PER_FRAME :]
+    heard = min(room.size, whole_frames.size)
+    room[:heard] = whole_frames[:heard]
+    return ((chunk,) for chunk in torch.from_numpy(padded).unfold(0, CHUNK_SAMPLES, SAMPLES_PER_FRAME))
