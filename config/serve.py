@@ -30,8 +30,10 @@ from config.supervisor import JAVA_STOP_S, WORKERS_STOP_S, Supervisor
 def start(settings: ServerSettings) -> ServerState:
     """Start a server in the background and wait until it is ready; raises :class:`ServeError`."""
     folder = StateFolder(settings.state)
-    if server := folder.server():
-        raise ServeError(f"a server runs already at {server.url}; stop it first: make stop")
+    if running := folder.supervisor():
+        server = folder.server()
+        where = f"at {server.url}" if server else f"and is about to be ready (process {running.pid})"
+        raise ServeError(f"a server runs already {where}; stop it first: make stop")
     end_orphans(folder)
     folder.create()
     command = [sys.executable, "-m", "config.serve", "run", *settings.arguments()]

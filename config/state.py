@@ -76,16 +76,23 @@ class StateFolder:
     def server(self) -> ServerState | None:
         """The ready server, None where there is none."""
         values = _read(self.server_file)
-        return None if values is None or not self.processes() else ServerState(**values)
+        return None if values is None or self.supervisor() is None else ServerState(**values)
 
     def publish(self, server: ServerState) -> None:
         """Declare the server ready."""
         _write_private(self.server_file, asdict(server))
 
+    def supervisor(self) -> psutil.Process | None:
+        """Who runs the server, from its first moment to its last; without it, what still runs is a stray."""
+        marks = self._marks()
+        return marks[0].process() if marks else None
+
     def processes(self) -> list[psutil.Process]:
         """Those of this server's processes that still run, the supervisor first."""
-        marks = [ProcessMark(**mark) for mark in _read(self.processes_file) or []]
-        return [process for mark in marks if (process := mark.process())]
+        return [process for mark in self._marks() if (process := mark.process())]
+
+    def _marks(self) -> list[ProcessMark]:
+        return [ProcessMark(**mark) for mark in _read(self.processes_file) or []]
 
     def record(self, *pids: int) -> None:
         """Remember this server's processes, the supervisor first."""

@@ -37,8 +37,8 @@ class Supervisor:
 
     def run(self) -> NoReturn:
         """Serve until terminated, then exit; raises :class:`ServeError` where the server fails instead."""
-        if running := self.folder.processes():
-            raise ServeError(f"a server runs from {self.folder.path} already (process {running[0].pid})")
+        if running := self.folder.supervisor():
+            raise ServeError(f"a server runs from {self.folder.path} already (process {running.pid})")
         java.check_device(self.settings.device)
         ports = choose_ports(self.settings.port)
         self.folder.create()
