@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from outofsync_client.cli.main import cli
 
 if TYPE_CHECKING:
-    from tests.unit.client.conftest import Received, StubServer
+    from unit.client.conftest import Received, StubServer
 
 MakeResult = Callable[..., dict[str, Any]]
 TOKEN = "s3cret-token"

@@ -17,7 +17,7 @@ from outofsync.options import DEBLUR, INCLUDE, MODES
 from outofsync_client import Client, DeblurChoice, IncludeChoice, ModeChoice
 
 if TYPE_CHECKING:
-    from tests.unit.client.conftest import StubServer
+    from unit.client.conftest import StubServer
 
 MakeResult = Callable[..., dict[str, Any]]
 

@@ -13,7 +13,7 @@ from outofsync.errors import CATALOGUE, ErrorCode, OutOfSyncError, Stage
 from outofsync_client import Client, _exceptions
 
 if TYPE_CHECKING:
-    from tests.unit.client.conftest import StubServer
+    from unit.client.conftest import StubServer
 
 OWN_CODES = {
     "authentication",
