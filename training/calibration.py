@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_predict
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from outofsync.scoring.calibration import Calibration
@@ -90,7 +90,7 @@ def cross_validated(cases: Sequence[Case], *, folds: int = 5) -> NDArray[np.floa
     return probabilities
 
 
-def _model() -> object:
+def _model() -> Pipeline:
     return make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH))
 
 

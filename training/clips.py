@@ -58,7 +58,7 @@ def prepared(folder: Path, *, split: str, labels: Iterable[str] = ("real",)) -> 
     return [
         PreparedClip(folder / entry["clip"], entry)
         for entry in read_ledger(folder / "manifest.jsonl")
-        if entry["clip"] and entry["split"] == split and entry["label"] in wanted
+        if entry["split"] == split and entry["label"] in wanted
     ]
 
 

@@ -2,8 +2,9 @@
 
     python -m training.evaluate --clips .cache/clips --split val
 
-``score`` is the published quantity, ``probability`` the calibrated one; where the split is the one the calibration was
-fitted on, probabilities come from calibrations that never saw the clip's identity. Intervals: 95 %, bootstrap over spans.
+``score`` is the published quantity, ``misfit`` how little lips and voice fit, ``probability`` the calibrated one.
+On ``val``, where the calibration was fitted, probabilities come from calibrations that never saw the clip's
+identity. Intervals: 95 %, bootstrap over spans.
 """
 
 from __future__ import annotations
@@ -96,7 +97,8 @@ def evaluate(cases: Sequence[Case], probabilities: Sequence[float], lam: float) 
 def show(table: dict[str, Any]) -> None:
     offset = table["offset"]
     print(
-        f"offset of {offset['spans']} genuine spans: exact {offset['exact']}, ±1 frame {offset['within_1']} {offset['interval']}"
+        f"offset of {offset['spans']} genuine spans: exact {offset['exact']}, "
+        f"±1 frame {offset['within_1']} {offset['interval']}"
     )
     print(f"false alarms at probability 0.5: {table['false alarms']['at_0.5']}")
     print(f"{'AUC, real against':55} {'fakes':>5}  score                  misfit                 probability")
@@ -104,7 +106,7 @@ def show(table: dict[str, Any]) -> None:
         if kind in ("offset", "false alarms"):
             continue
         cells = "  ".join(
-            f"{row[name]['auc']:.3f} ({row[name]['interval'][0]:.2f}–{row[name]['interval'][1]:.2f})   "
+            f"{row[name]['auc']:.3f} ({row[name]['interval'][0]:.2f} to {row[name]['interval'][1]:.2f})   "
             for name in ("score", "misfit", "probability")
         )
         print(f"{kind:55} {row['score']['fakes']:>5}  {cells}")

@@ -62,6 +62,15 @@ def largest_track(clip: Clip) -> Track | None:
     return max(clip.tracks, key=lambda track: float(((track.boxes[:, 2] - track.boxes[:, 0]) ** 2).sum()))
 
 
+class UnusableError(Exception):
+    """A readable video that is no use for training."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
 class Preparation:
     """Writes clips below ``output`` and keeps the two ledgers."""
 
@@ -85,8 +94,8 @@ class Preparation:
             facts = {key: value for key, value in asdict(source).items() if key != "path"} | {"file": name}
             try:
                 facts |= self._write(source.path)
-            except OutOfSyncError as error:
-                _append(self._skipped, facts | {"code": error.code.value, "message": error.message})
+            except (OutOfSyncError, UnusableError) as error:
+                _append(self._skipped, facts | {"code": str(error.code), "message": error.message})
                 skipped += 1
                 continue
             _append(self._manifest, facts)
@@ -100,7 +109,7 @@ class Preparation:
         clip = prepare(data, Options(deblur="never"), Limits(), self._detector)
         track = largest_track(clip)
         if track is None:
-            return {"clip": None, "code": "no_face"}
+            raise UnusableError("no_face", "no face stays in view")
         clip.tracks = [track]
         stem = hashlib.sha256(data).hexdigest()[:16]
         (self._output / f"{stem}.clip").write_bytes(clip.to_bytes())

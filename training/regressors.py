@@ -3,14 +3,14 @@
     python -m training.regressors --clips .cache/clips --sync checkpoints/sync.safetensors \\
         --output checkpoints/scoring.safetensors
 
-The clips used here were held out of the synchronisation network's training: on clips it has learnt, the network
-is surer than it will ever be again, and every new video would look unusual.
+The clips used here were held out of the synchronisation network's training: on clips it has learnt, the
+network is surer than it will ever be again, and every new video would look unusual.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -71,7 +71,7 @@ def fit_projection(features: NDArray[np.floating]) -> dict[str, Tensor]:
 class Sequences:
     """Random segments of many tracks, zero-padded, with their lengths."""
 
-    def __init__(self, tracks: list[NDArray[np.floating]], seed: int) -> None:
+    def __init__(self, tracks: Sequence[NDArray[np.floating]], seed: int) -> None:
         self._tracks = [torch.from_numpy(np.asarray(track, np.float32)) for track in tracks]
         self._random = np.random.default_rng(seed)
         lengths = np.array([len(track) for track in tracks], float)
@@ -101,7 +101,7 @@ def feature_losses(output: Tensor, target: Tensor) -> Tensor:
 
 
 def fit_regressor(
-    tracks: list[NDArray[np.floating]],
+    tracks: Sequence[NDArray[np.floating]],
     settings: RegressorTraining,
     *,
     features: bool,

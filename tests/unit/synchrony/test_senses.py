@@ -1,0 +1,51 @@
+"""What the embedding network sees and hears, and whether a mouth moves at all."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from outofsync.clip import RawFrames
+from outofsync.synchrony.activity import mouth_motion
+from outofsync.synchrony.embedding import MEL_REACH
+from outofsync.synchrony.senses import MOUTH_CENTRE, MelTrack, centre_pictures, level, mouth_pictures
+
+
+def test_the_mouth_is_in_the_middle() -> None:
+    face = np.zeros((1, 224, 224, 3), np.uint8)
+    x, y = MOUTH_CENTRE
+    face[0, y - 4 : y + 4, x - 20 : x + 20] = 255
+    (picture,) = mouth_pictures(face)
+    rows, columns = np.nonzero(picture > 100)
+    assert (rows.mean(), columns.mean()) == pytest.approx((39.5, 39.5), abs=1)
+    assert centre_pictures(picture[None], 64).shape == (1, 64, 64)
+
+
+def test_a_mel_track_has_four_steps_a_frame_and_a_margin() -> None:
+    mel = MelTrack()(torch.randn(2, 640 * 7) * 2000)
+    assert mel.shape == (2, 80, 4 * 7 + 2 * MEL_REACH)
+
+
+def test_a_click_appears_at_its_time() -> None:
+    audio = torch.zeros(1, 640 * 25)
+    audio[0, 640 * 10] = 20_000  # at the beginning of frame 10
+    energy = MelTrack()(audio)[0].mean(0)
+    assert int(energy.argmax()) - MEL_REACH == pytest.approx(40, abs=1)
+
+
+def test_loudness_is_levelled_and_silence_stays() -> None:
+    quiet, loud = torch.randn(16_000) * 300, torch.randn(16_000) * 9000
+    assert level(quiet).square().mean().sqrt() == pytest.approx(2000, rel=1e-3)
+    assert level(loud).square().mean().sqrt() == pytest.approx(2000, rel=1e-3)
+    assert not level(torch.zeros(100)).any()
+
+
+def test_a_photograph_does_not_move_and_a_mouth_does() -> None:
+    random = np.random.default_rng(1)
+    still = np.repeat(random.integers(0, 255, (1, 224, 224, 3), np.uint8), 50, 0)
+    noisy = np.clip(still + random.normal(0, 6, still.shape), 0, 255).astype(np.uint8)
+    moving = np.stack([np.roll(frame, number * 2, 0) for number, frame in enumerate(still)])
+    assert mouth_motion(RawFrames(still)) == 0.0
+    assert mouth_motion(RawFrames(noisy)) < 0.8 < mouth_motion(RawFrames(moving))
+    assert mouth_motion(RawFrames(still[:2])) == 0.0

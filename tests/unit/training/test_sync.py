@@ -1,0 +1,101 @@
+"""The contrastive losses, and a run that learns, stops and goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from outofsync.synchrony.embedding import EmbeddingConfig
+from training.clips import Sampler, TalkingFace
+from training.offsets import cut_spans, embed_span, evidence, mean_similarity, offset_report
+from training.sync import Pairs, SyncTrainer, SyncTraining, clip_loss, delay_loss, frame_loss
+
+SETTINGS = SyncTraining(steps=40, batch=3, warmup=5)
+SMALL = EmbeddingConfig(width=16, embedding=8, blocks=1)
+SCALE = torch.tensor(20.0)
+
+
+def faces(count: int, frames: int = 40) -> list[TalkingFace]:
+    random = np.random.default_rng(count)
+    return [
+        TalkingFace(
+            random.integers(0, 255, (frames, 80, 80), np.uint8),
+            random.normal(0, 2000, frames * 640).astype(np.int16),
+            f"{number}.mp4", "real", "", "here", str(number),
+        )
+        for number in range(count)
+    ]  # fmt: skip
+
+
+def matched(lag: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Embeddings of two clips in which picture t is the sound t + lag."""
+    moments = torch.nn.functional.normalize(torch.randn(2, 60, 64), dim=-1)
+    return moments[:, 15 + lag : 35 + lag], moments[:, 15:35], torch.full((2,), lag)
+
+
+@pytest.mark.parametrize("lag", [-7, 0, 5])
+def test_true_pairs_cost_less_than_false_ones(lag: int) -> None:
+    visual, audio, lags = matched(lag)
+    true, false = Pairs.of(visual, audio, lags), Pairs.of(visual, audio, lags + 3)
+    assert frame_loss(true, SCALE, 0.0) < 0.1 < frame_loss(false, SCALE, 0.0)
+    assert delay_loss(true, SCALE, 3) < delay_loss(false, SCALE, 3)
+    assert clip_loss(visual, audio, true, SCALE) < clip_loss(visual, audio, false, SCALE)
+
+
+def test_batches_cut_picture_and_sound_apart_by_the_lag() -> None:
+    (face,) = faces(1)
+    face.pictures[:] = np.arange(40)[:, None, None]
+    face.audio[:] = np.repeat(np.arange(40), 640)
+    pictures, audio, lags = Sampler([face], frames=22, seed=1).batch(50)
+    assert pictures.shape == (50, 26, 80, 80)
+    seen, heard = pictures[:, 2, 0, 0].long(), audio[:, 0].long()
+    assert (seen - heard == lags).all()
+    assert len(set(lags.tolist())) > 8
+
+
+def test_rare_sources_are_drawn_more_often_than_their_share() -> None:
+    many = faces(20)
+    many[0].source = "rare"
+    many[0].audio[:] = 7
+    _, audio, _ = Sampler(many, frames=22, seed=2).batch(400)
+    assert 0.1 < float((audio[:, 0] == 7).float().mean()) < 0.4
+
+
+def test_a_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    def trainer() -> SyncTrainer:
+        return SyncTrainer(SETTINGS, SMALL, Sampler(faces(4), frames=22, seed=3), "cpu")
+
+    first = trainer()
+    losses = [first.train_step() for _ in range(3)]
+    assert all(np.isfinite(list(parts.values())).all() for parts in losses)
+    first.save(tmp_path / "last.pt")
+    second = trainer()
+    second.resume(tmp_path / "last.pt")
+    assert second.step == 3
+    for before, after in zip(first.average.parameters(), second.average.parameters(), strict=True):
+        torch.testing.assert_close(before, after)
+    second.train_step()
+    assert second.step == 4
+    assert second.checkpoint({}).architecture == "embedding"
+
+
+def test_the_report_of_an_untrained_network_is_no_better_than_chance() -> None:
+    network = SyncTrainer(SETTINGS, SMALL, Sampler(faces(2), frames=22, seed=3), "cpu").average
+    report = offset_report(network, faces(12, frames=60))
+    assert report["spans"] == 12
+    assert 0.1 < report["auc_shifted"] < 0.9
+
+
+def test_spans_are_two_seconds() -> None:
+    assert [len(pictures) for pictures, _ in cut_spans(faces(1, frames=120))] == [55, 55]
+    assert [len(pictures) for pictures, _ in cut_spans(faces(1, frames=30))] == [30]
+
+
+def test_similarity_has_all_delays() -> None:
+    network = SyncTrainer(SETTINGS, SMALL, Sampler(faces(1), frames=22, seed=3), "cpu").average
+    similarity = mean_similarity(*embed_span(network, *cut_spans(faces(1))[0]))
+    assert similarity.shape == (31,)
+    assert np.isfinite(evidence(similarity))
