@@ -2,7 +2,8 @@
 
     python -m training.evaluate --clips .cache/clips --split val
 
-``score`` is the published quantity, ``misfit`` how little lips and voice fit, ``probability`` the calibrated one.
+``score`` is the published quantity, ``misfit`` how little lips and voice fit, ``probability`` the calibrated
+one.
 On ``val``, where the calibration was fitted, probabilities come from calibrations that never saw the clip's
 identity. Intervals: 95 %, bootstrap over spans.
 """

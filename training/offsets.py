@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -42,43 +45,63 @@ def evidence(similarity: NDArray[np.float64]) -> float:
     return float(similarity[MAX_DELAY] - np.median(similarity))
 
 
-def cut_spans(faces: list[TalkingFace]) -> list[tuple[NDArray[np.uint8], NDArray[np.int16]]]:
-    """Cut clips into spans of 2.2 s; shorter clips stay whole."""
-    cut = []
+@dataclass(frozen=True)
+class FaceSpan:
+    """2.2 s of one clip, or all of a shorter one."""
+
+    pictures: NDArray[np.uint8]
+    audio: NDArray[np.int16]
+    identity: str
+
+
+def cut_spans(faces: list[TalkingFace]) -> list[FaceSpan]:
+    """Consecutive spans of every clip; a rest shorter than a span is left out."""
+    spans = []
     for face in faces:
         for start in range(0, max(1, len(face) - SPAN + 1), SPAN):
             stop = min(start + SPAN, len(face))
-            cut.append(
-                (face.pictures[start:stop], face.audio[start * SAMPLES_PER_FRAME : stop * SAMPLES_PER_FRAME])
-            )
-    return cut
+            sound = face.audio[start * SAMPLES_PER_FRAME : stop * SAMPLES_PER_FRAME]
+            spans.append(FaceSpan(face.pictures[start:stop], sound, face.identity or face.file))
+    return spans
 
 
 def offset_report(network: EmbeddingNetwork, faces: list[TalkingFace]) -> dict[str, float]:
-    """Shares of spans whose delay is found exactly and within a frame, and two AUCs of the evidence."""
-    spans = [embed_span(network, *span) for span in cut_spans(faces)]
-    truth = [mean_similarity(*span) for span in spans]
+    """Shares of spans whose delay is found exactly and within a frame, and two AUCs of the evidence.
+
+    Every identity counts alike, however many spans it has.
+    """
+    spans = cut_spans(faces)
+    share = Counter(span.identity for span in spans)
+    weights = np.array([1 / share[span.identity] for span in spans])
+    embedded = [embed_span(network, span.pictures, span.audio) for span in spans]
+    truth = [mean_similarity(*pair) for pair in embedded]
     best = np.array([int(np.argmax(similarity)) - MAX_DELAY for similarity in truth])
     real = [evidence(similarity) for similarity in truth]
     shifted = [
-        evidence(mean_similarity(visual, sound[shift:]))
-        for visual, sound in spans
+        (evidence(mean_similarity(visual, sound[shift:])), weight)
+        for (visual, sound), weight in zip(embedded, weights, strict=True)
         for shift in SHIFTS
         if len(visual) >= 2 * shift
     ]
     half = len(spans) // 2
     swapped = [
-        evidence(mean_similarity(visual, spans[(number + half) % len(spans)][1]))
-        for number, (visual, _) in enumerate(spans)
+        (evidence(mean_similarity(visual, embedded[(number + half) % len(spans)][1])), weights[number])
+        for number, (visual, _) in enumerate(embedded)
     ]
     return {
         "spans": len(spans),
-        "exact": round(float((best == 0).mean()), 3),
-        "within_1": round(float((abs(best) <= 1).mean()), 3),
-        "auc_shifted": round(_auc(real, shifted), 3),
-        "auc_swapped": round(_auc(real, swapped), 3),
+        "exact": round(float(np.average(best == 0, weights=weights)), 3),
+        "within_1": round(float(np.average(abs(best) <= 1, weights=weights)), 3),
+        "auc_shifted": _auc(real, weights, shifted),
+        "auc_swapped": _auc(real, weights, swapped),
     }
 
 
-def _auc(real: list[float], fake: list[float]) -> float:
-    return float(roc_auc_score([1] * len(real) + [0] * len(fake), real + fake))
+def _auc(
+    real: list[float], weights: NDArray[np.float64], fake: list[tuple[float, np.float64 | float]]
+) -> float:
+    """AUC of genuine evidence against that of (evidence, weight) pairs."""
+    truth = [1] * len(real) + [0] * len(fake)
+    values = real + [value for value, _ in fake]
+    shares = [*weights, *(weight for _, weight in fake)]
+    return round(float(roc_auc_score(truth, values, sample_weight=shares)), 3)

@@ -90,12 +90,13 @@ def test_the_report_of_an_untrained_network_is_no_better_than_chance() -> None:
 
 
 def test_spans_are_two_seconds() -> None:
-    assert [len(pictures) for pictures, _ in cut_spans(faces(1, frames=120))] == [55, 55]
-    assert [len(pictures) for pictures, _ in cut_spans(faces(1, frames=30))] == [30]
+    assert [len(span.pictures) for span in cut_spans(faces(1, frames=120))] == [55, 55]
+    assert [len(span.pictures) for span in cut_spans(faces(1, frames=30))] == [30]
 
 
 def test_similarity_has_all_delays() -> None:
     network = SyncTrainer(SETTINGS, SMALL, Sampler(faces(1), frames=22, seed=3), "cpu").average
-    similarity = mean_similarity(*embed_span(network, *cut_spans(faces(1))[0]))
+    (span,) = cut_spans(faces(1))
+    similarity = mean_similarity(*embed_span(network, span.pictures, span.audio))
     assert similarity.shape == (31,)
     assert np.isfinite(evidence(similarity))
