@@ -60,7 +60,8 @@ class RetinaFaceDetector:
         scale = self._scale(max(frame.shape[:2]))
         if scale != 1.0:
             method = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR
-            picture = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=method)
+            height, width = (max(1, round(side * scale)) for side in frame.shape[:2])
+            picture = cv2.resize(frame, (width, height), interpolation=method)
         else:
             picture = frame
         faces = retinaface.detect_faces(picture, score_threshold=self._settings.score_threshold)

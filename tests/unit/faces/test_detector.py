@@ -34,5 +34,6 @@ def test_one_face_at_any_size(picture: NDArray[np.uint8], side: int) -> None:
     assert (face.landmarks <= side).all()
 
 
-def test_no_face_in_a_plain_picture() -> None:
-    assert RetinaFaceDetector().detect(np.full((240, 320, 3), 128, np.uint8)) == []
+@pytest.mark.parametrize("shape", [(240, 320), (2, 4096), (4096, 2), (2, 2), (7, 600)])
+def test_no_face_in_a_plain_picture_of_any_shape(shape: tuple[int, int]) -> None:
+    assert RetinaFaceDetector().detect(np.full((*shape, 3), 128, np.uint8)) == []
