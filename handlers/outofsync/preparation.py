@@ -9,7 +9,7 @@ import torch
 from torchvision.transforms.v2 import functional as transforms
 
 from outofsync.clip import Clip, Frames, RawFrames, Track
-from outofsync.constants import FACE_SIZE, WINDOW_FRAMES
+from outofsync.constants import FACE_SIZE, MAX_DELAY, SAMPLES_PER_FRAME, WINDOW_FRAMES
 from outofsync.faces import FaceDetector, FaceTracker
 from outofsync.limits import Limits
 from outofsync.media import Decoder
@@ -56,10 +56,11 @@ def _reference(data: bytes, options: Options, limits: Limits) -> Clip:
     """The published protocol: whole frames squeezed to 224×224, the first ``max_len`` windows only."""
     watch = Stopwatch()
     most = options.max_len + WINDOW_FRAMES - 1
-    with watch.stage("decode"), Decoder(data, limits, max_frames=most) as decoder:
-        chunks = [squeeze(chunk) for chunk in decoder.frames()]
-        frames = np.concatenate(chunks)[:most]
-        audio, info = decoder.audio, decoder.info
+    # The last window is compared with sound up to the largest delay after it.
+    with watch.stage("decode"), Decoder(data, limits, max_frames=most + MAX_DELAY) as decoder:
+        decoded = np.concatenate([squeeze(chunk) for chunk in decoder.frames()])
+        audio, info = decoder.audio[: len(decoded) * SAMPLES_PER_FRAME], decoder.info
+    frames = decoded[:most]
     box = np.array([0, 0, info.width, info.height], np.float32)
     track = Track(0, 0, RawFrames(frames), np.tile(box, (len(frames), 1)))
     return Clip([track], audio, media=info.to_dict(), timing_ms=watch.timing_ms)

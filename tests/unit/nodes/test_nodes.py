@@ -100,7 +100,7 @@ def test_a_damaged_clip_is_an_error_as_data(nodes: tuple[DeblurNode, EnsembleNod
 
 
 def test_deblurring_is_reported(nodes: tuple[DeblurNode, EnsembleNode]) -> None:
-    short = {"mode": "reference", "max_len": 10}
+    short: dict[str, Any] = {"mode": "reference", "max_len": 10}
     always, never = chain(
         nodes, request(FACE, deblur="always", **short), request(FACE, deblur="never", **short)
     )
