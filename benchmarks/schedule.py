@@ -4,18 +4,20 @@
 
 The published schedule repeats a window's frames for each of its 31 delays, runs the visual encoder once more
 for the features, and encodes the sound anew for every window. It is timed on a few windows and scaled to the
-clip; ours is timed on the whole clip. Both use the same weights, and must agree on the windows they share.
+clip; ours is timed on the whole clip as often. Both use the same weights, and must agree on those windows.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -69,23 +71,18 @@ def read_clip(video: Path | None, windows: int) -> SyncInput:
         return SyncInput(RawFrames(frames[:count]), decoder.audio)
 
 
-def published_schedule(model: PublishedModel, clip: SyncInput, windows: int) -> SyncOutput:
-    """Windows one by one, each with everything computed anew."""
-    logmel = LogMel()
+def published_schedule(model: PublishedModel, clip: SyncInput, window: int) -> SyncOutput:
+    """One window with everything computed anew."""
     silence = np.zeros(MAX_DELAY * SAMPLES_PER_FRAME, np.int16)
     audio = torch.from_numpy(np.concatenate([silence, clip.audio, silence]))
-    delays, features = [], []
-    for window in range(windows):
-        block = torch.tensor(clip.frames.read(window, window + WINDOW_FRAMES)).float()
-        frames = block.permute(3, 0, 1, 2).unsqueeze(0)  # (1, 3, 5, 224, 224)
-        start = window * SAMPLES_PER_FRAME
-        heard = audio[start : start + (DELAYS - 1) * SAMPLES_PER_FRAME + CHUNK_SAMPLES]
-        mel = logmel(heard.unfold(0, CHUNK_SAMPLES, SAMPLES_PER_FRAME)).unsqueeze(1)
-        logits, _ = model(frames.repeat(DELAYS, 1, 1, 1, 1), mel)
-        _, feature = model(frames, mel[MAX_DELAY : MAX_DELAY + 1])
-        delays.append(logits)
-        features.append(feature[0])
-    return SyncOutput(torch.stack(delays).numpy(), torch.stack(features).numpy())
+    start = window * SAMPLES_PER_FRAME
+    heard = audio[start : start + (DELAYS - 1) * SAMPLES_PER_FRAME + CHUNK_SAMPLES]
+    mel = LogMel()(heard.unfold(0, CHUNK_SAMPLES, SAMPLES_PER_FRAME)).unsqueeze(1)
+    block = torch.tensor(clip.frames.read(window, window + WINDOW_FRAMES)).float()
+    frames = block.permute(3, 0, 1, 2).unsqueeze(0)  # (1, 3, 5, 224, 224)
+    logits, _ = model(frames.repeat(DELAYS, 1, 1, 1, 1), mel)
+    _, features = model(frames, mel[MAX_DELAY : MAX_DELAY + 1])
+    return SyncOutput(logits[None].numpy(), features.numpy())
 
 
 def timed(function: Callable[[], Result]) -> tuple[float, Result]:
@@ -95,30 +92,43 @@ def timed(function: Callable[[], Result]) -> tuple[float, Result]:
 
 
 def difference(ours: NDArray[np.float32], published: NDArray[np.float32]) -> float:
-    """Largest difference on the windows both have, relative to the largest number."""
-    return float(np.abs(ours[: len(published)] - published).max() / np.abs(published).max())
+    """Largest difference, relative to the largest number."""
+    return float(np.abs(ours - published).max() / np.abs(published).max())
 
 
 @torch.inference_mode()
-def compare(clip: SyncInput, windows: int) -> Comparison:
-    """Time both schedules on the published sizes; raises RuntimeError where they disagree."""
+def compare(clip: SyncInput, rounds: int) -> Comparison:
+    """Time both schedules on the published sizes, turn by turn, and keep the fastest round of each.
+
+    Raises RuntimeError where they disagree on a window.
+    """
     torch.manual_seed(0)
     model = PublishedModel(PublishedConfig()).eval()
     network = PublishedNetwork(deepcopy(model))
     network.evaluate([SyncInput(RawFrames(clip.frames.read(0, WINDOW_FRAMES)), clip.audio)])  # warm up
-    our_seconds, ours = timed(lambda: network.evaluate([clip])[0])
-    seconds, published = timed(lambda: published_schedule(model, clip, windows))
-    apart = max(difference(ours.delays, published.delays), difference(ours.features, published.features))
+    our_seconds, window_seconds, apart = math.inf, math.inf, 0.0
+    for window in range(rounds):
+        seconds, ours = timed(lambda: network.evaluate([clip])[0])
+        our_seconds = min(our_seconds, seconds)
+        seconds, published = timed(partial(published_schedule, model, clip, window))
+        window_seconds = min(window_seconds, seconds)
+        apart = max(
+            apart,
+            difference(ours.delays[window], published.delays[0]),
+            difference(ours.features[window], published.features[0]),
+        )
     if apart > AGREEMENT:
         raise RuntimeError(f"the schedules disagree by {apart:.1e} of the largest number")
-    published_seconds = seconds / windows * clip.windows
+    published_seconds = window_seconds * clip.windows
     return Comparison(clip.windows, published_seconds, our_seconds, published_seconds / our_seconds, apart)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Time the published schedule against ours.")
     parser.add_argument("video", nargs="?", type=Path, help="a video of 224 by 224 pixels with sound")
-    parser.add_argument("--windows", type=int, default=2, help="windows to time the published schedule on")
+    parser.add_argument(
+        "--windows", type=int, default=2, help="windows to time the published schedule on, and runs of ours"
+    )
     parser.add_argument(
         "--json", metavar="FILE", help="write the numbers there; - for the last line of output"
     )

@@ -40,8 +40,8 @@ class PassSizes:
     judgements: int  # windows whose 31 pairs are fused together
 
 
-# A processor gains nothing from larger passes; 50 windows, 54 frames and 80 chunks fill these exactly.
-CPU_PASSES = PassSizes(frames=9, windows=5, chunks=20, judgements=2)
+# A processor gains nothing from larger passes; a segment of 50 windows fills these without a remainder.
+CPU_PASSES = PassSizes(frames=27, windows=10, chunks=40, judgements=10)
 GPU_PASSES = PassSizes(frames=64, windows=32, chunks=128, judgements=16)
 
 
