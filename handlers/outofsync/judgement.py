@@ -20,7 +20,7 @@ from outofsync.scoring.segments import segment_bounds
 from outofsync.scoring.verdict import Verdict, inconclusive, judge
 
 SILENT_BELOW = 30.0  # root mean square of int16 samples over the loudest half second
-STILL_BELOW = 0.8  # mean change of a grey mouth picture from frame to frame, of 255: a photograph's
+STILL_BELOW = 0.8  # change of the mouth's picture, as synchrony.activity measures it: a photograph's
 _SHARED_TIME = 0.5  # tracks that share more of their time show two faces, of which one speaks
 
 

@@ -49,7 +49,7 @@ class Playback:
         self._check_end()
 
     def sound(self) -> bytearray:
-        """int16 samples from the first picture on; complete once ``shown`` is exhausted."""
+        """float32 samples from the first picture on; complete once ``shown`` is exhausted."""
         length_us = self._limits.duration_s * MICROSECONDS
         if self._max_frames is not None:
             length_us = self._max_frames * FRAME_US

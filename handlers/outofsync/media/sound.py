@@ -1,4 +1,4 @@
-"""The sound on the common time base: mono, 16 kHz, int16, placed by presentation time (METHOD: Input)."""
+"""The sound on the common time base: mono, 16 kHz, float32, placed by presentation time (METHOD: Input)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from outofsync.constants import SAMPLE_RATE
 from outofsync.errors import ErrorCode, OutOfSyncError, Stage
 from outofsync.media.grid import MICROSECONDS
 
-SAMPLE_BYTES = 2
+SAMPLE_BYTES = 4
 # Rounded timestamps jitter by a millisecond; a jump of half a video frame is a real gap (or overlap).
 GAP_US = 20_000
 
@@ -25,7 +25,7 @@ class _Run:
     received: int = 0  # source samples
     resampled: bytearray = field(default_factory=bytearray)
     resampler: AudioResampler = field(
-        default_factory=lambda: AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
+        default_factory=lambda: AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
     )
 
     @property

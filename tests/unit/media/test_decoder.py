@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from outofsync.constants import SAMPLE_RATE, SAMPLES_PER_FRAME
 from outofsync.limits import Limits
 from outofsync.media import Decoder, MediaInfo, probe
+from outofsync.media.decoder import to_int16
 
 FRAMES = 50
 
@@ -168,3 +169,8 @@ def test_the_same_file_gives_the_same_bits() -> None:
     first, second = decode(data), decode(data)
     assert np.array_equal(first[0], second[0])
     assert np.array_equal(first[1], second[1])
+
+
+def test_samples_are_rounded_ties_down_and_clipped() -> None:
+    values = np.array([0.0, 837.5, 837.51, -2.5, 40_000, -40_000, np.nan], np.float32) / 32768
+    assert to_int16(values).tolist() == [0, 837, 838, -3, 32767, -32768, 0]
