@@ -8,13 +8,15 @@ STATE ?= .state
 DEVICE ?= cpu
 RESULTS ?= results
 BENCH ?= schedule
+# A word many environments hold by chance: it counts only when named on make's command line.
+VERSION :=
 
 SERVE := $(RUN) -m config.serve
 SERVE_OPTIONS = --state "$(STATE)" --model-store "$(MODEL_STORE)" --device "$(DEVICE)" \
 	$(if $(PORT),--port $(PORT)) $(if $(WORKFLOW_ONLY),--workflow-only)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test serve stop status archives lint bench import samples clean
+.PHONY: help setup run test serve stop status env archives lint bench import samples clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,8 +43,13 @@ stop: ## stop the server that make serve started (STATE=.state)
 status: ## say where the server answers (STATE=.state)
 	@test ! -x $(RUN) || $(SERVE) status --state "$(STATE)"
 
-archives: setup ## build the archives from the weights (CHECKPOINTS=checkpoints MODEL_STORE=model_store)
-	@$(RUN) -m archives.build --checkpoints "$(CHECKPOINTS)" --output "$(MODEL_STORE)"
+env: ## print where the server answers, for a shell: eval "$(make -s env)" (STATE=.state)
+	@test -x $(RUN) || { echo "no server is ready; start one: make serve" >&2; exit 1; }
+	@$(SERVE) env --state "$(STATE)"
+
+archives: setup ## build the archives (CHECKPOINTS=checkpoints MODEL_STORE=model_store VERSION=2.0)
+	@$(RUN) -m archives.build --checkpoints "$(CHECKPOINTS)" --output "$(MODEL_STORE)" \
+		$(if $(VERSION),--version "$(VERSION)")
 
 lint: setup ## check style and types
 	@$(ENVIRONMENT)/bin/ruff check . && $(ENVIRONMENT)/bin/ruff format --check . && $(ENVIRONMENT)/bin/mypy

@@ -4,6 +4,7 @@ An archive holds everything its model needs (handler, engine, weights, settings)
 different code run side by side. The same inputs give the same bytes, and SHA256SUMS names them.
 
     python -m archives.build --checkpoints checkpoints --output model_store
+    python -m archives.build --checkpoints my_checkpoints --output model_store --version 2.0
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -31,20 +33,43 @@ class BuildError(Exception):
     """An archive cannot be made; the message says what to do."""
 
 
-def build(checkpoints: Path, output: Path) -> dict[Path, bool]:
-    """Build every archive into ``output``; says for each whether it changed."""
+def build(checkpoints: Path, output: Path, version: str | None = None) -> dict[Path, bool]:
+    """Build every archive into ``output``; says for each whether it changed.
+
+    With a ``version`` of one's own, the models whose weights ``checkpoints`` holds become
+    ``NAME-VERSION.mar``, to be registered beside those that serve; what these are made from is left alone.
+    """
+    if version is not None and not re.fullmatch(r"\d+(\.\d+)*", version):
+        raise BuildError(f"the version {version!r} is not made of numbers and dots, like 2.0")
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="outofsync-build-") as folder:
         work = Path(folder)
-        made = [build_model(name, checkpoints, work) for name in CHECKPOINTS]
-        made.append(build_workflow(work))
-        changed = {output / archive.name: repack(archive, output / archive.name) for archive in made}
-    sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in sorted(changed)]
+        if version is None:
+            made = [build_model(name, checkpoints, work, __version__) for name in CHECKPOINTS]
+            targets = {archive: output / archive.name for archive in [*made, build_workflow(work)]}
+        else:
+            made = [build_model(name, checkpoints, work, version) for name in models_in(checkpoints)]
+            targets = {archive: output / f"{archive.stem}-{version}.mar" for archive in made}
+        changed = {target: repack(archive, target) for archive, target in targets.items()}
+    stored = sorted(output.glob("*.[mw]ar"))
+    sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in stored]
     (output / SUMS).write_text("".join(sums))
     return changed
 
 
-def build_model(name: str, checkpoints: Path, work: Path) -> Path:
+def models_in(checkpoints: Path) -> list[str]:
+    """The models of which the folder holds any weights; raises :class:`BuildError` where there is none."""
+    found = [
+        name
+        for name, kinds in CHECKPOINTS.items()
+        if any((checkpoints / f"{kind}.safetensors").is_file() for kind in kinds)
+    ]
+    if not found:
+        raise BuildError(f"{checkpoints} holds no weights of any model (make archives CHECKPOINTS=…)")
+    return found
+
+
+def build_model(name: str, checkpoints: Path, work: Path, version: str) -> Path:
     """``NAME.mar`` in ``work``."""
     contents = work / f"{name}-contents"
     shutil.copytree(
@@ -59,7 +84,7 @@ def build_model(name: str, checkpoints: Path, work: Path) -> Path:
             )
         shutil.copy(weights, contents)
     run_archiver(
-        ["model_archiver.model_packaging", "--model-name", name, "--version", __version__],
+        ["model_archiver.model_packaging", "--model-name", name, "--version", version],
         ["--handler", str(HANDLERS / f"{name}_handler.py"), "--extra-files", str(contents)],
         ["--config-file", str(ROOT / "archives" / name / "model-config.yaml")],
         work=work,
@@ -91,9 +116,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Build the archives TorchServe serves.")
     parser.add_argument("--checkpoints", type=Path, default=ROOT / "checkpoints", help="folder of weights")
     parser.add_argument("--output", type=Path, default=ROOT / "model_store", help="folder to build into")
+    parser.add_argument("--version", help="make NAME-VERSION.mar, to be registered beside the running models")
     options = parser.parse_args()
     try:
-        changed = build(options.checkpoints, options.output)
+        changed = build(options.checkpoints, options.output, options.version)
     except BuildError as error:
         sys.stderr.write(f"archives: {error}\n")
         return 1

@@ -1,4 +1,4 @@
-"""Start, watch and stop a server: ``python -m config.serve start|run|status|stop``.
+"""Start, watch and stop a server: ``python -m config.serve start|run|status|env|stop``.
 
 ``start`` returns once the server is ready; ``run`` stays in the foreground, for service managers.
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import subprocess
 import sys
 import time
@@ -78,6 +79,17 @@ def end_orphans(folder: StateFolder) -> None:
     folder.clear()
 
 
+def exports(server: ServerState) -> str:
+    """Shell commands that tell a client, and whoever manages models, where the server is."""
+    variables = {
+        "OUTOFSYNC_URL": server.url,
+        "OUTOFSYNC_TOKEN": server.token,
+        "OUTOFSYNC_MANAGEMENT_URL": server.management_url,
+        "OUTOFSYNC_MANAGEMENT_TOKEN": server.management_token,
+    }
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
+
+
 @contextmanager
 def running(settings: ServerSettings) -> Iterator[ServerState]:
     """A server for as long as the block lasts."""
@@ -90,7 +102,7 @@ def running(settings: ServerSettings) -> Iterator[ServerState]:
 def parse_settings(arguments: list[str]) -> tuple[str, ServerSettings]:
     defaults = ServerSettings()
     parser = argparse.ArgumentParser(description="Run OutOfSync's server.")
-    parser.add_argument("action", choices=("start", "run", "status", "stop"))
+    parser.add_argument("action", choices=("start", "run", "status", "env", "stop"))
     parser.add_argument("--state", type=Path, default=DEFAULT_STATE, help="folder of this server's state")
     parser.add_argument("--model-store", type=Path, default=DEFAULT_STORE, help="folder of the archives")
     parser.add_argument("--port", type=int, help="default: 8080, or any free port where it is in use")
@@ -122,6 +134,11 @@ def perform(action: str, settings: ServerSettings) -> int:
     elif action == "stop":
         stopped = stop(settings.state, drain_s=settings.drain_s)
         say("stopped\n" if stopped else f"no server runs from {settings.state}\n")
+    elif action == "env":
+        ready = StateFolder(settings.state).server()
+        if ready is None:
+            raise ServeError("no server is ready; start one: make serve")
+        say(exports(ready))
     else:
         ready = StateFolder(settings.state).server()
         say(f"ready at {ready.url} (process {ready.pid})\n" if ready else "no server is ready\n")

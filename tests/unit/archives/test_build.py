@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -89,3 +90,35 @@ def test_the_sums_are_right(store: Path) -> None:
 def test_missing_weights_are_named(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match=r"deblur\.safetensors is missing.*CHECKPOINTS"):
         build(tmp_path, tmp_path / "store")
+
+
+def test_a_version_of_ones_own_stands_beside_the_others(checkpoints: Path, tmp_path: Path) -> None:
+    build(checkpoints, tmp_path)
+    served = {path.name: path.read_bytes() for path in tmp_path.glob("*.[mw]ar")}
+    changed = build(checkpoints, tmp_path, "2.0")
+    assert sorted(path.name for path in changed) == ["deblur-2.0.mar", "ensemble-2.0.mar"]
+    assert {name: (tmp_path / name).read_bytes() for name in served} == served
+    manifest = json.loads(entries(tmp_path / "ensemble-2.0.mar")["MAR-INF/MANIFEST.json"])
+    assert manifest["model"]["modelName"] == "ensemble"
+    assert manifest["model"]["modelVersion"] == "2.0"
+    summed = [line.split("  ")[1] for line in (tmp_path / "SHA256SUMS").read_text().splitlines()]
+    assert summed == sorted([*served, "deblur-2.0.mar", "ensemble-2.0.mar"])
+
+
+def test_a_version_is_made_of_the_weights_there_are(checkpoints: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    with pytest.raises(BuildError, match=r"weights holds no weights.*CHECKPOINTS"):
+        build(weights, tmp_path, "2.0")
+    shutil.copy(checkpoints / "sync.safetensors", weights)
+    with pytest.raises(BuildError, match=r"scoring\.safetensors is missing"):
+        build(weights, tmp_path, "2.0")
+    shutil.copy(checkpoints / "scoring.safetensors", weights)
+    assert [path.name for path in build(weights, tmp_path, "2.0")] == ["ensemble-2.0.mar"]
+
+
+@pytest.mark.parametrize("version", ["", "two", "2.0/../..", "2.0&url=x", "2.", "2.0\n"])
+def test_what_is_no_version_is_a_sentence(checkpoints: Path, tmp_path: Path, version: str) -> None:
+    with pytest.raises(BuildError, match="numbers and dots"):
+        build(checkpoints, tmp_path, version)
+    assert not list(tmp_path.iterdir())
