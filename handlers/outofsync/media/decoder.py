@@ -113,7 +113,8 @@ def to_int16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
     below it, depending on that; rounding ties down gives the published value on both.
     """
     scaled = np.ceil(np.nan_to_num(samples) * np.float32(32768) - np.float32(0.5))
-    return scaled.clip(-32768, 32767).astype(np.int16)
+    rounded: NDArray[np.int16] = scaled.clip(-32768, 32767).astype(np.int16)
+    return rounded
 
 
 def _check_length(frames: int, samples: int) -> None:

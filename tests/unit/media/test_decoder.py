@@ -172,5 +172,5 @@ def test_the_same_file_gives_the_same_bits() -> None:
 
 
 def test_samples_are_rounded_ties_down_and_clipped() -> None:
-    values = np.array([0.0, 837.5, 837.51, -2.5, 40_000, -40_000, np.nan], np.float32) / 32768
-    assert to_int16(values).tolist() == [0, 837, 838, -3, 32767, -32768, 0]
+    values = np.array([0.0, 837.5, 837.51, -2.5, 40_000, -40_000, np.nan]) / 32768
+    assert to_int16(values.astype(np.float32)).tolist() == [0, 837, 838, -3, 32767, -32768, 0]
