@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from outofsync.checkpoints.importer import import_scoring
+from outofsync.checkpoints import importer
+from outofsync.checkpoints.store import Checkpoint
 from outofsync.scoring.score import Scorer, load_scorer
 
 Golden = dict[str, NDArray[Any]]
@@ -73,11 +74,28 @@ def unet_weights(parity_dir: Path, stand_in: ModuleType) -> Callable[[str], dict
 
 
 @pytest.fixture(scope="session")
-def scorer(published_dir: Path) -> Scorer:
+def checkpoints(
+    published_dir: Path,
+    stand_in: ModuleType,
+    unet_weights: Callable[[str], dict[str, Tensor]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The published files, or what stands in for them, imported as anybody would."""
+    files, folder = tmp_path_factory.mktemp("published"), tmp_path_factory.mktemp("checkpoints")
+    torch.save(stand_in.build(), files / "sync_model.pth")
+    torch.save(unet_weights("unet_light"), files / "deblur.pth")
+    named = {
+        "sync": files / "sync_model.pth",
+        "deblur": files / "deblur.pth",
+        "dist": published_dir / "dist_regressive_model.pth",
+        "avfeature": published_dir / "avfeature_regressive_model.pth",
+        "pca": published_dir / "pca.pkl",
+    }
+    importer.main([f"--{name}={path}" for name, path in named.items()] + [f"--output-dir={folder}"])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def scorer(checkpoints: Path) -> Scorer:
     """The public regressors and projection."""
-    checkpoint = import_scoring(
-        published_dir / "dist_regressive_model.pth",
-        published_dir / "avfeature_regressive_model.pth",
-        published_dir / "pca.pkl",
-    )
-    return load_scorer(checkpoint)
+    return load_scorer(Checkpoint.load(checkpoints / "scoring.safetensors", kind="scoring"))
