@@ -19,7 +19,7 @@ from outofsync.synchrony.senses import KEPT_SIZE, mouth_pictures
 from training.prepare import read_ledger
 
 HELD_OUT_SHARE = 0.15
-MOST_LAG = 8  # frames between the cuts of picture and sound in a training batch
+MOST_LAG = 12  # frames between the cuts of picture and sound in a training batch
 
 
 @dataclass
@@ -98,8 +98,9 @@ class Sampler:
     def batch(self, size: int) -> tuple[Tensor, Tensor, Tensor]:
         """uint8 (size, frames + 4, 80, 80), int16 (size, 640 · frames) and lags (size,) in frames.
 
-        Picture and sound are cut at different places, or else a network would match them by their distance
-        from the cut: picture t belongs to sound t + lag. Pictures reach two frames beyond either end (grey
+        Picture and sound are cut at different places: picture t belongs to sound t + lag. Every lag is as
+        likely as any other, or else a network would match pictures and sounds by their distance from the cut,
+        and find whatever is cut alike to be in step. Pictures reach two frames beyond either end (grey
         where the clip ends), as far as the visual stem looks.
         """
         frames, reach = self._frames, STEM_REACH
@@ -108,14 +109,15 @@ class Sampler:
         lags = np.zeros(size, np.int64)
         for row, index in enumerate(self._random.choice(len(self._faces), size, p=self._weights)):
             face = self._faces[index]
-            room = min(len(face) - frames, MOST_LAG)
-            base = int(self._random.integers(len(face) - frames - room + 1))
-            seen, heard = (base + self._random.integers(room + 1, size=2)).tolist()
+            most = min(len(face) - frames, MOST_LAG)
+            lag = int(self._random.integers(-most, most + 1))
+            heard = int(self._random.integers(max(0, -lag), len(face) - frames - max(0, lag) + 1))
+            seen = heard + lag
             low, high = max(0, seen - reach), min(len(face), seen + frames + reach)
             at = reach - (seen - low)
             pictures[row, at : at + high - low] = face.pictures[low:high]
             audio[row] = face.audio[heard * SAMPLES_PER_FRAME : (heard + frames) * SAMPLES_PER_FRAME]
-            lags[row] = seen - heard
+            lags[row] = lag
         return torch.from_numpy(pictures), torch.from_numpy(audio), torch.from_numpy(lags)
 
 

@@ -17,7 +17,7 @@ from outofsync.synchrony.embedding import STEM_REACH, EmbeddingNetwork, delay_si
 from outofsync.synchrony.senses import MelTrack, centre_pictures, level
 from training.clips import TalkingFace
 
-SHIFTS = (3, 6, 10, 15)  # frames
+SHIFTS = (5, 11)  # frames
 SPAN = 55  # frames: 2.2 s
 
 
@@ -78,15 +78,15 @@ def offset_report(network: EmbeddingNetwork, faces: list[TalkingFace]) -> dict[s
     best = np.array([int(np.argmax(similarity)) - MAX_DELAY for similarity in truth])
     real = [evidence(similarity) for similarity in truth]
     shifted = [
-        (evidence(mean_similarity(visual, sound[shift:])), weight)
-        for (visual, sound), weight in zip(embedded, weights, strict=True)
+        (_evidence_of(network, span.pictures[:-shift], span.audio[shift * SAMPLES_PER_FRAME :]), weight)
+        for span, weight in zip(spans, weights, strict=True)
         for shift in SHIFTS
-        if len(visual) >= 2 * shift
+        if len(span.pictures) >= 2 * shift
     ]
     half = len(spans) // 2
     swapped = [
-        (evidence(mean_similarity(visual, embedded[(number + half) % len(spans)][1])), weights[number])
-        for number, (visual, _) in enumerate(embedded)
+        (_evidence_of(network, span.pictures, spans[(number + half) % len(spans)].audio), weights[number])
+        for number, span in enumerate(spans)
     ]
     return {
         "spans": len(spans),
@@ -95,6 +95,14 @@ def offset_report(network: EmbeddingNetwork, faces: list[TalkingFace]) -> dict[s
         "auc_shifted": _auc(real, weights, shifted),
         "auc_swapped": _auc(real, weights, swapped),
     }
+
+
+def _evidence_of(network: EmbeddingNetwork, pictures: NDArray[np.uint8], audio: NDArray[np.int16]) -> float:
+    """Evidence after cutting both to the shorter one, as a manipulated file would be cut."""
+    frames = min(len(pictures), len(audio) // SAMPLES_PER_FRAME)
+    return evidence(
+        mean_similarity(*embed_span(network, pictures[:frames], audio[: frames * SAMPLES_PER_FRAME]))
+    )
 
 
 def _auc(

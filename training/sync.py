@@ -28,14 +28,16 @@ from training.augment import colour_bands, disturb, move, recolour
 from training.clips import Sampler, held_out, load_faces, prepared
 from training.offsets import offset_report
 
+SHORTEST = 28  # frames; from shorter clips, picture and sound could hardly be cut apart
+
 
 @dataclass(frozen=True)
 class SyncTraining:
     """Everything that decides a run but the data."""
 
     steps: int = 4000
-    batch: int = 24
-    frames: int = 22  # less than the shortest clips, so that picture and sound can be cut apart
+    batch: int = 32
+    frames: int = 18  # far less than the shortest clips, so that picture and sound can be cut apart
     rate: float = 1.2e-3
     decay: float = 0.03
     warmup: int = 200
@@ -224,7 +226,7 @@ def main() -> None:
     learnt = [clip for clip in prepared(arguments.clips, split="train") if not held_out(clip)]
     for folder in arguments.more_clips:
         learnt += prepared(folder, split="train")
-    faces = load_faces(learnt, shortest=settings.frames)
+    faces = load_faces(learnt, shortest=SHORTEST)
     watched = load_faces(prepared(arguments.clips, split="val"), shortest=24)
     print(
         f"{len(faces)} clips to train on, {sum(map(len, faces)) / 1500:.1f} min; {len(watched)} to look at",
