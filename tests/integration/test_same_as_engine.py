@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from server_fixture import CHECKPOINTS, LiveServer
 
@@ -64,8 +65,12 @@ def differences(served: Answer, expected: Answer) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine(CHECKPOINTS)
+def engine() -> Iterator[Engine]:
+    """With as many threads as a worker has: another number of them rounds sums differently."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(archive_settings("ensemble")["threads"] or before)
+    yield Engine(CHECKPOINTS)
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
