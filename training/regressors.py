@@ -37,7 +37,7 @@ from training.manipulations import Span, cut_spans, manipulated
 class RegressorTraining:
     """Everything that decides a fit but the data."""
 
-    steps: int = 1500
+    steps: int = 600
     batch: int = 32
     rate: float = 5e-4
     decay: float = 0.05
