@@ -15,6 +15,9 @@ SERVE := $(RUN) -m config.serve
 SERVE_OPTIONS = --state "$(STATE)" --model-store "$(MODEL_STORE)" --device "$(DEVICE)" \
 	$(if $(PORT),--port $(PORT)) $(if $(WORKFLOW_ONLY),--workflow-only)
 
+# Threads that wait for work must not spin on cores that others need.
+export OMP_WAIT_POLICY ?= PASSIVE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run test serve stop status env archives lint bench import samples clean
 

@@ -20,7 +20,13 @@ from config.settings import CONFIG, ServeError, ServerSettings
 TS_PACKAGE = Path(ts.__file__).resolve().parent
 MAIN_CLASS = "org.pytorch.serve.ModelServer"
 # Workers inherit the whole environment, so Java gets only what it and they need: no one's secrets.
-PASSED_ON = ("LD_LIBRARY_PATH", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NVIDIA_VISIBLE_DEVICES")
+PASSED_ON = (
+    "LD_LIBRARY_PATH",
+    "OMP_NUM_THREADS",
+    "OMP_WAIT_POLICY",
+    "MKL_NUM_THREADS",
+    "NVIDIA_VISIBLE_DEVICES",
+)
 
 
 def command(properties: Path, temporary: Path, settings: ServerSettings) -> list[str]:
@@ -45,6 +51,8 @@ def environment(temporary: Path, device: str) -> dict[str, str]:
     passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     gpu = device.removeprefix("cuda:") if device != "cpu" else ""
     return {
+        # Two workers share the cores: threads that wait for work must not spin on them.
+        "OMP_WAIT_POLICY": "PASSIVE",
         **passed_on,
         "PATH": os.pathsep.join(map(str, paths)),
         "JAVA_HOME": str(java_home),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ from outofsync.scoring.segments import segment_bounds
 from outofsync.synchrony.interface import SyncNetwork
 from training.manipulations import Span
 
-USED = ("delay_score", "feature_score", "fit", "contrast", "offset")
+USED = ("delay_score", "feature_score", "fit", "contrast")
 STRENGTH = 0.3  # inverse of the penalty on the weights: few clips, so weights stay small
 
 
@@ -52,11 +53,15 @@ def cases_of(spans: Sequence[Span], network: SyncNetwork, scorer: Scorer, *, lon
 
 
 def balanced_weights(cases: Sequence[Case]) -> NDArray[np.float64]:
-    """Genuine and manipulated count alike, and so does each kind of manipulation."""
+    """Genuine and manipulated count alike, so does each kind of manipulation, and each identity in it."""
     kinds = [case.label if case.label != "fake" else case.generator for case in cases]
     fakes = {kind for kind in kinds if kind != "real"}
     share = {"real": 1.0} | {kind: 1.0 / len(fakes) for kind in fakes}
-    return np.array([share[kind] / kinds.count(kind) for kind in kinds]) * len(cases) / 2
+    groups = [(kind, case.group) for kind, case in zip(kinds, cases, strict=True)]
+    in_group = Counter(groups)
+    in_kind = Counter(kind for kind, _ in in_group)  # identities of each kind
+    weights = [share[kind] / in_kind[kind] / in_group[kind, group] for kind, group in groups]
+    return np.array(weights) * len(cases) / 2
 
 
 def calibrate(cases: Sequence[Case]) -> Calibration:

@@ -12,7 +12,7 @@ from outofsync.constants import SAMPLES_PER_FRAME
 from outofsync.synchrony.interface import SyncInput
 
 SHIFTS = (3, 6, 10, 15)  # frames
-SPAN = 55  # frames: 2.2 s, a full segment of 50 windows and a frame
+SPAN = 250  # frames: 10 s; longer clips are cut, so that no clip counts for too much
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Span:
 
 
 def cut_spans(frames: FrameStore, audio: NDArray[np.int16], facts: dict[str, str]) -> list[Span]:
-    """Consecutive spans of 2.2 s; a shorter clip is one span, a rest shorter than a second is left out."""
+    """Consecutive spans of 10 s; a shorter clip is one span, a rest shorter than a second is left out."""
     total = min(len(frames), audio.size // SAMPLES_PER_FRAME)
     spans = []
     for start in range(0, max(total, 1), SPAN):

@@ -57,9 +57,9 @@ def test_every_span_is_manipulated_in_every_way() -> None:
 
 
 def test_spans_of_a_clip() -> None:
-    frames, audio = RawFrames(np.zeros((140, 2, 2, 3), np.uint8)), np.zeros(140 * 640, np.int16)
-    assert [len(each) for each in cut_spans(frames, audio, FACTS)] == [55, 55, 30]
-    assert [len(each) for each in cut_spans(frames, audio[: 120 * 640], FACTS)] == [55, 55]
+    frames, audio = RawFrames(np.zeros((540, 2, 2, 3), np.uint8)), np.zeros(540 * 640, np.int16)
+    assert [len(each) for each in cut_spans(frames, audio, FACTS)] == [250, 250, 40]
+    assert [len(each) for each in cut_spans(frames, audio[: 520 * 640], FACTS)] == [250, 250]
 
 
 def test_weights_balance_genuine_and_each_manipulation() -> None:
