@@ -170,6 +170,7 @@ class Clip:
             tensors[prefix + "sharpness"] = np.ascontiguousarray(track.sharpness, np.float32)
             tensors |= {prefix + name: value for name, value in track.frames.tensors().items()}
         header = {
+            "format": FORMAT,
             "options": self.options.to_dict(),
             "digest": self.digest,
             "request_id": self.request_id,
@@ -181,7 +182,8 @@ class Clip:
             "error": self.error,
             "tracks": [{"id": track.id, "start": track.start} for track in self.tracks],
         }
-        return bytes(save_tensors(tensors, {"format": FORMAT, "header": json.dumps(header, sort_keys=True)}))
+        # One entry of metadata: the library would leave the order of several to chance.
+        return bytes(save_tensors(tensors, {"header": json.dumps(header, sort_keys=True)}))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Clip:
@@ -194,7 +196,7 @@ class Clip:
     @classmethod
     def _read(cls, data: bytes) -> Clip:
         tensors = load_tensors(data)
-        header = json.loads(_metadata(data)["header"])
+        header = _header(data)
         tracks = []
         for facts in header.pop("tracks"):
             prefix = f"track.{facts['id']}."
@@ -216,13 +218,13 @@ class Clip:
         return cls(tracks, tensors["audio"], options=options, **header)
 
 
-def _metadata(data: bytes) -> dict[str, str]:
-    """The string metadata of a safetensors buffer (its first 8 bytes give the header's length)."""
+def _header(data: bytes) -> dict[str, Any]:
+    """The JSON header of a clip (the first 8 bytes of safetensors give the length of their own)."""
     length = int.from_bytes(data[:8], "little")
-    metadata = json.loads(data[8 : 8 + length]).get("__metadata__", {})
-    if metadata.get("format") != FORMAT:
+    header: dict[str, Any] = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["header"])
+    if header.pop("format") != FORMAT:
         raise ValueError("another format")
-    return dict(metadata)
+    return header
 
 
 def is_clip(data: bytes) -> bool:
