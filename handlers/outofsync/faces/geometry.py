@@ -48,13 +48,9 @@ def crop_box(face: Detection, scale: float) -> CropBox:
 
 def crop(frame: NDArray[np.uint8], box: CropBox, size: int = FACE_SIZE) -> NDArray[np.uint8]:
     """Cut a (size, size, 3) crop; what lies outside the picture repeats its edge."""
+    if size / box.side < 0.5:  # bilinear sampling aliases below half size
+        frame, box = _shrunk(frame, box, 2.0 * size / box.side)
     factor = size / box.side
-    if factor < 0.5:  # bilinear sampling aliases below half size: shrink the surroundings by area first
-        shrink = 2.0 * factor
-        small = cv2.resize(frame, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
-        ratio_x, ratio_y = small.shape[1] / frame.shape[1], small.shape[0] / frame.shape[0]
-        scaled = CropBox(box.x * ratio_x, box.y * ratio_y, box.side * ratio_x, box.roll)
-        return crop(small.astype(np.uint8, copy=False), scaled, size)
     cosine, sine = math.cos(box.roll) * factor, math.sin(box.roll) * factor
     matrix = np.array(
         [
@@ -65,6 +61,16 @@ def crop(frame: NDArray[np.uint8], box: CropBox, size: int = FACE_SIZE) -> NDArr
     method = cv2.INTER_LINEAR if factor <= 1.0 else cv2.INTER_CUBIC
     return cv2.warpAffine(frame, matrix, (size, size), flags=method, borderMode=cv2.BORDER_REPLICATE).astype(
         np.uint8, copy=False
+    )
+
+
+def _shrunk(frame: NDArray[np.uint8], box: CropBox, scale: float) -> tuple[NDArray[np.uint8], CropBox]:
+    """Picture and box scaled down by area."""
+    height, width = (max(1, round(side * scale)) for side in frame.shape[:2])
+    small = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+    across, down = width / frame.shape[1], height / frame.shape[0]
+    return small.astype(np.uint8, copy=False), CropBox(
+        box.x * across, box.y * down, box.side * scale, box.roll
     )
 
 

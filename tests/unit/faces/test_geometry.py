@@ -49,6 +49,12 @@ def test_shrinking_does_not_alias() -> None:
     assert np.abs(cut.astype(int) - 128).max() <= 3
 
 
+@pytest.mark.parametrize("side", [447.9, 448.0, 448.3, 449.0, 700.7, 1311.0, 5000.0])
+def test_faces_of_any_size_can_be_cropped(side: float) -> None:
+    picture = np.full((270, 480, 3), 50, np.uint8)
+    assert crop(picture, CropBox(240, 135, side, 0.1)).shape == (224, 224, 3)
+
+
 def test_overlap_of_boxes() -> None:
     box = np.array([0, 0, 10, 10], np.float32)
     assert overlap(box, box) == pytest.approx(1.0)
