@@ -32,6 +32,7 @@ from outofsync.deblur.sharpness import BLURRY_BELOW
 from training.blur import BlurSettings, Frame
 from training.clips import PreparedClip, prepared
 from training.restoration import figures, found, frames_per_second, gain, held_out, save_samples, touched
+from training.run_state import ResumableRun
 from training.sharp_frames import Pair, PairedFolders, PairSource, SyntheticPairs, read_pairs, sharp_frames
 
 matplotlib.use("Agg")
@@ -75,8 +76,13 @@ def batch_of(
     return blurred, sharp
 
 
-class DeblurTrainer:
+class DeblurTrainer(ResumableRun):
     """One run: state that is saved, and one step after another."""
+
+    network: ResidualUNet
+    average: ResidualUNet
+    _schedule: torch.optim.lr_scheduler.ReduceLROnPlateau
+    _device: torch.device
 
     def __init__(self, settings: DeblurTraining, source: PairSource, device: str) -> None:
         torch.manual_seed(settings.seed)
@@ -131,28 +137,6 @@ class DeblurTrainer:
     def restorer(self) -> Restorer:
         """The averaged network at work."""
         return Restorer(copy.deepcopy(self.average), device=self._device)
-
-    def save(self, path: Path) -> None:
-        """Everything that resuming needs."""
-        state = {
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
-            "schedule": self._schedule.state_dict(),
-            "step": self.step,
-            "best": self.best,
-        }
-        torch.save(state, path.with_suffix(".partial"))
-        path.with_suffix(".partial").replace(path)
-
-    def resume(self, path: Path) -> None:
-        """Go on where :meth:`save` left off."""
-        state = torch.load(path, map_location=self._device, weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self._optimiser.load_state_dict(state["optimiser"])
-        self._schedule.load_state_dict(state["schedule"])
-        self.step, self.best = state["step"], state["best"]
 
     def checkpoint(self, about: dict[str, object]) -> Checkpoint:
         """The averaged network, ready to be served."""

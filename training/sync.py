@@ -27,6 +27,7 @@ from outofsync.synchrony.senses import MelTrack, level, normalise_pictures
 from training.augment import colour_bands, disturb, move, recolour
 from training.clips import Sampler, held_out, load_faces, prepared
 from training.offsets import offset_report
+from training.run_state import ResumableRun
 
 SHORTEST = 28  # frames; from shorter clips, picture and sound could hardly be cut apart
 
@@ -99,8 +100,12 @@ def clip_loss(visual: Tensor, audio: Tensor, pairs: Pairs, scale: Tensor) -> Ten
     return F.cross_entropy(logits[inside], target.flatten()[inside])
 
 
-class SyncTrainer:
+class SyncTrainer(ResumableRun):
     """One run: state that is saved, and one step after another."""
+
+    network: EmbeddingNetwork
+    average: EmbeddingNetwork
+    _device: str
 
     def __init__(
         self, settings: SyncTraining, config: EmbeddingConfig, sampler: Sampler, device: str
@@ -167,32 +172,10 @@ class SyncTrainer:
             else:
                 mean.copy_(value)
 
-    def save(self, path: Path) -> None:
-        """Everything that resuming needs."""
-        state = {
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
-            "schedule": self._schedule.state_dict(),
-            "step": self.step,
-            "best": self.best,
-        }
-        torch.save(state, path.with_suffix(".partial"))
-        path.with_suffix(".partial").replace(path)
-
     def start_from(self, checkpoint: Checkpoint) -> None:
         """Begin with the weights of an earlier run instead of random ones."""
         self.network.load_state_dict(checkpoint.tensors)
         self.average.load_state_dict(checkpoint.tensors)
-
-    def resume(self, path: Path) -> None:
-        """Go on where :meth:`save` left off."""
-        state = torch.load(path, map_location=self._device, weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self._optimiser.load_state_dict(state["optimiser"])
-        self._schedule.load_state_dict(state["schedule"])
-        self.step, self.best = state["step"], state["best"]
 
     def checkpoint(self, about: dict[str, object]) -> Checkpoint:
         """The averaged network, ready to be served."""
