@@ -19,7 +19,7 @@ SERVE_OPTIONS = --state "$(STATE)" --model-store "$(MODEL_STORE)" --device "$(DE
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test serve stop status env archives lint bench import samples clean
+.PHONY: help setup run test serve stop status env archives lint bench import samples clean evaluate
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,3 +68,6 @@ import: setup ## import published weights (IMPORT="--sync sync_model.pth … --o
 
 clean: ## remove what was built; .venv stays
 	@rm -rf "$(RESULTS)" model_store/*.mar model_store/*.war model_store/SHA256SUMS .mypy_cache .ruff_cache .pytest_cache
+
+evaluate: setup ## measure quality on held-out people; tables and pictures in results/quality (ARGS="--only offsets")
+	@$(RUN) -m benchmarks.quality --checkpoints "$(CHECKPOINTS)" --output-dir "$(RESULTS)/quality" $(ARGS)

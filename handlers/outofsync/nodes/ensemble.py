@@ -70,12 +70,19 @@ class EnsembleNode:
         """A result (JSON) for each clip or video, in order; one that failed gets the error envelope."""
         outcomes = [attempt(request, self._read) for request in requests]
         clips = [outcome for outcome in outcomes if isinstance(outcome, Clip)]
-        results = iter(self._results(clips))
+        results = iter(self.judge(clips))
         answers = [
             {"error": outcome.error} if isinstance(outcome, Failure) else next(results)
             for outcome in outcomes
         ]
         return [json.dumps(answer, allow_nan=False).encode() for answer in answers]
+
+    def judge(self, clips: Sequence[Clip]) -> list[dict[str, Any]]:
+        """A result as plain JSON types for each clip that holds no error, in order."""
+        return [
+            Judgement(clip, findings, lam=self._lam, calibration=self._calibration).result()
+            for clip, findings in zip(clips, self.findings(clips), strict=True)
+        ]
 
     def findings(self, clips: Sequence[Clip]) -> list[list[TrackFinding]]:
         """What the networks say about every track of every clip, each network called once."""
@@ -125,9 +132,3 @@ class EnsembleNode:
         scores = iter(self._scorer.score_segments(segments))
         for finding, most in zip(findings, longest, strict=True):
             finding.add_scores([next(scores) for _ in finding.bounds(most)], most)
-
-    def _results(self, clips: Sequence[Clip]) -> list[dict[str, Any]]:
-        return [
-            Judgement(clip, findings, lam=self._lam, calibration=self._calibration).result()
-            for clip, findings in zip(clips, self.findings(clips), strict=True)
-        ]

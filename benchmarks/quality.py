@@ -1,0 +1,91 @@
+"""Measure quality on people that no network was trained on.
+
+    python -m benchmarks.quality --clips .cache/clips --output-dir results/quality
+
+Prints tables and writes them as ``tables.md``, ``quality.json`` and pictures. Tables: ``offsets``,
+``detection``, ``trimmed``, ``robustness``, ``deblurring``, ``calibration``, ``abstentions``. Figures of
+``test`` are for reading, never for choosing anything. Splits that are not prepared yet are prepared first,
+from the videos of ``--videos``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from outofsync.checkpoints.store import Checkpoint
+from training.clips import prepared
+from training.evaluation.judging import workers
+from training.evaluation.quality import LABELS, Quality
+
+TABLES = ("offsets", "detection", "trimmed", "robustness", "deblurring", "calibration", "abstentions")
+DEFAULT_VIDEOS = Path(__file__).parents[1] / "../shared/clips/clips.csv"
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--splits", nargs="+", default=["val", "test"])
+    parser.add_argument("--clips", type=Path, default=Path(".cache/clips"), help="prepared clips")
+    parser.add_argument("--videos", type=Path, default=DEFAULT_VIDEOS, help="a CSV that lists their videos")
+    parser.add_argument("--checkpoints", type=Path, default=Path("checkpoints"))
+    parser.add_argument("--output-dir", type=Path, default=Path("results/quality"))
+    parser.add_argument("--only", nargs="+", choices=TABLES, default=list(TABLES), help="tables to make")
+    parser.add_argument("--fakeavceleb", type=Path, help="the folder of FakeAVCeleb that holds meta_data.csv")
+    parser.add_argument(
+        "--kodf", type=Path, help="a folder of KoDF: real/ and fake/, or its own names for them"
+    )
+    parser.add_argument("--resamples", type=int, default=1000, help="of the bootstrap")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--quick", action="store_true", help="a few clips only: a smoke test, no measurement")
+    return parser.parse_args(arguments)
+
+
+def prepare_missing(clips: Path, videos: Path, splits: Sequence[str]) -> None:
+    """Prepare the splits of which there is no clip yet."""
+    missing = [split for split in splits if not prepared(clips, split=split, labels=LABELS)]
+    if not missing:
+        return
+    if not videos.exists():
+        raise SystemExit(f"{clips} holds no clip of {', '.join(missing)}, and {videos} is not there")
+    print(f"preparing {', '.join(missing)} from {videos}", flush=True)
+    wanted = [f"{split}/{label}" for split in missing for label in LABELS]
+    command = [sys.executable, "-m", "training.prepare", "--list", str(videos), "--output-dir", str(clips)]
+    subprocess.run([*command, "--only", *wanted], check=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    chosen = parse(arguments)
+    prepare_missing(chosen.clips, chosen.videos, chosen.splits)
+    chosen.output_dir.mkdir(parents=True, exist_ok=True)
+    facts = {
+        "checkpoints": {
+            kind: Checkpoint.load(chosen.checkpoints / f"{kind}.safetensors", kind=kind).sha256
+            for kind in ("sync", "scoring", "deblur")
+        },
+        "resamples": chosen.resamples,
+        "quick": chosen.quick,
+    }
+    with workers(chosen.checkpoints, chosen.workers) as pool:
+        quality = Quality(
+            pool,
+            chosen.clips,
+            chosen.checkpoints,
+            chosen.output_dir,
+            chosen.resamples,
+            frozenset(chosen.only),
+            chosen.quick,
+        )
+        for split in chosen.splits:
+            quality.split(split)
+        quality.finish(facts)
+    print(f"{chosen.output_dir}/tables.md, quality.json and pictures written")
+
+
+if __name__ == "__main__":
+    main()

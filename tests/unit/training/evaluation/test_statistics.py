@@ -1,0 +1,109 @@
+"""Figures of detection agree with their definitions on small cases, and identities are what is drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from training.evaluation.statistics import (
+    Figure,
+    balanced_weights,
+    detection,
+    draws,
+    equal_error,
+    expected_calibration_error,
+    identity_weights,
+    reliability,
+    roc,
+    share,
+)
+
+
+def test_every_identity_weighs_the_same() -> None:
+    assert identity_weights(["a", "a", "a", "b"]).tolist() == pytest.approx([1 / 6, 1 / 6, 1 / 6, 1 / 2])
+
+
+def test_auc_and_average_precision_agree_with_scikit_learn() -> None:
+    random = np.random.default_rng(3)
+    genuine, fake = random.integers(0, 6, 40) / 5, random.integers(1, 8, 30) / 5  # with ties
+    people, fake_people = [str(n % 7) for n in range(40)], [str(n % 4) for n in range(30)]
+    found = detection(genuine.tolist(), people, fake.tolist(), fake_people, 0)
+    truth, values = np.repeat([0, 1], [40, 30]), np.concatenate([genuine, fake])
+    weights = np.concatenate([identity_weights(people), identity_weights(fake_people)])
+    assert found.auc.value == pytest.approx(roc_auc_score(truth, values, sample_weight=weights), abs=1e-4)
+    precision = average_precision_score(truth, values, sample_weight=weights)
+    assert found.average_precision.value == pytest.approx(precision, abs=1e-4)
+
+
+def test_weights_decide_the_auc() -> None:
+    # One talker's ten clips rank below the fakes, the other two people's one clip each above.
+    genuine = [0.1] * 10 + [0.9, 0.9]
+    found = detection(genuine, ["a"] * 10 + ["b", "c"], [0.5], ["a"], 10)
+    assert found.auc.value == pytest.approx(1 / 3, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("genuine", "fake", "rate"),
+    [([0.1, 0.2], [0.8, 0.9], 0.0), ([0.1, 0.6], [0.5, 0.9], 0.5), ([0.8, 0.9], [0.1, 0.2], 1.0)],
+)
+def test_equal_error_rate(genuine: list[float], fake: list[float], rate: float) -> None:
+    values = np.array(genuine + fake)
+    curve = roc(values, np.array([False, False, True, True]), np.ones((1, 4)))
+    assert equal_error(*curve).tolist() == pytest.approx([rate])
+
+
+def test_equal_error_rate_lies_between_thresholds() -> None:
+    # All values equal: the curve is the diagonal.
+    curve = roc(np.zeros(4), np.array([False, False, True, True]), np.ones((1, 4)))
+    assert equal_error(*curve).tolist() == pytest.approx([0.5])
+
+
+def test_the_bootstrap_draws_identities() -> None:
+    drawn = draws(["a", "a", "b", "c"], 200)
+    assert drawn.shape == (201, 4)
+    assert (drawn[0] == 1).all()
+    assert (drawn[:, 0] == drawn[:, 1]).all()
+    assert (drawn[:, 0] + drawn[:, 2] + drawn[:, 3] == 3).all()
+
+
+def test_many_clips_of_few_people_leave_a_wide_interval() -> None:
+    few = share([True] * 50 + [False] * 50, ["a"] * 50 + ["b"] * 50, 500)
+    many = share([True] * 50 + [False] * 50, [str(n) for n in range(100)], 500)
+    assert few == Figure(0.5, (0.0, 1.0))
+    assert many.interval is not None
+    assert 0.35 < many.interval[0] < many.interval[1] < 0.65
+
+
+def test_one_identity_gives_no_interval() -> None:
+    assert share([True, False], ["a", "a"], 100) == Figure(0.5)
+    assert detection([0.1, 0.2], ["a", "b"], [0.9, 0.9], ["c", "c"], 100).auc == Figure(1.0)
+
+
+def test_nothing_to_measure_is_said() -> None:
+    assert share([], [], 10) == Figure(None)
+    assert detection([0.5], ["a"], [], [], 10).auc == Figure(None)
+    assert str(Figure(None)) == "-"
+
+
+def test_expected_calibration_error_of_known_bins() -> None:
+    probabilities = np.array([0.1, 0.1, 0.9, 0.9])
+    fake = np.array([False, False, True, False])
+    assert expected_calibration_error(probabilities, fake, np.ones((1, 4)), 10)[0] == pytest.approx(0.25)
+    # Weighing the false one away leaves what each bin lacks: 0.1.
+    weights = np.array([[1.0, 1.0, 1.0, 0.0]])
+    assert expected_calibration_error(probabilities, fake, weights, 10)[0] == pytest.approx(0.1)
+
+
+def test_bins_of_the_reliability_diagram() -> None:
+    bins = reliability(np.array([0.0, 0.3, 1.0]), np.array([False, True, True]), np.array([1.0, 1.0, 2.0]), 4)
+    assert [each.weight for each in bins] == [0.25, 0.25, 0.0, 0.5]
+    assert (bins[1].stated, bins[1].observed) == (0.3, 1.0)
+    assert (bins[2].stated, bins[2].observed) == (None, None)
+    assert bins[3].stated == 1.0
+
+
+def test_kinds_of_manipulation_weigh_the_same() -> None:
+    kinds = ["genuine", "genuine", "shifted", "shifted", "shifted", "swapped"]
+    weights = balanced_weights(kinds, ["a", "b", "a", "a", "b", "a"], "genuine")
+    assert weights.tolist() == pytest.approx([0.25, 0.25, 0.0625, 0.0625, 0.125, 0.25])
