@@ -16,7 +16,9 @@ from outofsync.clip import Clip, FrameStore
 from outofsync.constants import SAMPLES_PER_FRAME
 from outofsync.synchrony.embedding import STEM_REACH
 from outofsync.synchrony.senses import KEPT_SIZE, mouth_pictures
-from training.prepare import read_ledger
+from training.preparation.ledger import Entry, read_ledger
+from training.preparation.moving import moved
+from training.preparation.shards import read_payload
 
 HELD_OUT_SHARE = 0.15
 MOST_LAG = 12  # frames between the cuts of picture and sound in a training batch
@@ -40,16 +42,16 @@ class TalkingFace:
 
 @dataclass(frozen=True)
 class PreparedClip:
-    """A clip on disk with its ledger entry."""
+    """A clip on disk, in a shard or a file of its own, with its line in the manifest."""
 
     path: Path
-    facts: dict[str, str]
+    facts: Entry
 
     def read(self) -> tuple[FrameStore, NDArray[np.int16]]:
-        """Face crops and the sound that goes with them, both cut to the shorter one."""
-        clip = Clip.from_bytes(self.path.read_bytes())
+        """Face crops and the sound that goes with them, moved if a check found it out of place."""
+        clip = Clip.from_bytes(read_payload(self.path, self.facts))
         track = clip.tracks[0]
-        return track.frames, clip.audio[track.start * SAMPLES_PER_FRAME :]
+        return moved(track.frames, clip.audio, start=track.start, delay=self.facts.get("sound_late", 0))
 
 
 def prepared(folder: Path, *, split: str, labels: Iterable[str] = ("real",)) -> list[PreparedClip]:

@@ -1,155 +1,126 @@
 """Videos → clips of face crops and sound, the same format that flows between the served nodes.
 
     python -m training.prepare --list ../shared/clips/clips.csv --output-dir .cache/clips
-    python -m training.prepare --folder my_videos --split train --output-dir .cache/clips
+    python -m training.prepare --folder my_videos --split auto --workers 4 --output-dir .cache/mine
+    python -m training.prepare --output-dir .cache/mine --check checkpoints/sync.safetensors
+    python -m training.prepare --heads 150 --seed 1000 --output-dir .cache/heads
 
-Resumable: what is done is skipped. ``manifest.jsonl`` has a line for each clip, ``skipped.jsonl`` one for
-each video that could not be used, with the reason.
+Resumable: what is done is skipped, a run killed at any moment loses the clips in work and no other. Clips lie
+in shards; ``manifest.jsonl`` has a line for each, ``skipped.jsonl`` one for each video that could not be
+used, with the reason. The same content under two names is used once.
+
+With --check, a synchronisation network moves sound that comes early or late, and drops genuine clips whose
+lips and voice fit nowhere (training.preparation.agreement says by which rule). Without a source of videos,
+what is already there is checked. --refit fits the rule to another network.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import hashlib
-import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from outofsync.clip import Clip, Track
-from outofsync.errors import OutOfSyncError
-from outofsync.faces import RetinaFaceDetector
-from outofsync.limits import Limits
-from outofsync.options import Options
-from outofsync.preparation import prepare
+from outofsync.checkpoints.store import CheckpointError
+from samples.speech.espeak import EspeakMissingError
+from training.preparation.agreement import Rule, RuleError
+from training.preparation.check import Listener, check
+from training.preparation.heads import heads, render_heads
+from training.preparation.run import BusyError, Preparation
+from training.preparation.sources import AUTO, Defaults, Source, SourceError, in_folder, listed
+from training.preparation.splits import SHARES
+from training.preparation.summary import summary
 
-VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".m4v"}
-
-
-@dataclass(frozen=True)
-class Source:
-    """One video and what is known about it."""
-
-    path: Path
-    split: str
-    label: str = "real"
-    generator: str = ""
-    identity: str = ""
-    source: str = ""
+RULE = Path(__file__).parent / "preparation" / "rule.json"
 
 
-def listed(table: Path) -> Iterator[Source]:
-    """Videos named in a CSV with the columns file, split, label, generator, identity, source."""
-    with table.open(newline="") as file:
-        for row in csv.DictReader(file):
-            path = table.parent / row["file"]
-            yield Source(path, row["split"], row["label"], row["generator"], row["identity"], row["source"])
+def main() -> int:
+    """The command line; returns its exit status."""
+    parser = _parser()
+    options = parser.parse_args()
+    named = [options.list, options.folder, options.heads]
+    if sum(value is not None for value in named) > 1:
+        parser.error("give one of --list, --folder and --heads")
+    if not any(value is not None for value in named) and options.check is None:
+        parser.error("give --list, --folder or --heads, or --check for what is already prepared")
+    if options.refit and options.check is None:
+        parser.error("--refit needs the network to fit the rule to: --check")
+    try:
+        run(options)
+    except (BusyError, CheckpointError, EspeakMissingError, RuleError, SourceError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
-def in_folder(folder: Path, split: str) -> Iterator[Source]:
-    """Every video below a folder, taken to be real; its own folder names the identity."""
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in VIDEO_SUFFIXES:
-            yield Source(path, split, identity=path.parent.name, source=folder.name)
+def run(options: argparse.Namespace) -> None:
+    """Prepare, then check, then say what is there."""
+    sources = sources_of(options)
+    if sources is not None:
+        preparation = Preparation(options.output_dir, workers=options.workers)
+        written, skipped = preparation.run(sources, retry=options.retry)
+        print(f"{written} clips written, {skipped} skipped; ledgers in {options.output_dir}")
+    if options.refit:
+        from training.preparation.refit import refit  # reads clips the way training does
+
+        refit(options.output_dir, options.check).save(options.rule)
+        print(f"{options.rule} written")
+    elif options.check is not None:
+        listener = Listener(options.output_dir, options.check, workers=options.workers)
+        rule = Rule.load(options.rule, listener.sha256)
+        check(options.output_dir, listener, rule, splits=options.check_splits)
+    print(summary(options.output_dir))
 
 
-def largest_track(clip: Clip) -> Track | None:
-    """The face that fills most of the video: in the sources used here, the speaker."""
-    if not clip.tracks:
-        return None
-    return max(clip.tracks, key=lambda track: float(((track.boxes[:, 2] - track.boxes[:, 0]) ** 2).sum()))
+def sources_of(options: argparse.Namespace) -> Iterable[Source] | None:
+    """The videos that the command line names; None if it names none."""
+    defaults = Defaults(options.split, options.label, options.generator)
+    if options.heads is not None:
+        seeds = range(options.seed, options.seed + options.heads)
+        folder = options.output_dir / "videos"
+        paths = render_heads(folder, seeds, seconds=options.seconds, workers=options.workers)
+        return heads(paths, defaults)
+    if options.list is not None:
+        wanted = set(options.only)
+        videos = listed(options.list, defaults, identity_column=options.identity_column)
+        return (video for video in videos if not wanted or f"{video.split}/{video.label}" in wanted)
+    return in_folder(options.folder, defaults) if options.folder is not None else None
 
 
-class UnusableError(Exception):
-    """A readable video that is no use for training."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-
-
-class Preparation:
-    """Writes clips below ``output`` and keeps the two ledgers."""
-
-    def __init__(self, output: Path) -> None:
-        self._output = output
-        self._detector = RetinaFaceDetector()
-        self._manifest = output / "manifest.jsonl"
-        self._skipped = output / "skipped.jsonl"
-        output.mkdir(parents=True, exist_ok=True)
-        self._done = {
-            entry["file"] for ledger in (self._manifest, self._skipped) for entry in read_ledger(ledger)
-        }
-
-    def run(self, sources: Iterator[Source]) -> tuple[int, int]:
-        """Prepare every source not yet done; returns how many were written and skipped."""
-        written = skipped = 0
-        for source in sources:
-            name = f"{source.path.parent.name}/{source.path.name}"
-            if name in self._done:
-                continue
-            facts = {key: value for key, value in asdict(source).items() if key != "path"} | {"file": name}
-            try:
-                facts |= self._write(source.path)
-            except (OutOfSyncError, UnusableError) as error:
-                _append(self._skipped, facts | {"code": str(error.code), "message": error.message})
-                skipped += 1
-                continue
-            _append(self._manifest, facts)
-            written += 1
-            if written % 100 == 0:
-                print(f"{written} clips written, {skipped} skipped", flush=True)
-        return written, skipped
-
-    def _write(self, path: Path) -> dict[str, Any]:
-        data = path.read_bytes()
-        clip = prepare(data, Options(deblur="never"), Limits(), self._detector)
-        track = largest_track(clip)
-        if track is None:
-            raise UnusableError("no_face", "no face stays in view")
-        clip.tracks = [track]
-        stem = hashlib.sha256(data).hexdigest()[:16]
-        (self._output / f"{stem}.clip").write_bytes(clip.to_bytes())
-        height = float((track.boxes[:, 3] - track.boxes[:, 1]).mean())
-        return {"clip": f"{stem}.clip", "frames": len(track.frames), "face_px": round(height, 1)}
-
-
-def read_ledger(path: Path) -> list[dict[str, Any]]:
-    """The lines of a JSON-lines file; an absent file has none."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def _append(path: Path, entry: dict[str, Any]) -> None:
-    with path.open("a") as file:
-        file.write(json.dumps(entry) + "\n")
-
-
-def main() -> None:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--list", type=Path, help="a CSV of videos")
-    parser.add_argument("--folder", type=Path, help="a folder of real videos")
-    parser.add_argument("--split", default="train", help="the split of --folder's videos")
+    parser.add_argument("--list", type=Path, help="a CSV of videos, or a text file with one path a line")
+    parser.add_argument("--folder", type=Path, help="a folder of videos")
+    parser.add_argument("--heads", type=int, help="how many talking heads to render (needs espeak-ng)")
+    parser.add_argument("--seed", type=int, default=0, help="of the first head; the next ones count on")
+    parser.add_argument("--seconds", type=float, default=6.0, help="length of a head")
+    parser.add_argument(
+        "--split",
+        choices=[*SHARES, AUTO],
+        default="train",
+        help="the split of videos of which none is told; auto: by identity, 80/10/10 %%",
+    )
+    parser.add_argument("--label", default="real", help="the label of videos of which none is told")
+    parser.add_argument("--generator", default="", help="what made them, if they are fakes")
+    parser.add_argument("--identity-column", help="of a CSV, the column that names who is seen")
     parser.add_argument(
         "--only", nargs="*", default=[], help="of --list, only these split/label pairs, e.g. train/real"
     )
+    parser.add_argument("--workers", type=int, default=1, help="processes; each wants a core and 1 GB")
+    parser.add_argument(
+        "--retry", nargs="*", default=[], metavar="CODE", help="try videos skipped with these codes again"
+    )
+    parser.add_argument("--check", type=Path, metavar="CHECKPOINT", help="a synchronisation network")
+    parser.add_argument(
+        "--check-splits", nargs="*", default=["train"], help="splits whose genuine clips are checked"
+    )
+    parser.add_argument("--rule", type=Path, default=RULE, help="the rule of the check")
+    parser.add_argument("--refit", action="store_true", help="fit the rule to --check's network instead")
     parser.add_argument("--output-dir", type=Path, default=Path(".cache/clips"))
-    arguments = parser.parse_args()
-    if (arguments.list is None) == (arguments.folder is None):
-        parser.error("give either --list or --folder")
-    sources = listed(arguments.list) if arguments.list else in_folder(arguments.folder, arguments.split)
-    if arguments.only:
-        wanted = set(arguments.only)
-        sources = (source for source in sources if f"{source.split}/{source.label}" in wanted)
-    written, skipped = Preparation(arguments.output_dir).run(sources)
-    print(f"{written} clips written, {skipped} skipped; ledgers in {arguments.output_dir}")
+    return parser
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""Move the sound of a clip against its picture."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from outofsync.clip import FrameStore, JpegFrames, RawFrames
+from outofsync.constants import SAMPLES_PER_FRAME
+
+
+def moved(
+    frames: FrameStore, audio: NDArray[np.int16], *, start: int, delay: int
+) -> tuple[FrameStore, NDArray[np.int16]]:
+    """Put sound that comes ``delay`` frames late where it belongs (negative: early).
+
+    ``audio`` is that of the whole video, ``start`` the frame of it at which ``frames`` begin. Pictures whose
+    sound lies before the beginning of the video are left out; both end together. Not moved, both stay as
+    they are: the sound may go on after the last picture.
+    """
+    if not delay:
+        return frames, audio[start * SAMPLES_PER_FRAME :]
+    missing = max(0, -(start + delay))
+    heard = audio[(start + delay + missing) * SAMPLES_PER_FRAME :]
+    length = max(0, min(len(frames) - missing, heard.size // SAMPLES_PER_FRAME))
+    return span(frames, missing, missing + length), heard[: length * SAMPLES_PER_FRAME]
+
+
+def span(frames: FrameStore, first: int, stop: int) -> FrameStore:
+    """Frames ``first`` … ``stop`` − 1 as a store of their own, coded as they were."""
+    tensors = frames.tensors()
+    if "raw" in tensors:
+        return RawFrames(tensors["raw"][first:stop])
+    sizes = tensors["jpeg_sizes"]
+    ends = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+    stop = min(stop, len(sizes))
+    return JpegFrames.from_tensors(tensors["jpeg"][ends[first] : ends[stop]], sizes[first:stop])

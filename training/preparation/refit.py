@@ -1,0 +1,180 @@
+"""Fit the rule of the check to a network, and measure what it keeps, drops and puts right.
+
+    python -m training.prepare --refit --check checkpoints/sync.safetensors --output-dir .cache/clips
+
+Genuine clips that the network did not learn from (the held-out part of ``train``, and ``val``; never
+``test``) are cut into spans of several lengths. Each is also given the sound of another span, and its own
+sound five frames early and nine frames late. ``sure`` and ``nowhere`` are the strengths that 1 and 5 % of
+spans with a wrong voice reach. Every identity counts alike.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from outofsync.checkpoints.store import Checkpoint
+from outofsync.clip import FrameStore
+from outofsync.constants import FRAME_RATE, SAMPLES_PER_FRAME
+from outofsync.synchrony.interface import SyncInput, SyncNetwork
+from outofsync.synchrony.registry import load_sync
+from training.clips import PreparedClip, held_out, prepared
+from training.preparation.agreement import ENOUGH, IN_STEP, Agreement, Rule, State, decide, pooled
+from training.preparation.check import mean_delays
+from training.preparation.moving import span
+
+LENGTHS = (30, 60, 100, 125, 250)  # frames
+SHORTEST = 25  # frames of a clip that still counts as one of 30
+MOST_OF_A_CLIP, MOST_OF_A_SOURCE = 4, 64  # spans of one length
+TOGETHER = (4, 8)  # spans of the least length that are judged as a group
+SHIFTS = (-5, 9)  # frames by which the sound is made late
+SURE_SHARE, NOWHERE_SHARE = 0.99, 0.95  # of spans with a wrong voice below each of the two strengths
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of one clip."""
+
+    frames: FrameStore
+    audio: NDArray[np.int16]
+    source: str
+    identity: str
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the network says of one span, or of several together, and what should be found."""
+
+    size: str  # how long, in words
+    kind: str  # genuine, another voice, or shifted
+    late: int  # frames by which the sound comes late
+    source: str
+    identity: str
+    agreement: Agreement
+
+
+def refit(folder: Path, network: Path) -> Rule:
+    """A rule for this network; prints what it does. Raises ``ValueError`` where there are too few clips."""
+    checkpoint = Checkpoint.load(network, kind="sync")
+    clips = [clip for clip in prepared(folder, split="train") if held_out(clip)]
+    trials = list(trials_of([*clips, *prepared(folder, split="val")], load_sync(checkpoint)))
+    rule = fit(trials, checkpoint.sha256)
+    print(f"sure from {rule.sure:.1f}, nowhere below {rule.nowhere:.1f}")
+    print("\n".join(table(trials, rule)))
+    return rule
+
+
+def fit(trials: Sequence[Trial], network: str) -> Rule:
+    """Quantiles of the strengths of spans with a wrong voice, long enough to be judged at all."""
+    wrong = [t for t in trials if t.kind == "another voice" and t.agreement.windows >= ENOUGH]
+    if len(wrong) < 1 / (1 - NOWHERE_SHARE):
+        raise ValueError(f"a rule needs more clips than give {len(wrong)} spans of two seconds")
+    nowhere, sure = np.quantile(
+        [trial.agreement.strength for trial in wrong],
+        [NOWHERE_SHARE, SURE_SHARE],
+        weights=identity_weights(wrong),
+        method="inverted_cdf",
+    ).tolist()
+    return Rule(round(sure, 2), round(nowhere, 2), network)
+
+
+def trials_of(clips: Iterable[PreparedClip], network: SyncNetwork) -> Iterator[Trial]:
+    """Every span of every length as it is, with another's sound, and shifted; the shortest also in groups."""
+    read = [(clip, *clip.read()) for clip in clips]
+    for length in LENGTHS:
+        spans = list(spans_of(read, length))
+        size = f"{length / FRAME_RATE:.1f} s"
+        trials = [trial for number in range(len(spans)) for trial in _trials(spans, number, size, network)]
+        yield from trials
+        if length == LENGTHS[0]:
+            for count in TOGETHER:
+                yield from in_groups(trials, count)
+
+
+def spans_of(
+    read: Iterable[tuple[PreparedClip, FrameStore, NDArray[np.int16]]], length: int
+) -> Iterator[Span]:
+    """Consecutive spans of one length, not too many of any clip or source."""
+    taken: Counter[str] = Counter()
+    least = SHORTEST if length == LENGTHS[0] else length
+    for clip, frames, audio in read:
+        total, source = min(len(frames), audio.size // SAMPLES_PER_FRAME), clip.facts["source"]
+        for start in range(0, MOST_OF_A_CLIP * length, length):
+            stop = min(start + length, total)
+            if stop - start < least or taken[source] >= MOST_OF_A_SOURCE:
+                break
+            taken[source] += 1
+            sound = audio[start * SAMPLES_PER_FRAME : stop * SAMPLES_PER_FRAME]
+            yield Span(span(frames, start, stop), sound, source, clip.facts["identity"] or clip.facts["file"])
+
+
+def _trials(spans: Sequence[Span], number: int, size: str, network: SyncNetwork) -> Iterator[Trial]:
+    own, other = spans[number], spans[(number + len(spans) // 2) % len(spans)]
+    heard = [("genuine", 0, SyncInput(own.frames, own.audio))]
+    if other is not own:
+        heard.append(("another voice", 0, SyncInput(own.frames, other.audio)))
+    heard += [("shifted", late, shifted(own, late)) for late in SHIFTS]
+    outputs = network.evaluate([item for _, _, item in heard])
+    for (kind, late, _), output in zip(heard, outputs, strict=True):
+        agreement = mean_delays(output.delays)
+        if agreement.windows:
+            yield Trial(size, kind, late, own.source, own.identity, agreement)
+
+
+def shifted(own: Span, late: int) -> SyncInput:
+    """A span whose sound comes ``late`` frames late (negative: early), cut where one of both is missing."""
+    frames, samples = len(own.frames), late * SAMPLES_PER_FRAME
+    if late < 0:
+        return SyncInput(span(own.frames, 0, frames + late), own.audio[-samples:])
+    return SyncInput(span(own.frames, late, frames), own.audio[: own.audio.size - samples])
+
+
+def in_groups(trials: Sequence[Trial], count: int) -> Iterator[Trial]:
+    """Spans of one source and kind, ``count`` at a time, as a group would be judged."""
+    alike = defaultdict(list)
+    for trial in trials:
+        alike[trial.source, trial.kind, trial.late].append(trial)
+    for (source, kind, late), members in alike.items():
+        for start in range(0, len(members) - count + 1, count):
+            group = members[start : start + count]
+            together = pooled([trial.agreement for trial in group])
+            yield Trial(f"{count} of {group[0].size}", kind, late, source, source, together)
+
+
+def identity_weights(trials: Sequence[Trial]) -> NDArray[np.float64]:
+    """Within each length, every identity counts alike."""
+    sizes = Counter((trial.size, trial.identity) for trial in trials)
+    return np.array([1 / sizes[trial.size, trial.identity] for trial in trials])
+
+
+def table(trials: Sequence[Trial], rule: Rule) -> Iterator[str]:
+    """Shares of spans by what the rule makes of them: a row for each length and kind."""
+    yield "| length | kind | spans | fits where it is said to be | moved wrongly | fits nowhere | not told |"
+    yield "|---|---|---|---|---|---|---|"
+    rows = defaultdict(list)
+    for trial in trials:
+        rows[trial.size, trial.kind].append(trial)
+    for (size, kind), members in rows.items():
+        found, weights = [outcome(trial, rule) for trial in members], identity_weights(members)
+        shares = [
+            float(np.average([one == wanted for one in found], weights=weights))
+            for wanted in ("right", "wrong", "nowhere", "not told")
+        ]
+        cells = " | ".join(f"{share:.0%}" for share in shares)
+        yield f"| {size} | {kind} | {len(members)} | {cells} |"
+
+
+def outcome(trial: Trial, rule: Rule) -> str:
+    """``right`` where the sound ends up within a frame of its place (with a wrong voice: nothing is)."""
+    decision = decide(trial.agreement, trial.agreement, rule)
+    if decision.state is State.NOT_IN_SYNC:
+        return "nowhere"
+    if decision.state is State.UNCHECKED:
+        return "not told"
+    right = trial.kind != "another voice" and abs(trial.agreement.best - trial.late) <= IN_STEP
+    return "right" if right else "wrong"
