@@ -38,7 +38,8 @@ def measure(folder: Path, entry: Entry, late: int, network: Path) -> tuple[int, 
     """Frames of a clip with its sound moved, and its mean delays; what each worker does."""
     clip = Clip.from_bytes(read_payload(folder / entry["clip"], entry))
     track = clip.tracks[0]
-    frames, audio = moved(track.frames, clip.audio, start=track.start, delay=late)
+    delay = late + float(entry.get("set_late", 0.0))
+    frames, audio = moved(track.frames, clip.audio, start=track.start, delay=delay)
     (output,) = _network(network).evaluate([SyncInput(frames, audio)])
     return len(frames), mean_delays(output.delays)
 
@@ -121,6 +122,20 @@ def check(
             everything[place(entry)] = with_decision(entry, decision, listener)
         _write(folder, list(everything.values()), skipped)
         return Counter(decision.state.value for decision in decisions.values())
+
+
+def note_set(folder: Path, source: str, late: float) -> int:
+    """Write down that all sound of a source comes ``late`` frames late; returns how many clips it has.
+
+    Raises :class:`~training.preparation.run.BusyError`.
+    """
+    with alone(folder):
+        entries = read_ledger(manifest_of(folder))
+        members = [entry for entry in entries if entry["source"] == source]
+        for entry in members:
+            entry["set_late"] = late
+        rewrite(manifest_of(folder), entries)
+    return len(members)
 
 
 def groups_of(entries: Iterable[Entry]) -> dict[tuple[str, str], list[Entry]]:
