@@ -8,6 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from outofsync.synchrony.senses import MelTrack, normalise_bands
+
+TRACTS = 13  # vocal tracts between the shortest and the longest
+TRACT_REACH = 0.15  # how much shorter or longer than the speaker's own
+
 
 def chance(batch: int, probability: float, like: Tensor) -> Tensor:
     """A (batch,) mask that is true with the given probability."""
@@ -124,3 +129,33 @@ def colour_bands(mel: Tensor) -> Tensor:
     hidden = (offset >= 0) & (offset < 10) & chance(batch, 0.3, mel)[:, None]
     quiet = mel.amin((1, 2), keepdim=True)
     return torch.where((lowpass | hidden)[..., None], quiet, mel)
+
+
+class WarpedMelTrack(MelTrack):
+    """Log-mel as another vocal tract would have given it: frequencies stretched, one factor for each row.
+
+    Vocal tract length perturbation (Jaitly and Hinton 2013), for few voices to learn from.
+    """
+
+    banks: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        factors = torch.linspace(1 - TRACT_REACH, 1 + TRACT_REACH, TRACTS)
+        banks = torch.stack([_stretched(self.filterbank, float(factor)) for factor in factors])
+        self.register_buffer("banks", banks, persistent=False)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """As :meth:`MelTrack.forward`."""
+        chosen = torch.randint(TRACTS, (len(audio),), device=audio.device)
+        return normalise_bands(self.banks[chosen] @ self.spectrum(audio))
+
+
+def _stretched(filterbank: Tensor, factor: float) -> Tensor:
+    """(bands, bins) with the bins read ``factor`` times as far up; each band keeps its weight."""
+    last = filterbank.shape[1] - 1
+    position = (torch.arange(last + 1) * factor).clamp(0, last)
+    below = position.floor().long()
+    share = position - below
+    read = filterbank[:, below] * (1 - share) + filterbank[:, (below + 1).clamp(max=last)] * share
+    return read * filterbank.sum(1, keepdim=True) / read.sum(1, keepdim=True).clamp(min=1e-8)

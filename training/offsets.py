@@ -17,7 +17,7 @@ from outofsync.synchrony.embedding import STEM_REACH, EmbeddingNetwork, delay_si
 from outofsync.synchrony.senses import MelTrack, centre_pictures, level
 from training.clips import TalkingFace
 
-SHIFTS = (5, 11)  # frames
+SHIFTS = (3, 8)  # frames
 SPAN = 55  # frames: 2.2 s
 
 
@@ -66,7 +66,7 @@ def cut_spans(faces: list[TalkingFace]) -> list[FaceSpan]:
 
 
 def offset_report(network: EmbeddingNetwork, faces: list[TalkingFace]) -> dict[str, float]:
-    """Shares of spans whose delay is found exactly and within a frame, and two AUCs of the evidence.
+    """Where all spans together fit best, how many fit there exactly or within a frame, and two AUCs.
 
     Every identity counts alike, however many spans it has.
     """
@@ -90,11 +90,30 @@ def offset_report(network: EmbeddingNetwork, faces: list[TalkingFace]) -> dict[s
     ]
     return {
         "spans": len(spans),
+        "peak": round(peak_delay(np.average(truth, axis=0, weights=weights)), 2),
         "exact": round(float(np.average(best == 0, weights=weights)), 3),
         "within_1": round(float(np.average(abs(best) <= 1, weights=weights)), 3),
         "auc_shifted": _auc(real, weights, shifted),
         "auc_swapped": _auc(real, weights, swapped),
     }
+
+
+def merit(report: dict[str, float]) -> float:
+    """One number to compare two networks by."""
+    return report["within_1"] + report["auc_shifted"] + report["auc_swapped"]
+
+
+def peak_delay(similarity: NDArray[np.float64]) -> float:
+    """The delay (frames, sound late positive) at which a curve (31,) peaks, by a parabola through its top.
+
+    Of many clips together it says how far one set's sound lies from another's: train on the one, look at
+    the other.
+    """
+    best = int(similarity.argmax())
+    if not 0 < best < len(similarity) - 1:
+        return float(best - MAX_DELAY)
+    before, top, after = similarity[best - 1 : best + 2]
+    return float(best - MAX_DELAY + (before - after) / (2 * (before - 2 * top + after)))
 
 
 def _evidence_of(network: EmbeddingNetwork, pictures: NDArray[np.uint8], audio: NDArray[np.int16]) -> float:

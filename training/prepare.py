@@ -3,6 +3,7 @@
     python -m training.prepare --list ../shared/clips/clips.csv --output-dir .cache/clips
     python -m training.prepare --folder my_videos --split auto --workers 4 --output-dir .cache/mine
     python -m training.prepare --output-dir .cache/mine --check checkpoints/sync.safetensors
+    python -m training.prepare --output-dir .cache/clips --set-late "news anchors=0.875"
     python -m training.prepare --heads 150 --seed 1000 --output-dir .cache/heads
 
 Resumable: what is done is skipped, a run killed at any moment loses the clips in work and no other. Clips lie
@@ -11,7 +12,9 @@ used, with the reason. The same content under two names is used once.
 
 With --check, a synchronisation network moves sound that comes early or late, and drops genuine clips whose
 lips and voice fit nowhere (training.preparation.agreement says by which rule). Without a source of videos,
-what is already there is checked. --refit fits the rule to another network.
+what is already there is checked. --refit fits the rule to another network. --set-late notes that all sound of
+a source comes late, by a part of a frame too: train on that source alone, and ``peak`` in the log says how
+early the sound of val then seems.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from pathlib import Path
 from outofsync.checkpoints.store import CheckpointError
 from samples.speech.espeak import EspeakMissingError
 from training.preparation.agreement import Rule, RuleError
-from training.preparation.check import Listener, check
+from training.preparation.check import Listener, check, note_set
 from training.preparation.heads import heads, render_heads
 from training.preparation.run import BusyError, Preparation
 from training.preparation.sources import AUTO, Defaults, Source, SourceError, in_folder, listed
@@ -41,8 +44,8 @@ def main() -> int:
     named = [options.list, options.folder, options.heads]
     if sum(value is not None for value in named) > 1:
         parser.error("give one of --list, --folder and --heads")
-    if not any(value is not None for value in named) and options.check is None:
-        parser.error("give --list, --folder or --heads, or --check for what is already prepared")
+    if not any(value is not None for value in named) and options.check is None and not options.set_late:
+        parser.error("give --list, --folder or --heads, or --check or --set-late for what is there")
     if options.refit and options.check is None:
         parser.error("--refit needs the network to fit the rule to: --check")
     try:
@@ -60,6 +63,8 @@ def run(options: argparse.Namespace) -> None:
         preparation = Preparation(options.output_dir, workers=options.workers)
         written, skipped = preparation.run(sources, retry=options.retry)
         print(f"{written} clips written, {skipped} skipped; ledgers in {options.output_dir}")
+    for source, late in options.set_late:
+        print(f"{note_set(options.output_dir, source, late)} clips of {source}: sound {late} frames late")
     if options.refit:
         from training.preparation.refit import refit  # reads clips the way training does
 
@@ -116,10 +121,26 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--check-splits", nargs="*", default=["train"], help="splits whose genuine clips are checked"
     )
+    parser.add_argument(
+        "--set-late",
+        type=source_and_frames,
+        nargs="*",
+        default=[],
+        metavar="SOURCE=FRAMES",
+        help="how late all sound of a source comes",
+    )
     parser.add_argument("--rule", type=Path, default=RULE, help="the rule of the check")
     parser.add_argument("--refit", action="store_true", help="fit the rule to --check's network instead")
     parser.add_argument("--output-dir", type=Path, default=Path(".cache/clips"))
     return parser
+
+
+def source_and_frames(text: str) -> tuple[str, float]:
+    """``SOURCE=FRAMES`` of the command line."""
+    source, _, late = text.rpartition("=")
+    if not source:
+        raise argparse.ArgumentTypeError(f"{text} is not SOURCE=FRAMES")
+    return source, float(late)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
 """Train the default synchronisation network on real talking faces.
 
-    python -m training.sync --clips .cache/clips --run-dir runs/sync --steps 4000
+    python -m training.sync --clips .cache/clips --run-dir runs/sync --steps 1500
+    torchrun --nproc-per-node 4 -m training.sync --device cuda --run-dir runs/sync --steps 20000
+    tensorboard --logdir runs
 
-Contrastive: the sound of the same moment against the sound of other moments of the same clip, frame by frame
-and pooled over time, and against the sound of other clips. Interrupted runs resume from ``last.pt``; what
-ships is the moving average of the weights, as it was when it did best on ``val`` (``best.safetensors``).
+Contrastive, in two phases: first the sounds of other clips are the negatives, then other moments of the same
+clip as well, frame by frame and pooled over time. Interrupted runs resume from ``last.pt``; what ships is the
+moving average of the weights, as it was when it did best on ``val`` (``best.safetensors``). A run ends
+early when ``val`` has not improved for a while.
 """
 
 from __future__ import annotations
@@ -13,20 +16,22 @@ import argparse
 import copy
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
+from torch.utils.tensorboard import SummaryWriter
 
 from outofsync.checkpoints.store import Checkpoint
-from outofsync.constants import MAX_DELAY
-from outofsync.synchrony.embedding import EmbeddingConfig, EmbeddingNetwork, pool_over_time
-from outofsync.synchrony.senses import MelTrack, level, normalise_pictures
-from training.augment import colour_bands, disturb, move, recolour
-from training.clips import Sampler, held_out, load_faces, prepared
-from training.offsets import offset_report
+from outofsync.synchrony.embedding import EmbeddingConfig, EmbeddingNetwork
+from outofsync.synchrony.senses import level, normalise_pictures
+from training.augment import WarpedMelTrack, colour_bands, disturb, move, recolour
+from training.clips import Sampler, TalkingFace, held_out, load_faces, prepared
+from training.contrastive import Pairs, clip_loss, delay_loss, frame_loss
+from training.distributed import Team, team
+from training.offsets import merit, offset_report
 from training.run_state import ResumableRun
 
 SHORTEST = 28  # frames; from shorter clips, picture and sound could hardly be cut apart
@@ -36,7 +41,8 @@ SHORTEST = 28  # frames; from shorter clips, picture and sound could hardly be c
 class SyncTraining:
     """Everything that decides a run but the data."""
 
-    steps: int = 4000
+    steps: int = 1500
+    first_phase: int = 100  # steps in which only the sounds of other clips are negatives
     batch: int = 32
     frames: int = 18  # far less than the shortest clips, so that picture and sound can be cut apart
     rate: float = 1.2e-3
@@ -47,57 +53,8 @@ class SyncTraining:
     pools: tuple[int, ...] = (3, 12)  # frames on either side over which the pooled losses judge
     clip_weight: float = 0.5
     seed: int = 7
-    every: int = 150  # steps between two looks at val
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """How every picture of a batch fits every sound of the same clip, and which pairs are true.
-
-    ``fit`` (batch, frames, frames) holds cosines, ``true`` the sound that belongs to each picture,
-    ``inside`` whether it lies within the span that was cut.
-    """
-
-    fit: Tensor
-    true: Tensor  # (batch, frames)
-    inside: Tensor  # (batch, frames)
-
-    @classmethod
-    def of(cls, visual: Tensor, audio: Tensor, lags: Tensor) -> Pairs:
-        frames = visual.shape[1]
-        true = torch.arange(frames, device=visual.device) + lags[:, None]
-        return cls(torch.einsum("bte,bse->bts", visual, audio), true, (true >= 0) & (true < frames))
-
-
-def frame_loss(pairs: Pairs, scale: Tensor, neighbour: float) -> Tensor:
-    """Each picture must find its own moment among all sounds of its clip, and each sound its picture."""
-    frames = pairs.fit.shape[1]
-    distance = (torch.arange(frames, device=pairs.true.device) - pairs.true[..., None]).abs()
-    target = (distance == 0) * (1 - 2 * neighbour) + (distance == 1) * neighbour
-    logits = scale * pairs.fit
-    forth, back = logits.log_softmax(2) * target, logits.log_softmax(1) * target
-    return -(forth + back)[pairs.inside].sum() / (2 * pairs.inside.sum())
-
-
-def delay_loss(pairs: Pairs, scale: Tensor, reach: int) -> Tensor:
-    """The published question: at which of the 31 delays do lips and voice fit?"""
-    frames = pairs.fit.shape[1]
-    delays = torch.arange(-MAX_DELAY, MAX_DELAY + 1, device=pairs.true.device)
-    position = pairs.true[..., None] + delays  # (batch, frames, 31)
-    valid = (position >= 0) & (position < frames)
-    similarity = pairs.fit.gather(2, position.clamp(0, frames - 1)) * valid
-    logits = scale * pool_over_time(similarity, valid, reach)
-    target = torch.full(logits.shape[:2], MAX_DELAY, device=logits.device)
-    return F.cross_entropy(logits.flatten(0, 1), target.flatten())
-
-
-def clip_loss(visual: Tensor, audio: Tensor, pairs: Pairs, scale: Tensor) -> Tensor:
-    """Each picture must find its own moment among the sounds of all clips."""
-    batch, frames = pairs.true.shape
-    logits = scale * visual.flatten(0, 1) @ audio.flatten(0, 1).T
-    target = pairs.true + frames * torch.arange(batch, device=logits.device)[:, None]
-    inside = pairs.inside.flatten()
-    return F.cross_entropy(logits[inside], target.flatten()[inside])
+    every: int = 100  # steps between two looks at val
+    patience: int = 8  # looks without a gain after which a run ends
 
 
 class SyncTrainer(ResumableRun):
@@ -108,15 +65,17 @@ class SyncTrainer(ResumableRun):
     _device: str
 
     def __init__(
-        self, settings: SyncTraining, config: EmbeddingConfig, sampler: Sampler, device: str
+        self, settings: SyncTraining, config: EmbeddingConfig, sampler: Sampler, company: Team
     ) -> None:
         torch.manual_seed(settings.seed)
         self._settings = settings
         self._sampler = sampler
-        self._device = device
-        self.network = EmbeddingNetwork(config).to(device)
+        self._device = company.device
+        self.network = EmbeddingNetwork(config).to(self._device)
         self.average = copy.deepcopy(self.network).eval()
-        self._mel = MelTrack().to(device)
+        self._shared = company.share(self.network)
+        torch.manual_seed(settings.seed + company.rank)  # of augmentation
+        self._mel = WarpedMelTrack().to(self._device)
         decayed = [p for p in self.network.parameters() if p.ndim > 1]
         plain = [p for p in self.network.parameters() if p.ndim <= 1]
         self._optimiser = torch.optim.AdamW(
@@ -141,16 +100,17 @@ class SyncTrainer(ResumableRun):
             size = self.network.config.picture
             pictures = normalise_pictures(recolour(move(pictures.float(), size)))
             mel = colour_bands(self._mel(disturb(level(audio))))
-        self.network.train()
+        self._shared.train()
         with torch.autocast(torch.device(self._device).type, torch.bfloat16):
-            visual, sound = self.network.embed(pictures, mel)
+            visual, sound = self._shared(pictures, mel)
         visual, sound = visual.float(), sound.float()
         scale = self.network.log_scale.exp().clamp(max=100.0)
         pairs = Pairs.of(visual, sound, lags)
-        parts = {"frame": frame_loss(pairs, scale, settings.neighbour)}
-        for reach in settings.pools:
-            parts[f"delay{reach}"] = delay_loss(pairs, scale, reach)
-        parts["clip"] = settings.clip_weight * clip_loss(visual, sound, pairs, scale)
+        parts = {"clip": settings.clip_weight * clip_loss(visual, sound, pairs, scale)}
+        if self.step >= settings.first_phase:
+            parts["frame"] = frame_loss(pairs, scale, settings.neighbour)
+            for reach in settings.pools:
+                parts[f"delay{reach}"] = delay_loss(pairs, scale, reach)
         loss = torch.stack(list(parts.values())).sum()
         self._optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
@@ -183,6 +143,65 @@ class SyncTrainer(ResumableRun):
         return Checkpoint("sync", "embedding", config, dict(self.average.state_dict()), about=about)
 
 
+class RunFolder:
+    """What a run leaves behind: a log for people and one for TensorBoard, the best and the last state."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.last, self.best = folder / "last.pt", folder / "best.safetensors"
+        self._log = folder / "log.jsonl"
+        self._board = SummaryWriter(str(folder))
+
+    def report(self, entry: dict[str, float]) -> None:
+        print(json.dumps(entry), flush=True)
+        with self._log.open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+        for name, value in entry.items():
+            if name != "step":
+                self._board.add_scalar(name, value, int(entry["step"]))
+        self._board.flush()
+
+
+def train(
+    trainer: SyncTrainer,
+    settings: SyncTraining,
+    watched: list[TalkingFace],
+    folder: RunFolder | None,
+    company: Team,
+) -> None:
+    """Run to the last step or until ``watched`` has not improved for long; the leader has a folder."""
+    begin, sums, idle = time.monotonic(), dict[str, float](), 0
+    while trainer.step < settings.steps:
+        for name, value in trainer.train_step().items():
+            sums[name] = sums.get(name, 0.0) + value
+        if trainer.step % settings.every and trainer.step != settings.steps:
+            continue
+        if folder is not None:
+            report = offset_report(trainer.average, watched)
+            entry: dict[str, float] = {"step": trainer.step}
+            entry["minutes"] = round((time.monotonic() - begin) / 60, 1)
+            entry |= {name: round(value / settings.every, 3) for name, value in sums.items()}
+            folder.report(entry | report)
+            idle += 1
+            if merit(report) > trainer.best:
+                trainer.best, idle = merit(report), 0
+                about = {"settings": asdict(settings), "step": trainer.step, "val": report}
+                trainer.checkpoint(about).save(folder.best)
+            trainer.save(folder.last)
+        sums = {}
+        if company.agree(idle >= settings.patience):
+            return
+
+
+def training_faces(clips: Path, more: Sequence[Path], sources: Sequence[str]) -> list[TalkingFace]:
+    """Every genuine training clip that is not held out; only of some sources where any are named."""
+    learnt = [clip for clip in prepared(clips, split="train") if not held_out(clip)]
+    for folder in more:
+        learnt += prepared(folder, split="train")
+    wanted = [clip for clip in learnt if not sources or clip.facts["source"] in sources]
+    return load_faces(wanted, shortest=SHORTEST)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -197,56 +216,49 @@ def main() -> None:
         default=[],
         help="further prepared folders, all used for training",
     )
+    parser.add_argument("--sources", nargs="*", default=[], help="train on these sources alone")
     parser.add_argument("--run-dir", type=Path, default=Path("runs/sync"))
     parser.add_argument("--start", type=Path, help="a checkpoint whose weights a new run begins with")
     parser.add_argument("--steps", type=int, default=SyncTraining.steps)
+    parser.add_argument("--first-phase", type=int, default=SyncTraining.first_phase)
     parser.add_argument("--rate", type=float, default=SyncTraining.rate, help="highest learning rate")
     parser.add_argument("--dropout", type=float, default=EmbeddingConfig().dropout)
-    parser.add_argument("--batch", type=int, default=SyncTraining.batch)
+    parser.add_argument("--width", type=int, default=EmbeddingConfig().width, help="channels of the encoders")
+    parser.add_argument("--batch", type=int, default=SyncTraining.batch, help="clips a step and process")
+    parser.add_argument("--patience", type=int, default=SyncTraining.patience)
+    parser.add_argument("--seed", type=int, default=SyncTraining.seed)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
-    settings = SyncTraining(steps=arguments.steps, batch=arguments.batch, rate=arguments.rate)
-    learnt = [clip for clip in prepared(arguments.clips, split="train") if not held_out(clip)]
-    for folder in arguments.more_clips:
-        learnt += prepared(folder, split="train")
-    faces = load_faces(learnt, shortest=SHORTEST)
-    watched = load_faces(prepared(arguments.clips, split="val"), shortest=24)
-    print(
-        f"{len(faces)} clips to train on, {sum(map(len, faces)) / 1500:.1f} min; {len(watched)} to look at",
-        flush=True,
+    with team(arguments.device) as company:
+        run(arguments, company)
+
+
+def run(arguments: argparse.Namespace, company: Team) -> None:
+    """Load clips, begin or go on, train."""
+    settings = SyncTraining(
+        **{name: getattr(arguments, name) for name in ("steps", "first_phase", "batch", "rate", "seed")},
+        patience=arguments.patience,
     )
-    arguments.run_dir.mkdir(parents=True, exist_ok=True)
+    faces = training_faces(arguments.clips, arguments.more_clips, arguments.sources)
     trainer = SyncTrainer(
         settings,
-        EmbeddingConfig(dropout=arguments.dropout),
-        Sampler(faces, frames=settings.frames, seed=settings.seed),
-        arguments.device,
+        EmbeddingConfig(dropout=arguments.dropout, width=arguments.width),
+        Sampler(faces, frames=settings.frames, seed=settings.seed + company.rank),
+        company,
     )
     last = arguments.run_dir / "last.pt"
     if last.exists():
         trainer.resume(last)
-        print(f"resumed at step {trainer.step}", flush=True)
     elif arguments.start:
         trainer.start_from(Checkpoint.load(arguments.start, kind="sync"))
-    begin, sums = time.monotonic(), dict[str, float]()
-    while trainer.step < settings.steps:
-        for name, value in trainer.train_step().items():
-            sums[name] = sums.get(name, 0.0) + value
-        if trainer.step % settings.every == 0 or trainer.step == settings.steps:
-            report = offset_report(trainer.average, watched)
-            entry = {"step": trainer.step, "minutes": round((time.monotonic() - begin) / 60, 1)}
-            entry |= {name: round(value / settings.every, 3) for name, value in sums.items()}
-            entry |= report
-            print(json.dumps(entry), flush=True)
-            with (arguments.run_dir / "log.jsonl").open("a") as file:
-                file.write(json.dumps(entry) + "\n")
-            sums = {}
-            merit = report["within_1"] + report["auc_shifted"] + report["auc_swapped"]
-            if merit > trainer.best:
-                trainer.best = merit
-                about = {"settings": asdict(settings), "step": trainer.step, "val": report}
-                trainer.checkpoint(about).save(arguments.run_dir / "best.safetensors")
-            trainer.save(last)
+    if not company.leads:
+        train(trainer, settings, [], None, company)
+        return
+    watched = load_faces(prepared(arguments.clips, split="val"), shortest=24)
+    minutes = sum(map(len, faces)) / 1500
+    print(f"{len(faces)} clips to train on, {minutes:.1f} min; {len(watched)} to look at", flush=True)
+    print(f"at step {trainer.step} of {settings.steps}, {company.size} process(es)", flush=True)
+    train(trainer, settings, watched, RunFolder(arguments.run_dir), company)
 
 
 if __name__ == "__main__":

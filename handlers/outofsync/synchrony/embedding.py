@@ -144,6 +144,10 @@ class EmbeddingNetwork(nn.Module):
         self.audio_encoder = Encoder(config)
         self.log_scale = nn.Parameter(torch.tensor(config.scale).log())
 
+    def forward(self, pictures: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
+        """As :meth:`embed`."""
+        return self.embed(pictures, mel)
+
     def embed(self, pictures: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
         """Pictures (batch, frames + 4, side, side) and log-mel (batch, mels, 4 · frames + 10) → embeddings.
 

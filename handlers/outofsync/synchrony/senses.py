@@ -73,12 +73,19 @@ class MelTrack(torch.nn.Module):
 
     def forward(self, audio: Tensor) -> Tensor:
         """Levelled (batch, 640 · frames) → (batch, 80, 4 · frames + 10), with quiet beyond both ends."""
+        return normalise_bands(self.filterbank @ self.spectrum(audio))
+
+    def spectrum(self, audio: Tensor) -> Tensor:
+        """Levelled (batch, 640 · frames) → magnitudes (batch, 257, 4 · frames + 10)."""
         frames = audio.shape[-1] // SAMPLES_PER_FRAME
         reach = MEL_REACH * HOP + FFT_SIZE // 2
         padded = F.pad(audio[..., : frames * SAMPLES_PER_FRAME], (reach, reach))
         spectrum = torch.stft(
             padded, FFT_SIZE, HOP, STFT_WINDOW, self.window, center=False, return_complex=True
         )
-        steps = MELS_PER_FRAME * frames + 2 * MEL_REACH
-        mel = torch.log(self.filterbank @ spectrum[..., :steps].abs() + _MEL_FLOOR)
-        return (mel - _MEL_MEAN) / _MEL_SPREAD
+        return spectrum[..., : MELS_PER_FRAME * frames + 2 * MEL_REACH].abs()
+
+
+def normalise_bands(bands: Tensor) -> Tensor:
+    """Mel magnitudes → logarithms of about zero mean and unit spread."""
+    return (torch.log(bands + _MEL_FLOOR) - _MEL_MEAN) / _MEL_SPREAD

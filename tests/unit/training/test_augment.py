@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from training.augment import colour_bands, disturb, move, recolour
+from outofsync.synchrony.senses import MelTrack
+from training.augment import WarpedMelTrack, colour_bands, disturb, move, recolour
 
 
 @pytest.fixture(autouse=True)
@@ -40,3 +41,15 @@ def test_bands_change_level_but_not_time() -> None:
     mel = torch.zeros(8, 80, 40)
     mel[:, :, 20] = 3.0
     assert (colour_bands(mel).mean(1).argmax(-1) == 20).all()
+
+
+def test_another_vocal_tract_moves_bands_but_not_time() -> None:
+    tone = 8_000 * torch.sin(2 * torch.pi * 2_000 * torch.arange(64_000) / 16_000).expand(40, -1).clone()
+    tone[:, 32_000:] = 0
+    plain, warped = MelTrack()(tone), WarpedMelTrack()(tone)
+    assert warped.shape == plain.shape
+    bands = warped[:, :, 100].argmax(1)
+    assert len(set(bands.tolist())) > 5
+    assert (bands - plain[0, :, 100].argmax()).abs().max() < 12
+    edges = (warped.amax(1) - warped.amax(1).amin()).diff(dim=1).argmin(1)
+    assert (edges - edges[0]).abs().max() <= 1

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +13,12 @@ import torch
 
 from outofsync.synchrony.embedding import EmbeddingConfig
 from training.clips import Sampler, TalkingFace
-from training.offsets import cut_spans, embed_span, evidence, mean_similarity, offset_report
-from training.sync import Pairs, SyncTrainer, SyncTraining, clip_loss, delay_loss, frame_loss
+from training.contrastive import Pairs, clip_loss, delay_loss, frame_loss
+from training.distributed import Team
+from training.offsets import cut_spans, embed_span, evidence, mean_similarity, offset_report, peak_delay
+from training.sync import SyncTrainer, SyncTraining
 
-SETTINGS = SyncTraining(steps=40, batch=3, warmup=5)
+SETTINGS = SyncTraining(steps=40, first_phase=1, batch=3, warmup=5)
 SMALL = EmbeddingConfig(width=16, embedding=8, blocks=1)
 SCALE = torch.tensor(20.0)
 
@@ -49,7 +54,7 @@ def test_batches_cut_picture_and_sound_apart_by_the_lag() -> None:
     (face,) = faces(1)
     face.pictures[:] = np.arange(40)[:, None, None]
     face.audio[:] = np.repeat(np.arange(40), 640)
-    pictures, audio, lags = Sampler([face], frames=22, seed=1).batch(200)
+    pictures, audio, lags = Sampler([face], frames=22, seed=1, most_pace=1.0).batch(200)
     assert pictures.shape == (200, 26, 80, 80)
     seen, heard = pictures[:, 2, 0, 0].long(), audio[:, 0].long()
     assert (seen - heard == lags).all()
@@ -66,7 +71,7 @@ def test_rare_sources_are_drawn_more_often_than_their_share() -> None:
 
 def test_a_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     def trainer() -> SyncTrainer:
-        return SyncTrainer(SETTINGS, SMALL, Sampler(faces(4), frames=22, seed=3), "cpu")
+        return SyncTrainer(SETTINGS, SMALL, Sampler(faces(4), frames=22, seed=3), Team(0, 1, "cpu"))
 
     first = trainer()
     losses = [first.train_step() for _ in range(3)]
@@ -83,7 +88,7 @@ def test_a_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
 
 def test_the_report_of_an_untrained_network_is_no_better_than_chance() -> None:
-    network = SyncTrainer(SETTINGS, SMALL, Sampler(faces(2), frames=22, seed=3), "cpu").average
+    network = SyncTrainer(SETTINGS, SMALL, Sampler(faces(2), frames=22, seed=3), Team(0, 1, "cpu")).average
     report = offset_report(network, faces(12, frames=60))
     assert report["spans"] == 12
     assert 0.1 < report["auc_shifted"] < 0.9
@@ -95,8 +100,65 @@ def test_spans_are_two_seconds() -> None:
 
 
 def test_similarity_has_all_delays() -> None:
-    network = SyncTrainer(SETTINGS, SMALL, Sampler(faces(1), frames=22, seed=3), "cpu").average
+    network = SyncTrainer(SETTINGS, SMALL, Sampler(faces(1), frames=22, seed=3), Team(0, 1, "cpu")).average
     (span,) = cut_spans(faces(1))
     similarity = mean_similarity(*embed_span(network, span.pictures, span.audio))
     assert similarity.shape == (31,)
     assert np.isfinite(evidence(similarity))
+
+
+def test_a_span_played_faster_still_belongs_together() -> None:
+    (face,) = faces(1)
+    face.pictures[:] = (np.arange(40) * 5)[:, None, None]
+    face.audio[:] = np.repeat(np.arange(40) * 5, 640)
+    pictures, audio, lags = Sampler([face], frames=20, seed=1, most_pace=1.3).batch(200)
+    seen, heard = pictures[:, 2:-2, 0, 0].float(), audio[:, ::640].float()
+    pace = (seen[:, -1] - seen[:, 0]) / 19 / 5
+    assert pace.min() < 0.9
+    assert pace.max() > 1.2
+    # A picture shows 5 · time, and the sound counts up at the beginning of each frame.
+    apart = (seen[:, 10] - heard[:, 10]) / 5 / pace
+    assert ((apart - lags > -0.3) & (apart - lags < 1.4)).all()
+
+
+def test_a_peak_between_two_delays_is_found_by_a_parabola() -> None:
+    curve = -((np.arange(-15, 16) - 2.3) ** 2)
+    assert peak_delay(curve) == pytest.approx(2.3)
+    assert peak_delay(np.arange(31.0)) == 15
+
+
+def test_the_first_phase_knows_only_other_clips() -> None:
+    settings = SyncTraining(steps=2, first_phase=1, batch=3, warmup=1)
+    trainer = SyncTrainer(settings, SMALL, Sampler(faces(4), frames=18, seed=3), Team(0, 1, "cpu"))
+    assert set(trainer.train_step()) == {"clip"}
+    assert set(trainer.train_step()) == {"clip", "frame", "delay3", "delay12"}
+
+
+TOGETHER = """
+import sys, torch
+from tests.unit.training.test_sync import SETTINGS, SMALL, faces
+from training.clips import Sampler
+from training.distributed import team
+from training.sync import SyncTrainer
+with team("cpu") as company:
+    trainer = SyncTrainer(SETTINGS, SMALL, Sampler(faces(4), frames=18, seed=company.rank), company)
+    for _ in range(2):
+        trainer.train_step()
+    assert company.agree(company.leads)
+    torch.save(trainer.network.state_dict(), f"{sys.argv[1]}/{company.rank}.pt")
+"""
+
+
+def test_two_processes_train_one_network(tmp_path: Path) -> None:
+    script = tmp_path / "together.py"
+    script.write_text(TOGETHER)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    root = Path(__file__).parents[3]
+    path = os.pathsep.join(str(root / name) for name in (".", "handlers", "tests"))
+    subprocess.run(
+        [*command, str(script), str(tmp_path)], check=True, env=os.environ | {"PYTHONPATH": path}, timeout=300
+    )
+    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
+    for name, weights in first.items():
+        if "running" not in name:
+            torch.testing.assert_close(weights, second[name])
