@@ -20,6 +20,7 @@ from pathlib import Path
 from outofsync.checkpoints.store import Checkpoint
 from training.clips import prepared
 from training.evaluation.judging import workers
+from training.evaluation.published import fakeavceleb, kodf
 from training.evaluation.quality import LABELS, Quality
 
 TABLES = ("offsets", "detection", "trimmed", "robustness", "deblurring", "calibration", "abstentions")
@@ -59,8 +60,24 @@ def prepare_missing(clips: Path, videos: Path, splits: Sequence[str]) -> None:
     subprocess.run([*command, "--only", *wanted], check=True)
 
 
+def robustness(quality: Quality, split: str, videos: Path) -> None:
+    """The table that needs the source files, where they are."""
+    if videos.exists():
+        quality.robustness(split, videos)
+    else:
+        print(f"robustness left out: it needs the videos that {videos} would list", flush=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parse(arguments)
+    collections = [
+        (name, listed(folder))
+        for name, folder, listed in (
+            ("FakeAVCeleb", chosen.fakeavceleb, fakeavceleb),
+            ("KoDF", chosen.kodf, kodf),
+        )
+        if folder
+    ]
     prepare_missing(chosen.clips, chosen.videos, chosen.splits)
     chosen.output_dir.mkdir(parents=True, exist_ok=True)
     facts = {
@@ -83,6 +100,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         for split in chosen.splits:
             quality.split(split)
+            if quality.wanted("robustness"):
+                robustness(quality, split, chosen.videos)
+            if quality.wanted("deblurring"):
+                quality.deblurring(split)
+        for name, videos in collections:
+            quality.collection(name, videos)
         quality.finish(facts)
     print(f"{chosen.output_dir}/tables.md, quality.json and pictures written")
 

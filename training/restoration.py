@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from skimage.restoration import richardson_lucy as deconvolve
 
 from outofsync.deblur.restorer import Restorer
 from outofsync.deblur.sharpness import blurry_frames, sharpness
@@ -84,6 +85,31 @@ def unsharp_mask(frames: Frames, sigma: float = 1.5, amount: float = 0.7) -> Fra
         for frame in frames
     ]
     return np.asarray(sharpened, np.uint8)
+
+
+RL_PADDING = 16  # px that a picture is continued by on each side, so that its edges do not ring
+RL_SIGMA = 1.0  # px; with the iterations the best of a grid on blurred frames of people trained on
+RL_ITERATIONS = 8
+
+
+def richardson_lucy(frames: Frames, sigma: float = RL_SIGMA, iterations: int = RL_ITERATIONS) -> Frames:
+    """Richardson-Lucy deconvolution in linear light, for a Gaussian blur of one strength.
+
+    Nobody tells a restorer which blur it meets; one kernel for all kinds is what this method can be given.
+    """
+    side = 2 * math.ceil(3 * sigma) + 1
+    line = cv2.getGaussianKernel(side, sigma)
+    kernel = (line @ line.T).astype(np.float32)
+    pad = RL_PADDING
+    restored = []
+    for frame in frames:
+        light = cv2.copyMakeBorder(to_light(frame), pad, pad, pad, pad, cv2.BORDER_REFLECT_101)
+        planes = [
+            deconvolve(np.asarray(plane), kernel, num_iter=iterations, clip=True)
+            for plane in cv2.split(light)
+        ]
+        restored.append(from_light(np.stack(planes, -1)[pad:-pad, pad:-pad].astype(np.float32)))
+    return np.stack(restored)
 
 
 def held_out(frames: Sequence[Frame], kind: str, seed: int) -> tuple[Frames, Frames]:

@@ -27,7 +27,7 @@ class Row:
     clips: int
     identities: int
     detection: Detection  # by the calibrated probability, or by the score where nothing is calibrated
-    auc_score: Figure  # by the published score
+    by_score: Detection  # by the published score
     called_fake: Figure  # of genuine clips: the false-alarm rate
     abstained: Figure
     unjudged: int  # clips without a probability, left out of the detection figures
@@ -60,16 +60,17 @@ def detection_table(records: Sequence[Record], resamples: int) -> list[Row]:
     """A row for genuine clips and one for each kind of manipulation."""
     calibrated = any(record.probability is not None for record in records)
     genuine = [record for record in records if record.kind == GENUINE]
-    rows = [_row(GENUINE, genuine, [], calibrated, resamples)]
+    rows = [row_of(GENUINE, genuine, [], calibrated, resamples)]
     for name, kinds in kinds_in(records):
         fakes = [record for record in records if record.kind in kinds]
-        rows.append(_row(name, fakes, genuine, calibrated, resamples))
+        rows.append(row_of(name, fakes, genuine, calibrated, resamples))
     return rows
 
 
-def _row(
+def row_of(
     name: str, records: Sequence[Record], genuine: Sequence[Record], calibrated: bool, resamples: int
 ) -> Row:
+    """One kind of manipulation; ``genuine`` is empty for the row of genuine clips themselves."""
     identities = [record.identity for record in records]
     detected = detect(records, genuine, resamples, calibrated=calibrated)
     return Row(
@@ -77,7 +78,7 @@ def _row(
         len(records),
         len(set(identities)),
         detected,
-        detect(records, genuine, resamples, calibrated=False).auc,
+        detect(records, genuine, resamples, calibrated=False),
         share([record.called_fake for record in records], identities, resamples),
         share([record.abstained for record in records], identities, resamples),
         sum(measure(record, calibrated) is None for record in records),

@@ -14,6 +14,7 @@ from training.evaluation.calibration import Reliability
 from training.evaluation.detection import OffsetRow, Row
 from training.evaluation.judging import GENUINE
 from training.evaluation.material import SYNTHETIC_VOICE
+from training.evaluation.robustness import RobustnessRow
 from training.evaluation.statistics import Figure
 
 matplotlib.use("Agg")
@@ -140,4 +141,23 @@ def reliability_diagram(found: dict[str, Reliability], title: str, path: Path) -
     for handle in handles.legend_handles:
         if hasattr(handle, "set_sizes"):
             handle.set_sizes([30])
+    figure.savefig(path)
+
+
+def robustness_bars(rows: Sequence[RobustnessRow], title: str, path: Path) -> None:
+    """AUC under each degradation, one bar for each setting of ``deblur``."""
+    figure, axes = canvas(10, 4.6)
+    names = list(dict.fromkeys(row.degradation for row in rows))
+    width = 0.27
+    for colour, (number, mode) in zip(COLOURS, enumerate(("never", "auto", "always")), strict=False):
+        mine = [row for row in rows if row.deblur == mode and row.auc.value is not None]
+        places = [names.index(row.degradation) + (number - 1) * width for row in mine]
+        axes.bar(places, [row.auc.value for row in mine], width, color=colour, label=f"deblur={mode}")
+        for place, row in zip(places, mine, strict=True):
+            whisker(axes, place, row.auc, upright=True)
+    axes.axhline(0.5, color="grey", linewidth=0.8, linestyle="--")
+    axes.set_xticks(range(len(names)), names, rotation=35, ha="right", fontsize=8)
+    axes.set(ylim=(0.3, 1.02), ylabel="AUC, genuine against manipulated", title=title)
+    axes.grid(visible=False, axis="x")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.0), ncols=3, framealpha=0.9, fontsize=8)
     figure.savefig(path)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from training.clips import PreparedClip, prepared
-from training.evaluation import pictures
+from training.evaluation import deblurring, pictures, robustness
 from training.evaluation.calibration import (
     CasesTask,
     Reliability,
@@ -32,17 +32,23 @@ from training.evaluation.material import (
     kind_of,
     tasks_of,
 )
+from training.evaluation.published import Video, collection_table, judge_video
 from training.evaluation.report import (
     Table,
     abstention_markdown,
     calibration_markdown,
+    collection_markdown,
+    deblurring_markdown,
     detection_markdown,
     offset_markdown,
     plain,
+    robustness_markdown,
 )
 
 LABELS = ("real", "fake", "fake_audio")
 FITTED_ON = "val"  # the split that the shipped calibration was fitted on
+DEBLURRED_FRAMES = 48
+QUICK_FRAMES = 4
 FILES_AT_ONCE = 8  # of which one process makes the calibration's cases
 
 
@@ -102,6 +108,35 @@ class Quality:
             self._calibration_table(name, clips, cuts[WHOLE])
         if self.wanted("abstentions"):
             self.add(name, "abstentions", _abstentions(rows[WHOLE]), abstention_markdown(name, rows[WHOLE]))
+
+    def robustness(self, split: str, videos: Path) -> None:
+        """The table of degraded videos, from the source files."""
+        chosen = robustness.longest_of_each(videos, split)
+        with self.timed(f"robustness, {split}"):
+            tasks = robustness.tasks_of(chosen[:3] if self.quick else chosen)
+            found = self.workers.map(robustness.judge_degraded, tasks, f"videos of {split}")
+            rows = robustness.robustness_table(
+                [each for of_video in found for each in of_video], self.resamples
+            )
+        self.add(split, "robustness", rows, robustness_markdown(split, rows))
+        pictures.robustness_bars(rows, f"Degraded videos, {split}", self.output / f"robustness_{split}.png")
+
+    def deblurring(self, split: str) -> None:
+        """The table of deblurred frames."""
+        clips = self._chosen(prepared(self.clips, split=split))
+        with self.timed(f"deblurring, {split}"):
+            tasks = deblurring.tasks_of(clips, QUICK_FRAMES if self.quick else DEBLURRED_FRAMES)
+            found = self.workers.map(deblurring.deblurring_row, tasks, "kinds of blur")
+            rows = [row for row in found if row.frames]
+            (touched,) = self.workers.map(deblurring.touched_by_auto, [tuple(clips)], "sharp clips")
+        value = {"kinds": rows, "touched_by_auto": touched}
+        self.add(split, "deblurring", value, deblurring_markdown(split, rows, touched))
+
+    def collection(self, name: str, videos: Sequence[Video]) -> None:
+        """A public collection, file by file."""
+        with self.timed(name):
+            rows = collection_table(self.workers.map(judge_video, videos, name), self.resamples)
+        self.add(name, "detection", rows, collection_markdown(name, rows))
 
     def finish(self, facts: dict[str, Any]) -> None:
         """Write everything."""

@@ -1,0 +1,78 @@
+"""What deblurring gains on faces of people that no network was trained on, and what it does to sharp ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from training.clips import PreparedClip
+from training.deblur import CLEARLY_LARGE_PX, HELD_OUT_SEED, val_frames
+from training.evaluation.judging import Product
+from training.restoration import (
+    KINDS,
+    Fidelity,
+    Frames,
+    fidelity,
+    held_out,
+    richardson_lucy,
+    touched,
+    unsharp_mask,
+)
+
+SHARP = "none (sharp frames)"
+
+
+@dataclass(frozen=True)
+class DeblurringTask:
+    """Sharp frames of these clips, blurred in one way; or, with no kind, what ``auto`` would touch."""
+
+    clips: tuple[PreparedClip, ...]
+    kind: str
+    frames: int
+
+
+@dataclass(frozen=True)
+class DeblurringRow:
+    """Mean PSNR (dB) and SSIM of each remedy for one kind of blur."""
+
+    kind: str
+    frames: int
+    remedies: dict[str, Fidelity]
+
+
+def deblurring_row(product: Product, task: DeblurringTask) -> DeblurringRow:
+    """Blurred frames as they are and after each remedy, against the sharp ones."""
+    frames = val_frames(task.clips, task.frames)
+    if not frames:
+        return DeblurringRow(task.kind, 0, {})
+    if task.kind == SHARP:
+        blurred = sharp = np.stack(frames)
+    else:
+        blurred, sharp = held_out(frames, task.kind, HELD_OUT_SEED)
+    remedies: dict[str, Callable[[Frames], Frames]] = {
+        "as it is": lambda pictures: pictures,
+        "unsharp mask": unsharp_mask,
+        "Richardson-Lucy": richardson_lucy,
+        "network": product.restorer.restore,
+    }
+    found = {name: fidelity(remedy(blurred), sharp) for name, remedy in remedies.items()}
+    return DeblurringRow(task.kind, len(frames), found)
+
+
+def tasks_of(clips: Sequence[PreparedClip], frames: int) -> list[DeblurringTask]:
+    """A task for each kind of blur, and one for sharp frames."""
+    return [DeblurringTask(tuple(clips), kind, frames) for kind in (*KINDS, SHARP)]
+
+
+def touched_by_auto(product: Product, clips: tuple[PreparedClip, ...]) -> dict[str, Any]:
+    """Frames of unblurred clips with large faces that ``deblur=auto`` would restore."""
+    large = [clip for clip in clips if float(clip.facts["face_px"]) >= CLEARLY_LARGE_PX]
+    restored, total = touched(large, product.restorer.blurry_below)
+    return {"clips": len(large), "face_px_at_least": CLEARLY_LARGE_PX, "frames": total, "restored": restored}
+
+
+def plain_rows(rows: Sequence[DeblurringRow]) -> list[dict[str, Any]]:
+    return [asdict(row) for row in rows]
