@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from outofsync.clip import RawFrames
 from outofsync.scoring.evidence import Evidence
 from training.calibration import Case, balanced_weights, calibrate, cross_validated
-from training.evaluate import auc_row, evaluate, identity_weights
 from training.manipulations import Span, cut_spans, manipulated, shifted, swapped
 
 FACTS = {"identity": "someone", "file": "a.mp4", "label": "real", "generator": ""}
@@ -78,21 +75,4 @@ def test_the_calibration_separates_what_can_be_separated() -> None:
     right = [(model.probability(case.evidence) > 0.5) == (case.label != "real") for case in table]
     assert np.mean(right) > 0.9
     held_out = cross_validated(table)
-    weighted = [(probability, 1.0) for probability in held_out.tolist()]
-    assert auc_row(weighted[:40], weighted[40:])["auc"] > 0.9
-
-
-def test_the_table_has_a_row_for_each_manipulation() -> None:
-    table = cases()
-    figures = evaluate(table, [0.5] * len(table), lam=0.0)
-    assert set(figures) == {"offset", "shifted sound", "swapped sound", "false alarms"}
-    assert figures["shifted sound"]["probability"]["auc"] == 0.5
-    assert figures["shifted sound"]["misfit"]["auc"] > 0.9
-    assert figures["offset"]["within_1"] == 1.0
-
-
-def test_every_identity_counts_alike() -> None:
-    table = cases()
-    talkative = [replace(table[0], group="chatterbox") for _ in range(200)]
-    weights = identity_weights([*table, *talkative])
-    assert weights[len(table) :].sum() == pytest.approx(1.0)
+    assert np.mean((held_out > 0.5) == [case.label != "real" for case in table]) > 0.85
