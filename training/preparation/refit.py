@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,7 @@ def trials_of(clips: Iterable[PreparedClip], network: SyncNetwork) -> Iterator[T
     for length in LENGTHS:
         spans = list(spans_of(read, length))
         size = f"{length / FRAME_RATE:.1f} s"
+        print(f"{len(spans)} spans of {size}", flush=True)
         trials = [trial for number in range(len(spans)) for trial in _trials(spans, number, size, network)]
         yield from trials
         if length == LENGTHS[0]:
@@ -111,8 +113,13 @@ class Whole:
     ) -> None:
         self.frames, self.audio = frames, audio
         self.source, self.identity = facts["source"], facts["identity"] or facts["file"]
-        (output,) = network.evaluate([SyncInput(frames, audio)])
-        self.agreement = mean_delays(output.delays)
+        self._network = network
+
+    @cached_property
+    def agreement(self) -> Agreement:
+        """Asked for only where a span is used."""
+        (output,) = self._network.evaluate([SyncInput(self.frames, self.audio)])
+        return mean_delays(output.delays)
 
     def __len__(self) -> int:
         return min(len(self.frames), self.audio.size // SAMPLES_PER_FRAME)
