@@ -105,7 +105,7 @@ def richardson_lucy(frames: Frames, sigma: float = RL_SIGMA, iterations: int = R
     for frame in frames:
         light = cv2.copyMakeBorder(to_light(frame), pad, pad, pad, pad, cv2.BORDER_REFLECT_101)
         planes = [
-            deconvolve(np.asarray(plane), kernel, num_iter=iterations, clip=True)
+            deconvolve(np.asarray(plane), kernel, num_iter=iterations, clip=True)  # type: ignore[no-untyped-call]
             for plane in cv2.split(light)
         ]
         restored.append(from_light(np.stack(planes, -1)[pad:-pad, pad:-pad].astype(np.float32)))

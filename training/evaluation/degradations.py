@@ -93,15 +93,15 @@ def read_footage(data: bytes, longest: float) -> Footage:
     at the beginning is silence.
     """
     pictures, times = list[Picture](), list[float]()
-    with av.open(io.BytesIO(data)) as file:
+    with av.open(io.BytesIO(data), "r") as file:
         for frame in file.decode(video=0):
             times.append(float(frame.time or 0.0))
             if times[-1] - times[0] >= longest:
                 times.pop()
                 break
-            pictures.append(frame.to_ndarray(format="rgb24"))
+            pictures.append(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
     parts, first, rate = list[NDArray[np.int16]](), 0.0, 16_000
-    with av.open(io.BytesIO(data)) as file:
+    with av.open(io.BytesIO(data), "r") as file:
         stream = file.streams.audio[0]
         rate = next(rate for rate in (44_100, 48_000) if rate >= min(stream.rate, 48_000))
         resampler = AudioResampler(format="s16", layout="mono", rate=rate)
@@ -161,7 +161,8 @@ def _add_video(output: OutputContainer, how: Degradation, height: int, width: in
 
 
 def _add_sound(output: OutputContainer, how: Degradation, rate: int) -> AudioStream:
-    stream: AudioStream = output.add_stream(how.sound_codec, rate=rate, layout="mono")
+    stream = output.add_stream(how.sound_codec, rate=rate, layout="mono")
+    assert isinstance(stream, AudioStream)
     stream.bit_rate = how.sound_bits
     return stream
 

@@ -76,12 +76,12 @@ class ClipTask:
 
 def identity_of(clip: PreparedClip) -> str:
     """Who is seen; where that is unknown, each file is somebody else."""
-    return clip.facts["identity"] or clip.facts["file"]
+    return str(clip.facts["identity"] or clip.facts["file"])
 
 
 def kind_of(clip: PreparedClip) -> str:
     """The row a clip as it is belongs to."""
-    label, generator = clip.facts["label"], clip.facts["generator"]
+    label, generator = str(clip.facts["label"]), str(clip.facts["generator"])
     if label == "real":
         return GENUINE
     return SYNTHETIC_VOICE + generator if label == "fake_audio" else generator

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure as Canvas
 
 from training.evaluation.calibration import Reliability
@@ -34,12 +35,16 @@ def canvas(width: float, height: float) -> tuple[Canvas, Axes]:
 
 def band(axes: Axes, places: Sequence[float], figures: Sequence[Figure], colour: str, label: str) -> None:
     """A line of values with its intervals as a band."""
-    shown = [(place, each) for place, each in zip(places, figures, strict=True) if each.value is not None]
+    shown = [
+        (place, each.value, each)
+        for place, each in zip(places, figures, strict=True)
+        if each.value is not None
+    ]
     if not shown:
         return
-    at = [place for place, _ in shown]
-    axes.plot(at, [each.value for _, each in shown], marker="o", markersize=4, color=colour, label=label)
-    spread = [(place, each.interval) for place, each in shown if each.interval is not None]
+    at, values = [place for place, _, _ in shown], [value for _, value, _ in shown]
+    axes.plot(at, values, marker="o", markersize=4, color=colour, label=label)
+    spread = [(place, each.interval) for place, _, each in shown if each.interval is not None]
     axes.fill_between(
         [place for place, _ in spread],
         [low for _, (low, _) in spread],
@@ -50,7 +55,7 @@ def band(axes: Axes, places: Sequence[float], figures: Sequence[Figure], colour:
     )
 
 
-def auc_by_shift(rows: dict[str, Sequence[Row]], title: str, path: Path) -> None:
+def auc_by_shift(rows: Mapping[str, Sequence[Row]], title: str, path: Path) -> None:
     """AUC against the number of frames that the sound was moved; a line for each cut."""
     figure, axes = canvas(7, 4.2)
     for colour, (name, table) in zip(COLOURS, rows.items(), strict=False):
@@ -64,7 +69,7 @@ def auc_by_shift(rows: dict[str, Sequence[Row]], title: str, path: Path) -> None
     figure.savefig(path)
 
 
-def offset_by_length(rows: dict[str, Sequence[OffsetRow]], path: Path) -> None:
+def offset_by_length(rows: Mapping[str, Sequence[OffsetRow]], path: Path) -> None:
     """Share of genuine spans whose offset is found, by their length; a panel for each split."""
     figure = Canvas(figsize=(4.6 * len(rows), 4), dpi=150, layout="constrained")
     panels = figure.subplots(1, len(rows), squeeze=False, sharey=True)[0]
@@ -94,8 +99,9 @@ def auc_by_kind(rows: Sequence[Row], title: str, path: Path) -> None:
     for place, row in enumerate(reversed(kept)):
         voice = row.name.startswith(SYNTHETIC_VOICE) or row.name == "every synthetic voice"
         auc = row.detection.auc
-        axes.barh(place, auc.value, color=COLOURS[2] if voice else COLOURS[0], height=0.7)
-        axes.plot(auc.value, place, marker="o", markersize=4, color="#333333")
+        value = auc.value or 0.0
+        axes.barh(place, value, color=COLOURS[2] if voice else COLOURS[0], height=0.7)
+        axes.plot(value, place, marker="o", markersize=4, color="#333333")
         whisker(axes, place, auc, upright=False)
     names = [f"{short(row.name)}  ({row.clips} clips, {row.identities} id.)" for row in reversed(kept)]
     axes.set_yticks(range(len(kept)), names, fontsize=8)
@@ -127,9 +133,9 @@ def reliability_diagram(found: dict[str, Reliability], title: str, path: Path) -
     figure, axes = canvas(5.2, 5.2)
     axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle="--")
     for colour, (name, result) in zip(COLOURS, found.items(), strict=False):
-        filled = [each for each in result.bins if each.stated is not None]
-        stated = [each.stated for each in filled]
-        observed = [each.observed for each in filled]
+        filled = [each for each in result.bins if each.weight]
+        stated = [each.stated or 0.0 for each in filled]
+        observed = [each.observed or 0.0 for each in filled]
         label = f"{name}: expected calibration error {result.error}"
         axes.plot(stated, observed, color=colour, linewidth=1, alpha=0.7)
         axes.scatter(
@@ -139,8 +145,8 @@ def reliability_diagram(found: dict[str, Reliability], title: str, path: Path) -
     axes.set(xlabel="stated probability of a manipulation", ylabel="share that is manipulated")
     handles = axes.legend(loc="lower center", bbox_to_anchor=(0.5, -0.3), frameon=False, fontsize=8)
     for handle in handles.legend_handles:
-        if hasattr(handle, "set_sizes"):
-            handle.set_sizes([30])
+        if isinstance(handle, PathCollection):
+            handle.set_sizes([30.0])
     figure.savefig(path)
 
 
@@ -152,7 +158,7 @@ def robustness_bars(rows: Sequence[RobustnessRow], title: str, path: Path) -> No
     for colour, (number, mode) in zip(COLOURS, enumerate(("never", "auto", "always")), strict=False):
         mine = [row for row in rows if row.deblur == mode and row.auc.value is not None]
         places = [names.index(row.degradation) + (number - 1) * width for row in mine]
-        axes.bar(places, [row.auc.value for row in mine], width, color=colour, label=f"deblur={mode}")
+        axes.bar(places, [row.auc.value or 0.0 for row in mine], width, color=colour, label=f"deblur={mode}")
         for place, row in zip(places, mine, strict=True):
             whisker(axes, place, row.auc, upright=True)
     axes.axhline(0.5, color="grey", linewidth=0.8, linestyle="--")

@@ -29,7 +29,7 @@ def footage() -> Footage:
 
 
 def pictures(data: bytes) -> list[np.ndarray]:
-    with av.open(io.BytesIO(data)) as file:
+    with av.open(io.BytesIO(data), "r") as file:
         return [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
 
 
@@ -72,7 +72,7 @@ def test_frame_rates_are_what_they_say(footage: Footage, rate: int) -> None:
     assert [number_of(picture) for picture in shown[: rate // 2]] == [
         int(number / rate * 25 + 1e-3) for number in range(rate // 2)
     ]
-    with av.open(io.BytesIO(data)) as file:
+    with av.open(io.BytesIO(data), "r") as file:
         assert float(file.streams.video[0].average_rate or 0) == pytest.approx(rate, rel=0.02)
 
 
