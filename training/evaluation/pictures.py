@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -154,16 +155,21 @@ def robustness_bars(rows: Sequence[RobustnessRow], title: str, path: Path) -> No
     """AUC under each degradation, one bar for each setting of ``deblur``."""
     figure, axes = canvas(10, 4.6)
     names = list(dict.fromkeys(row.degradation for row in rows))
+    counts = Counter(row.degradation for row in rows)
     width = 0.27
     for colour, (number, mode) in zip(COLOURS, enumerate(("never", "auto", "always")), strict=False):
         mine = [row for row in rows if row.deblur == mode and row.auc.value is not None]
-        places = [names.index(row.degradation) + (number - 1) * width for row in mine]
+        places = [
+            names.index(row.degradation) + (number - (counts[row.degradation] - 1) / 2) * width
+            for row in mine
+        ]
         axes.bar(places, [row.auc.value or 0.0 for row in mine], width, color=colour, label=f"deblur={mode}")
         for place, row in zip(places, mine, strict=True):
             whisker(axes, place, row.auc, upright=True)
     axes.axhline(0.5, color="grey", linewidth=0.8, linestyle="--")
     axes.set_xticks(range(len(names)), names, rotation=35, ha="right", fontsize=8)
-    axes.set(ylim=(0.3, 1.02), ylabel="AUC, genuine against manipulated", title=title)
+    axes.set(ylim=(0.3, 1.02), ylabel="AUC, genuine against manipulated")
+    axes.set_title(title, loc="left")
     axes.grid(visible=False, axis="x")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.0), ncols=3, framealpha=0.9, fontsize=8)
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, frameon=False, fontsize=8)
     figure.savefig(path)
