@@ -30,6 +30,7 @@ from training.manipulations import manipulated
 from training.regressors import spans_of
 
 BINS = 15
+FITTED_ON = "val"  # the split that the shipped calibration was fitted on
 SHIFTED, SWAPPED = "shifted", "swapped"
 
 

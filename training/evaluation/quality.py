@@ -13,6 +13,7 @@ from typing import Any
 from training.clips import PreparedClip, prepared
 from training.evaluation import deblurring, pictures, robustness
 from training.evaluation.calibration import (
+    FITTED_ON,
     CasesTask,
     Reliability,
     cases_task,
@@ -47,7 +48,6 @@ from training.evaluation.report import (
 
 LABELS = ("real", "fake", "fake_audio")
 CORRECTIONS = ("sound_late", "set_late")  # of a clip's ledger line: frames by which its sound comes late
-FITTED_ON = "val"  # the split that the shipped calibration was fitted on
 DEBLURRED_FRAMES = 48
 QUICK_FRAMES = 4
 FILES_AT_ONCE = 8  # of which one process makes the calibration's cases

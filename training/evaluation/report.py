@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any
 
-from training.evaluation.calibration import Reliability
+from training.evaluation.calibration import FITTED_ON, Reliability
 from training.evaluation.deblurring import DeblurringRow
 from training.evaluation.detection import OffsetRow, Row
 from training.evaluation.robustness import SECONDS, RobustnessRow
@@ -115,6 +115,8 @@ def detection_markdown(split: str, view: str, rows: Sequence[Row]) -> Table:
         "probability (silence, a still mouth). Nothing is deblurred here: `deblur=never`. 95 % intervals by "
         "drawing identities anew; none where there are fewer than two."
     )
+    if split == FITTED_ON:
+        note += " The shipped calibration was fitted on this split: it has seen these people."
     return Table(f"Detection, `{split}`, {view}", header, cells, note)
 
 
