@@ -148,13 +148,13 @@ class Sampler:
         return float(self._random.uniform(first, max(first, last)))
 
 
-def pictures_at(pictures: NDArray[np.uint8], times: NDArray[np.float64]) -> NDArray[np.uint8]:
+def pictures_at(pictures: NDArray[np.uint8], times: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Pictures at times in frames, blended from the two nearest; grey beyond either end."""
     last = len(pictures) - 1
     inside = np.clip(times, 0, last)
     before = np.floor(inside).astype(int)
     share = (inside - before).astype(np.float32)[:, None, None]
-    found = pictures[before]
+    found: NDArray[np.uint8] = pictures[before]
     if share.any():
         found = np.rint(found * (1 - share) + pictures[np.minimum(before + 1, last)] * share).astype(np.uint8)
     found[(times < -0.5) | (times > last + 0.5)] = GREY
@@ -169,7 +169,8 @@ def audio_at(audio: NDArray[np.int16], start: float, pace: float, frames: int) -
     # A frame and its sound keep their middles together, so a longer one begins earlier.
     first = (start + (1 - pace) / 2) * SAMPLES_PER_FRAME
     times = first + pace * np.arange(frames * SAMPLES_PER_FRAME)
-    return np.rint(np.interp(times, np.arange(audio.size), audio, 0, 0)).astype(np.int16)
+    played: NDArray[np.int16] = np.rint(np.interp(times, np.arange(audio.size), audio, 0, 0)).astype(np.int16)
+    return played
 
 
 def held_out(clip: PreparedClip) -> bool:

@@ -32,12 +32,14 @@ class Span:
         return SyncInput(RawFrames(self.frames), self.audio)
 
 
-def cut_spans(frames: FrameStore, audio: NDArray[np.int16], facts: dict[str, str]) -> list[Span]:
+def cut_spans(
+    frames: FrameStore, audio: NDArray[np.int16], facts: dict[str, str], length: int = SPAN
+) -> list[Span]:
     """Consecutive spans of 10 s; a shorter clip is one span, a rest shorter than a second is left out."""
     total = min(len(frames), audio.size // SAMPLES_PER_FRAME)
     spans = []
-    for start in range(0, max(total, 1), SPAN):
-        stop = min(start + SPAN, total)
+    for start in range(0, max(total, 1), length):
+        stop = min(start + length, total)
         if start and stop - start < 25:
             break
         sound = audio[start * SAMPLES_PER_FRAME : stop * SAMPLES_PER_FRAME]

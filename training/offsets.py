@@ -103,7 +103,7 @@ def merit(report: dict[str, float]) -> float:
     return report["within_1"] + report["auc_shifted"] + report["auc_swapped"]
 
 
-def peak_delay(similarity: NDArray[np.float64]) -> float:
+def peak_delay(similarity: NDArray[np.floating]) -> float:
     """The delay (frames, sound late positive) at which a curve (31,) peaks, by a parabola through its top.
 
     Of many clips together it says how far one set's sound lies from another's: train on the one, look at

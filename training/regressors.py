@@ -25,12 +25,14 @@ from torch import Tensor, nn
 from outofsync.checkpoints.store import Checkpoint
 from outofsync.constants import MAX_WINDOWS
 from outofsync.scoring.regressor import CHANNELS, Regressor
-from outofsync.scoring.score import load_scorer
+from outofsync.scoring.score import Scorer, load_scorer
 from outofsync.synchrony.interface import SyncInput, SyncNetwork, SyncOutput
 from outofsync.synchrony.registry import load_sync
-from training.calibration import calibrate, cases_of
+from training.calibration import Case, calibrate, cases_of, fit_abstention
 from training.clips import PreparedClip, held_out, prepared
-from training.manipulations import Span, cut_spans, manipulated
+from training.manipulations import SPAN, Span, cut_spans, manipulated
+
+LENGTHS = (SPAN, 55)  # frames of the pieces that the calibration is fitted on: short ones are less sure
 
 
 @dataclass(frozen=True)
@@ -175,9 +177,19 @@ def project(features: NDArray[np.floating], projection: dict[str, Tensor]) -> ND
     return projected
 
 
-def spans_of(clips: Iterable[PreparedClip]) -> list[Span]:
-    """All spans of the given clips."""
-    return [span for clip in clips for span in cut_spans(*clip.read(), clip.facts)]
+def spans_of(clips: Iterable[PreparedClip], length: int = SPAN) -> list[Span]:
+    """All spans of the given clips, ``length`` frames each."""
+    return [span for clip in clips for span in cut_spans(*clip.read(), clip.facts, length)]
+
+
+def calibration_cases(clips: Path, network: SyncNetwork, scorer: Scorer) -> list[Case]:
+    """Genuine and manipulated clips of val, as they are and in pieces of about two seconds."""
+    spans = list[Span]()
+    for length in LENGTHS:
+        real = spans_of(prepared(clips, split="val"), length)
+        spans += [*real, *manipulated(real)]
+        spans += spans_of(prepared(clips, split="val", labels=["fake"]), length)
+    return cases_of(spans, network, scorer)
 
 
 def main() -> None:
@@ -198,11 +210,12 @@ def main() -> None:
     print(f"{len(outputs)} genuine tracks, {windows} windows", flush=True)
     checkpoint = fit_scoring(outputs, RegressorTraining(steps=arguments.steps))
 
-    real = spans_of(prepared(arguments.clips, split="val"))
-    fake = spans_of(prepared(arguments.clips, split="val", labels=["fake"]))
-    cases = cases_of([*real, *manipulated(real), *fake], network, load_scorer(checkpoint))
-    calibration = calibrate(cases)
-    config = {"lam": 0.0, "calibration": calibration.to_dict()}
+    cases = calibration_cases(arguments.clips, network, load_scorer(checkpoint))
+    config = {
+        "lam": 0.0,
+        "calibration": calibrate(cases).to_dict(),
+        "abstention": fit_abstention(cases).to_dict(),
+    }
     replace(checkpoint, config=config).save(arguments.output)
     print(f"{arguments.output} written; calibrated on {len(cases)} spans of val", flush=True)
 

@@ -34,6 +34,7 @@ from training.distributed import Team, team
 from training.offsets import merit, offset_report
 from training.run_state import ResumableRun
 
+SETTINGS = ("steps", "first_phase", "batch", "rate", "seed", "every", "patience")  # of the command line
 SHORTEST = 28  # frames; from shorter clips, picture and sound could hardly be cut apart
 
 
@@ -133,9 +134,10 @@ class SyncTrainer(ResumableRun):
                 mean.copy_(value)
 
     def start_from(self, checkpoint: Checkpoint) -> None:
-        """Begin with the weights of an earlier run instead of random ones."""
-        self.network.load_state_dict(checkpoint.tensors)
-        self.average.load_state_dict(checkpoint.tensors)
+        """Begin with the weights of an earlier run instead of random ones; gates may be new."""
+        tensors = self.network.state_dict() | checkpoint.tensors
+        self.network.load_state_dict(tensors)
+        self.average.load_state_dict(tensors)
 
     def checkpoint(self, about: dict[str, object]) -> Checkpoint:
         """The averaged network, ready to be served."""
@@ -224,7 +226,9 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=SyncTraining.rate, help="highest learning rate")
     parser.add_argument("--dropout", type=float, default=EmbeddingConfig().dropout)
     parser.add_argument("--width", type=int, default=EmbeddingConfig().width, help="channels of the encoders")
+    parser.add_argument("--gated", action="store_true", help="let silence and hidden lips weigh little")
     parser.add_argument("--batch", type=int, default=SyncTraining.batch, help="clips a step and process")
+    parser.add_argument("--every", type=int, default=SyncTraining.every, help="steps between looks at val")
     parser.add_argument("--patience", type=int, default=SyncTraining.patience)
     parser.add_argument("--seed", type=int, default=SyncTraining.seed)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -236,13 +240,12 @@ def main() -> None:
 def run(arguments: argparse.Namespace, company: Team) -> None:
     """Load clips, begin or go on, train."""
     settings = SyncTraining(
-        **{name: getattr(arguments, name) for name in ("steps", "first_phase", "batch", "rate", "seed")},
-        patience=arguments.patience,
+        **{name: getattr(arguments, name) for name in SETTINGS},
     )
     faces = training_faces(arguments.clips, arguments.more_clips, arguments.sources)
     trainer = SyncTrainer(
         settings,
-        EmbeddingConfig(dropout=arguments.dropout, width=arguments.width),
+        EmbeddingConfig(dropout=arguments.dropout, width=arguments.width, gated=arguments.gated),
         Sampler(faces, frames=settings.frames, seed=settings.seed + company.rank),
         company,
     )

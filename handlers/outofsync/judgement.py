@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from outofsync.clip import Clip, JpegFrames, Track
 from outofsync.constants import FRAME_RATE, WINDOW_FRAMES
 from outofsync.result import Reason
+from outofsync.scoring.abstention import Abstention
 from outofsync.scoring.calibration import Calibration
 from outofsync.scoring.evidence import Evidence, offset_of
 from outofsync.scoring.score import SegmentScore
 from outofsync.scoring.segments import segment_bounds
 from outofsync.scoring.verdict import Verdict, inconclusive, judge
 
-SILENT_BELOW = 30.0  # root mean square of int16 samples over the loudest half second
-STILL_BELOW = 0.8  # change of the mouth's picture, as synchrony.activity measures it: a photograph's
+DEFAULT_RULES = Abstention()
 _SHARED_TIME = 0.5  # tracks that share more of their time show two faces, of which one speaks
 
 
@@ -92,7 +92,9 @@ class Judgement:
         *,
         lam: float,
         calibration: Calibration | None,
+        abstention: Abstention = DEFAULT_RULES,
     ) -> None:
+        self._abstention = abstention
         self._clip = clip
         self._findings = findings
         self._calibration = calibration
@@ -146,11 +148,11 @@ class Judgement:
     def _verdict(self, measured: dict[str, Any]) -> Verdict:
         if not self._findings:
             return inconclusive()  # the clip says already that it shows no face
-        if loudness(self._clip.audio) < SILENT_BELOW:
+        if loudness(self._clip.audio) < self._abstention.silent_below:
             return inconclusive(Reason.SILENCE)
         if not self._speakers:
             return inconclusive(Reason.TOO_SHORT)
-        if all(finding.motion < STILL_BELOW for finding in self._speakers):
+        if all(finding.motion < self._abstention.still_below for finding in self._speakers):
             return inconclusive(Reason.NOBODY_SPEAKING)
         return judge(
             self._overall(),
@@ -158,6 +160,7 @@ class Judgement:
             measured["offset_frames"],
             measured["offset_confidence"],
             self._calibration,
+            self._abstention,
         )
 
     def _segments(self) -> list[dict[str, Any]]:

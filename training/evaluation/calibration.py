@@ -27,7 +27,7 @@ from training.evaluation.statistics import (
     summary,
 )
 from training.manipulations import manipulated
-from training.regressors import spans_of
+from training.regressors import LENGTHS, spans_of
 
 BINS = 15
 FITTED_ON = "val"  # the split that the shipped calibration was fitted on
@@ -98,8 +98,11 @@ def cases_task(_: object, task: CasesTask) -> list[Case]:
     """What the calibration is fitted on, made as in its own training."""
     network = load_sync(Checkpoint.load(task.checkpoints / "sync.safetensors", kind="sync"))
     scorer = load_scorer(Checkpoint.load(task.checkpoints / "scoring.safetensors", kind="scoring"))
-    spans = spans_of(task.clips)
-    return cases_of([*spans, *manipulated(spans)] if task.with_manipulations else spans, network, scorer)
+    pieces = [spans_of(task.clips, length) for length in LENGTHS]
+    spans = [span for spans in pieces for span in spans]
+    if task.with_manipulations:
+        spans += [span for spans in pieces for span in manipulated(spans)]
+    return cases_of(spans, network, scorer)
 
 
 def out_of_fold(cases: Sequence[Case]) -> list[Stated]:

@@ -16,6 +16,7 @@ from outofsync.limits import Limits
 from outofsync.nodes.request import Failure, Request, attempt
 from outofsync.options import Options
 from outofsync.preparation import prepare
+from outofsync.scoring.abstention import Abstention
 from outofsync.scoring.calibration import Calibration
 from outofsync.scoring.score import Scorer, Segment, load_scorer
 from outofsync.synchrony.activity import mouth_motion
@@ -35,6 +36,7 @@ class EnsembleNode:
         *,
         lam: float,
         calibration: Calibration | None,
+        abstention: Abstention,
         limits: Limits,
         model: dict[str, str],
     ) -> None:
@@ -43,6 +45,7 @@ class EnsembleNode:
         self._detector = detector
         self._lam = lam
         self._calibration = calibration
+        self._abstention = abstention
         self._limits = limits
         self._model = model
 
@@ -58,6 +61,7 @@ class EnsembleNode:
             RetinaFaceDetector(threads=settings.get("threads") or 1),
             lam=float(scoring.config["lam"]),
             calibration=Calibration.from_dict(calibration) if calibration else None,
+            abstention=Abstention.from_dict(scoring.config.get("abstention") or {}),
             limits=Limits.from_settings(settings.get("limits")),
             model={
                 "version": scoring.version,
@@ -80,7 +84,9 @@ class EnsembleNode:
     def judge(self, clips: Sequence[Clip]) -> list[dict[str, Any]]:
         """A result as plain JSON types for each clip that holds no error, in order."""
         return [
-            Judgement(clip, findings, lam=self._lam, calibration=self._calibration).result()
+            Judgement(
+                clip, findings, lam=self._lam, calibration=self._calibration, abstention=self._abstention
+            ).result()
             for clip, findings in zip(clips, self.findings(clips), strict=True)
         ]
 

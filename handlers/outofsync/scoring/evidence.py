@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from outofsync.constants import MAX_DELAY
 from outofsync.scoring.score import SegmentScore
 
+EDGE = 2  # frames from no delay
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -20,19 +22,23 @@ class Evidence:
     fit: float  # logit at no delay above the median over delays: how well lips and voice fit
     contrast: float  # logit at the best delay above the median: how well they would fit if moved
     offset: float  # frames, absolute, from no delay to the best one
+    edge: float  # logit at no delay above that two frames away: how exactly they fit
 
     @classmethod
     def of(cls, delays: NDArray[np.floating], score: SegmentScore) -> Evidence:
         """Evidence in (windows, 31) delay logits and their score."""
-        mean = np.asarray(delays, np.float64).mean(0)
+        logits = np.asarray(delays, np.float64)
+        mean = logits.mean(0)
         best = int(mean.argmax())
         median = float(np.median(mean))
+        near = (mean[MAX_DELAY - EDGE] + mean[MAX_DELAY + EDGE]) / 2
         return cls(
             score.delay,
             score.feature,
             float(mean[MAX_DELAY]) - median,
             float(mean[best]) - median,
             float(abs(best - MAX_DELAY)),
+            float(mean[MAX_DELAY] - near),
         )
 
     def as_array(self) -> NDArray[np.float64]:

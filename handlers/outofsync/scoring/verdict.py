@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from outofsync.result import Reason
+from outofsync.scoring.abstention import Abstention
 from outofsync.scoring.calibration import Calibration
 from outofsync.scoring.evidence import Evidence
 
@@ -13,9 +14,6 @@ from outofsync.scoring.evidence import Evidence
 PUBLISHED_BANDS = (0.3, 0.5, 0.7)
 VERDICTS = ("real", "likely_real", "likely_fake", "fake")
 INCONCLUSIVE = "inconclusive"
-
-TOLERATED_OFFSET = 2  # frames: broadcasts and cameras are off by as much
-SURE_OFFSET = 0.5  # share of the delay distribution around its peak from which an offset is believed
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,12 @@ def inconclusive(*reasons: Reason) -> Verdict:
 
 
 def judge(
-    evidence: Evidence, score: float, offset: int, confidence: float, calibration: Calibration | None
+    evidence: Evidence,
+    score: float,
+    offset: int,
+    confidence: float,
+    calibration: Calibration | None,
+    abstention: Abstention,
 ) -> Verdict:
     """Verdict on a video that could be scored."""
     if calibration is None:
@@ -47,8 +50,7 @@ def judge(
     else:
         probability = calibration.probability(evidence)
         word = _band(probability, calibration.bands)
-    if abs(offset) > TOLERATED_OFFSET and confidence >= SURE_OFFSET:
-        # Sound and picture do belong together, only not at this moment: editing does that as well as forgery.
+    if abstention.constant_offset(offset, confidence):
         return Verdict(INCONCLUSIVE, probability, (Reason.CONSTANT_OFFSET,))
     return Verdict(word, probability, (_reason(word, evidence, calibration),))
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 STEM_REACH = 2  # frames on either side that the visual stem looks at
 MEL_REACH = 5  # mel frames on either side that the audio front looks at
 MELS_PER_FRAME = 4
+OPEN = 2.0  # bias of a gate before training: nearly all passes
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class EmbeddingConfig:
     dropout: float = 0.1
     pool: int = 12  # frames on either side over which a delay is judged
     scale: float = 20.0  # logits per unit of cosine before training
+    gated: bool = False  # whether each embedding says by its length how much its moment has to tell
 
 
 def _conv2d(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
@@ -126,10 +128,20 @@ class Encoder(nn.Module):
         )
         self.norm = nn.LayerNorm(config.width)
         self.project = nn.Linear(config.width, config.embedding)
+        self.gate: nn.Linear | None = None
+        if config.gated:
+            self.gate = nn.Linear(config.width, 1)
+            nn.init.zeros_(self.gate.weight)
+            nn.init.constant_(self.gate.bias, OPEN)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, frames, width) → unit vectors (batch, frames, embedding)."""
-        return F.normalize(self.project(self.norm(self.blocks(x))), dim=-1)
+        """(batch, frames, width) → vectors (batch, frames, embedding), of length 1 at most.
+
+        Without a gate all have length 1; with one, silence and hidden lips are near 0 and weigh little.
+        """
+        seen = self.norm(self.blocks(x))
+        embedding = F.normalize(self.project(seen), dim=-1)
+        return embedding if self.gate is None else embedding * torch.sigmoid(self.gate(seen))
 
 
 class EmbeddingNetwork(nn.Module):
@@ -151,7 +163,7 @@ class EmbeddingNetwork(nn.Module):
     def embed(self, pictures: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
         """Pictures (batch, frames + 4, side, side) and log-mel (batch, mels, 4 · frames + 10) → embeddings.
 
-        Both come back as unit vectors (batch, frames, embedding).
+        Both come back as (batch, frames, embedding), of length 1 or, with gates, less.
         """
         return (
             self.visual_encoder(self.visual_front(pictures)),
@@ -162,7 +174,7 @@ class EmbeddingNetwork(nn.Module):
 def delay_similarity(visual: Tensor, audio: Tensor, most: int) -> tuple[Tensor, Tensor]:
     """Cosines of each frame with the sound up to ``most`` frames earlier and later.
 
-    Takes two (batch, frames, embedding) of unit vectors; returns similarity (batch, frames, 2 · most + 1) and
+    Takes two (batch, frames, embedding) of embeddings; returns similarity (batch, frames, 2 · most + 1) and
     whether there was sound to compare with (frames, 2 · most + 1), similarity being 0 elsewhere.
     """
     frames = visual.shape[1]

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from outofsync.result import Reason
+from outofsync.scoring.abstention import Abstention
 from outofsync.scoring.calibration import Calibration
 from outofsync.scoring.evidence import Evidence, offset_of
 from outofsync.scoring.score import SegmentScore
@@ -97,7 +98,7 @@ def test_a_calibration_survives_a_checkpoint() -> None:
     ],
 )
 def test_verdicts_by_probability(height: float, word: str, label: str) -> None:
-    verdict = judge(Evidence.of(peaked(0, height), SCORE), 9.0, 0, 0.9, calibration())
+    verdict = judge(Evidence.of(peaked(0, height), SCORE), 9.0, 0, 0.9, calibration(), Abstention())
     assert (verdict.word, verdict.label) == (word, label)
 
 
@@ -106,23 +107,32 @@ def test_verdicts_by_probability(height: float, word: str, label: str) -> None:
     [(0.1, "real"), (0.3, "likely_real"), (0.5, "likely_fake"), (0.7, "fake"), (2.0, "fake")],
 )
 def test_without_calibration_the_published_bands_apply(score: float, word: str) -> None:
-    verdict = judge(Evidence.of(peaked(0), SCORE), score, 0, 0.9, None)
+    verdict = judge(Evidence.of(peaked(0), SCORE), score, 0, 0.9, None, Abstention())
     assert (verdict.word, verdict.probability) == (word, None)
 
 
 def test_a_sure_constant_offset_is_no_fake() -> None:
     evidence = Evidence.of(peaked(5), SCORE)
-    assert judge(evidence, 1.0, 5, 0.9, calibration()).reasons == (Reason.CONSTANT_OFFSET,)
-    assert judge(evidence, 1.0, 5, 0.9, calibration()).label is None
-    assert judge(evidence, 1.0, 5, 0.2, calibration()).label == "FAKE"  # nothing sure about it
-    assert judge(evidence, 1.0, 2, 0.9, calibration()).label == "FAKE"  # broadcasts are off by as much
+    assert judge(evidence, 1.0, 5, 0.9, calibration(), Abstention()).reasons == (Reason.CONSTANT_OFFSET,)
+    assert judge(evidence, 1.0, 5, 0.9, calibration(), Abstention()).label is None
+    assert judge(evidence, 1.0, 5, 0.2, calibration(), Abstention()).label == "FAKE"  # nothing sure about it
+    assert (
+        judge(evidence, 1.0, 2, 0.9, calibration(), Abstention()).label == "FAKE"
+    )  # broadcasts are off by as much
 
 
 def test_reasons_tell_bad_fit_from_too_good_a_fit() -> None:
     suspicious = calibration(weights=(2.0,))
-    assert judge(Evidence.of(peaked(0, 9.0), SCORE), 1.0, 0, 0.9, suspicious).reasons == (
+    assert judge(Evidence.of(peaked(0, 9.0), SCORE), 1.0, 0, 0.9, suspicious, Abstention()).reasons == (
         Reason.UNNATURAL_SEQUENCE,
     )
-    assert judge(Evidence.of(peaked(0, 0.0), SCORE), 1.0, 0, 0.9, calibration()).reasons == (
+    assert judge(Evidence.of(peaked(0, 0.0), SCORE), 1.0, 0, 0.9, calibration(), Abstention()).reasons == (
         Reason.OUT_OF_SYNC,
     )
+
+
+def test_evidence_says_how_exactly_lips_and_voice_fit() -> None:
+    blunt = peaked(0)
+    blunt[:, 13:18] = 6.0
+    assert Evidence.of(blunt, SCORE).edge == pytest.approx(0.0)
+    assert Evidence.of(peaked(0), SCORE).edge == pytest.approx(6.0)

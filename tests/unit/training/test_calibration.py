@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from outofsync.clip import RawFrames
 from outofsync.scoring.evidence import Evidence
-from training.calibration import Case, balanced_weights, calibrate, cross_validated
+from training.calibration import (
+    WRONGLY_OFFSET,
+    Case,
+    balanced_weights,
+    calibrate,
+    cross_validated,
+    fit_abstention,
+)
 from training.manipulations import Span, cut_spans, manipulated, shifted, swapped
 
 FACTS = {"identity": "someone", "file": "a.mp4", "label": "real", "generator": ""}
@@ -28,7 +37,8 @@ def cases(seed: int = 0) -> list[Case]:
     random = np.random.default_rng(seed)
 
     def case(number: int, label: str, fit: float) -> Case:
-        evidence = Evidence(random.normal(0.2, 0.05), random.normal(1, 0.1), random.normal(fit, 1), 5.0, 0.0)
+        score, features = random.normal(0.2, 0.05), random.normal(1, 0.1)
+        evidence = Evidence(score, features, random.normal(fit, 1), 5.0, 0.0, fit / 3)
         return Case(f"person {number % 10}", label, "", evidence, 0)
 
     return [case(number, "real", 5.0) for number in range(40)] + [
@@ -76,3 +86,15 @@ def test_the_calibration_separates_what_can_be_separated() -> None:
     assert np.mean(right) > 0.9
     held_out = cross_validated(table)
     assert np.mean((held_out > 0.5) == [case.label != "real" for case in table]) > 0.85
+
+
+def test_an_offset_is_believed_where_few_clips_without_one_would_be_said_to_have_it() -> None:
+    table = [replace(case, best_delay=8, confidence=number / 200) for number, case in enumerate(cases())]
+    rules = fit_abstention(table)
+    for label, most in WRONGLY_OFFSET.items():
+        said = [
+            rules.constant_offset(each.best_delay, each.confidence) for each in table if each.label == label
+        ]
+        assert not said or np.mean(said) <= most + 0.02
+    assert rules.constant_offset(8, 1.0)
+    assert not rules.constant_offset(2, 1.0)

@@ -10,7 +10,7 @@ import torch
 
 from outofsync.checkpoints.store import Checkpoint
 from outofsync.deblur.restorer import Restorer
-from training.deblur import DeblurTrainer, DeblurTraining, RunFolder, train
+from training.deblur import DeblurTrainer, DeblurTraining, RunFolder, restoration_loss, train
 from training.sharp_frames import PairedFolders
 
 SETTINGS = DeblurTraining(steps=4, batch=2, side=32, every=2)
@@ -47,3 +47,11 @@ def test_a_run_leaves_a_checkpoint_curves_and_samples(trainer: DeblurTrainer, tm
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {"best.safetensors", "last.pt", "log.jsonl", "loss.png", "samples.png"}
     assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 2
+
+
+def test_the_distance_of_spectra_adds_to_the_loss() -> None:
+    sharp = torch.rand(2, 3, 16, 16)
+    blurred = (sharp + sharp.roll(1, -1)) / 2
+    plain = restoration_loss(blurred, sharp, 0.0)
+    assert restoration_loss(sharp, sharp, 0.5) == 0
+    assert restoration_loss(blurred, sharp, 0.5) > plain > 0
