@@ -20,6 +20,10 @@ class Reason(Enum):
     )
     TOO_SHORT = "too_short", "The face is in view for too short a time to be judged."
     TOO_BLURRY = "too_blurry", "The face is too blurry or too small to see the lips move."
+    UNCLEAR = (
+        "unclear",
+        "Lips and voice fit less well than usual, though not so badly that genuine video never does.",
+    )
     FACES_LEFT_OUT = (
         "faces_left_out",
         "The video shows more faces than are judged; the most visible ones were.",

@@ -14,6 +14,7 @@ from outofsync.scoring.evidence import Evidence
 PUBLISHED_BANDS = (0.3, 0.5, 0.7)
 VERDICTS = ("real", "likely_real", "likely_fake", "fake")
 INCONCLUSIVE = "inconclusive"
+EVEN = 0.5  # probability from which "likely real" would contradict it
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,9 @@ def judge(
         word = _band(probability, calibration.bands)
     if abstention.constant_offset(offset, confidence):
         return Verdict(INCONCLUSIVE, probability, (Reason.CONSTANT_OFFSET,))
+    if probability is not None and probability >= EVEN and word in VERDICTS[:2]:
+        # More likely manipulated than not, and yet so many genuine videos look like this that it is no alarm.
+        return Verdict(INCONCLUSIVE, probability, (Reason.UNCLEAR,))
     return Verdict(word, probability, (_reason(word, evidence, calibration),))
 
 

@@ -136,3 +136,11 @@ def test_evidence_says_how_exactly_lips_and_voice_fit() -> None:
     blunt[:, 13:18] = 6.0
     assert Evidence.of(blunt, SCORE).edge == pytest.approx(0.0)
     assert Evidence.of(peaked(0), SCORE).edge == pytest.approx(6.0)
+
+
+def test_more_likely_fake_than_not_but_no_alarm_is_left_open() -> None:
+    cautious = calibration(bands=(0.3, 0.9, 0.99))
+    verdict = judge(Evidence.of(peaked(0, 2.5), SCORE), 1.0, 0, 0.9, cautious, Abstention())
+    assert (verdict.word, verdict.label, verdict.reasons) == ("inconclusive", None, (Reason.UNCLEAR,))
+    assert verdict.probability is not None
+    assert 0.5 < verdict.probability < 0.9
