@@ -6,6 +6,7 @@ raise for what a caller sent (one exception would fail the whole batch).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -78,6 +79,10 @@ class OutOfSyncError(Exception):
         self.stage = stage
         self.message = message
 
+    def __reduce__(self) -> tuple[Callable[..., OutOfSyncError], tuple[ErrorCode, str, Stage]]:
+        """Errors cross from process to process whole; without this, only their message would."""
+        return _again, (self.code, self.message, self.stage)
+
     def to_dict(self, request_id: str = "") -> dict[str, Any]:
         """The error envelope's inner object (DESIGN: Errors)."""
         spec = CATALOGUE[self.code]
@@ -94,3 +99,7 @@ class OutOfSyncError(Exception):
     def from_dict(cls, error: dict[str, Any]) -> OutOfSyncError:
         """Rebuild an error that travelled as data."""
         return cls(ErrorCode(error["code"]), error["message"], stage=Stage(error["stage"]))
+
+
+def _again(code: ErrorCode, message: str, stage: Stage) -> OutOfSyncError:
+    return OutOfSyncError(code, message, stage=stage)

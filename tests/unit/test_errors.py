@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from outofsync.errors import CATALOGUE, ErrorCode, OutOfSyncError, Stage
@@ -34,3 +36,9 @@ def test_limits_come_from_settings() -> None:
     assert Limits.from_settings({"duration_s": 5}).duration_s == 5
     with pytest.raises(ValueError, match="duration"):
         Limits.from_settings({"durations": 5})
+
+
+def test_an_error_crosses_to_another_process_whole() -> None:
+    error = OutOfSyncError(ErrorCode.NO_AUDIO, "no sound", stage=Stage.DECODE)
+    again = pickle.loads(pickle.dumps(error))
+    assert (again.code, again.message, again.stage) == (error.code, error.message, error.stage)
