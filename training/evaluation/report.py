@@ -9,7 +9,7 @@ from typing import Any
 from training.evaluation.calibration import FITTED_ON, Reliability
 from training.evaluation.deblurring import DeblurringRow
 from training.evaluation.detection import OffsetRow, Row
-from training.evaluation.robustness import SECONDS, RobustnessRow
+from training.evaluation.robustness import SECONDS, SHORTEST, RobustnessRow
 from training.evaluation.statistics import MISSING, Figure
 
 
@@ -176,8 +176,8 @@ def robustness_markdown(split: str, rows: Sequence[RobustnessRow]) -> Table:
         for row in rows
     ]
     note = (
-        f"The longest genuine video of each identity, at most {SECONDS:g} s of it, degraded, encoded anew, "
-        "then decoded, tracked and judged like an upload. AUC of the degraded video against itself with its "
+        f"The longest genuine video of each identity, {SHORTEST:g} to {SECONDS:g} s of it, degraded, encoded "
+        "anew, then decoded, tracked and judged like an upload. AUC of the degraded video against itself with its "
         "sound moved by 5 and 10 frames and with somebody else's. Gaussian blur has a standard deviation of "
         "1.2 %, motion blur a length of 4 % of the picture's shorter side; noise a standard deviation of 15."
     )

@@ -23,6 +23,7 @@ from training.evaluation.material import OTHER_SPEAKER, shift_kind
 from training.evaluation.statistics import Figure, share
 
 SECONDS = 4.0  # of each video
+SHORTEST = 1.0  # seconds
 SHIFTS = (5, 10)  # frames
 RESTORED_AT_ONCE = 64  # frames
 BLANK: Footage = Footage([np.full((64, 64, 3), 128, np.uint8)] * 2, [0.0, 1.0], np.zeros(0, np.int16), 44_100)
@@ -64,7 +65,10 @@ class RobustnessRow:
 
 
 def longest_of_each(table: Path, split: str) -> list[tuple[Path, str]]:
-    """The longest genuine video of every identity in a CSV of videos, and who it is."""
+    """The longest genuine video of every identity in a CSV of videos, and who it is.
+
+    People of whom there is less than ``SHORTEST`` are left out: a lower frame rate could leave too little.
+    """
     longest: dict[str, tuple[float, Path]] = {}
     with table.open(newline="") as file:
         for row in csv.DictReader(file):
@@ -73,7 +77,7 @@ def longest_of_each(table: Path, split: str) -> list[tuple[Path, str]]:
             identity = row["identity"] or row["file"]
             found = float(row["seconds"]), table.parent / row["file"]
             longest[identity] = max(longest.get(identity, found), found)
-    return [(path, identity) for identity, (_, path) in sorted(longest.items())]
+    return [(path, identity) for identity, (seconds, path) in sorted(longest.items()) if seconds >= SHORTEST]
 
 
 def tasks_of(

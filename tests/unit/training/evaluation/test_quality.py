@@ -152,6 +152,7 @@ def test_a_degraded_video_is_judged_as_an_upload(tmp_path: Path) -> None:
         COLUMNS
         + f"{SAMPLES / 'synchronised.mp4'},val,real,,ann,x,7\n"
         + f"{SAMPLES / 'shifted.mp4'},val,real,,ann,x,3\n{SAMPLES / 'dubbed.mp4'},val,fake,W,bob,x,9\n"
+        + f"{SAMPLES / 'snip.mp4'},val,real,,cy,x,0.2\n"
     )
     videos = robustness.longest_of_each(tmp_path / "clips.csv", "val")
     assert videos == [(SAMPLES / "synchronised.mp4", "ann")]
