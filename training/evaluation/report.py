@@ -177,9 +177,10 @@ def robustness_markdown(split: str, rows: Sequence[RobustnessRow]) -> Table:
     ]
     note = (
         f"The longest genuine video of each identity, {SHORTEST:g} to {SECONDS:g} s of it, degraded, encoded "
-        "anew, then decoded, tracked and judged like an upload. AUC of the degraded video against itself with "
-        "its sound moved by 5 and 10 frames and with somebody else's. Gaussian blur has a standard deviation of "
-        "1.2 %, motion blur a length of 4 % of the picture's shorter side; noise a standard deviation of 15."
+        "anew, then decoded, tracked and judged like an upload. AUC of the degraded video against itself "
+        "with its sound moved by 5 and 10 frames and with somebody else's. Gaussian blur has a standard "
+        "deviation of 1.2 %, motion blur a length of 4 % of the picture's shorter side; noise a standard "
+        "deviation of 15."
     )
     return Table(f"Robustness, `{split}`", header, cells, note)
 
