@@ -31,15 +31,19 @@ from training.preparation.workers import each
 CHECKED_LABEL = "real"  # nothing says that lips and voice of the others should fit
 MESSAGE = "lips and voice fit at no delay"
 
-Asked = tuple[str, int]  # the place of a clip, and by how many frames its sound was taken to be late
+Asked = tuple[str, float]  # the place of a clip, and by how many frames its sound was taken to be late
 
 
-def measure(folder: Path, entry: Entry, late: int, network: Path) -> tuple[int, Agreement]:
+def asked(entry: Entry, late: int) -> Asked:
+    """The key of an answer. ``late`` comes on top of what is known about the clip's whole set."""
+    return place(entry), late + float(entry.get("set_late", 0.0))
+
+
+def measure(folder: Path, entry: Entry, late: float, network: Path) -> tuple[int, Agreement]:
     """Frames of a clip with its sound moved, and its mean delays; what each worker does."""
     clip = Clip.from_bytes(read_payload(folder / entry["clip"], entry))
     track = clip.tracks[0]
-    delay = late + float(entry.get("set_late", 0.0))
-    frames, audio = moved(track.frames, clip.audio, start=track.start, delay=delay)
+    frames, audio = moved(track.frames, clip.audio, start=track.start, delay=late)
     (output,) = _network(network).evaluate([SyncInput(frames, audio)])
     return len(frames), mean_delays(output.delays)
 
@@ -71,10 +75,9 @@ class Listener:
 
     def ask(self, questions: Iterable[tuple[Entry, int]]) -> None:
         """Have an answer to each question: a clip, and by how many frames its sound is taken to be late."""
-        missing = [(entry, late) for entry, late in questions if (place(entry), late) not in self._known]
-        calls = (
-            ((place(entry), late), (self._folder, entry, late, self._network)) for entry, late in missing
-        )
+        missing = [(entry, asked(entry, late)) for entry, late in questions]
+        missing = [(entry, key) for entry, key in missing if key not in self._known]
+        calls = ((key, (self._folder, entry, key[1], self._network)) for entry, key in missing)
         answers = each(measure, calls, workers=self._workers, begin=one_thread)
         for done, ((clip, late), (frames, agreement)) in enumerate(answers, start=1):
             self._known[clip, late] = frames, agreement
@@ -92,10 +95,10 @@ class Listener:
                 print(f"{done} of {len(missing)} clips checked", flush=True)
 
     def agreement(self, entry: Entry, late: int = 0) -> Agreement:
-        return self._known[place(entry), late][1]
+        return self._known[asked(entry, late)][1]
 
     def frames(self, entry: Entry, late: int) -> int:
-        return self._known[place(entry), late][0]
+        return self._known[asked(entry, late)][0]
 
 
 def check(
@@ -127,15 +130,20 @@ def check(
 def note_set(folder: Path, source: str, late: float) -> int:
     """Write down that all sound of a source comes ``late`` frames late; returns how many clips it has.
 
-    Raises :class:`~training.preparation.run.BusyError`.
+    Those that a check dropped are told too: it may bring them back. Raises
+    :class:`~training.preparation.run.BusyError`.
     """
+    count = 0
     with alone(folder):
-        entries = read_ledger(manifest_of(folder))
-        members = [entry for entry in entries if entry["source"] == source]
-        for entry in members:
-            entry["set_late"] = late
-        rewrite(manifest_of(folder), entries)
-    return len(members)
+        for path in (manifest_of(folder), skipped_of(folder)):
+            entries = read_ledger(path)
+            members = [entry for entry in entries if entry["source"] == source and "clip" in entry]
+            for entry in members:
+                entry["set_late"] = late
+            if members:
+                rewrite(path, entries)
+            count += len(members)
+    return count
 
 
 def groups_of(entries: Iterable[Entry]) -> dict[tuple[str, str], list[Entry]]:

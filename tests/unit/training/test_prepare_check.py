@@ -12,7 +12,7 @@ from untrained import sync_checkpoint
 from outofsync.clip import Clip, RawFrames, Track
 from training.clips import prepared
 from training.preparation.agreement import Rule
-from training.preparation.check import Listener, check
+from training.preparation.check import Listener, check, note_set
 from training.preparation.ledger import Entry, append, read_ledger
 from training.preparation.run import Preparation, manifest_of, skipped_of
 from training.preparation.shards import ShardWriter, place
@@ -110,6 +110,15 @@ def test_only_genuine_clips_of_the_named_splits_are_checked(folder: Folder) -> N
     folder.add("val.mp4", {0: (200, 5, 0.1)}, split="val")
     assert folder.check() == {}
     assert folder.check(splits=["train", "val"]) == {"not_in_sync": 1}
+
+
+def test_a_set_that_is_late_is_asked_about_anew(folder: Folder) -> None:
+    folder.add("anchor.mp4", {0: (200, 5, 0.1), 2: (200, 0, 4.0)})
+    assert folder.check() == {"not_in_sync": 1}
+    assert note_set(folder.path, "tests", 2.0) == 1
+    assert folder.check() == {"in_step": 1}
+    entry = folder.entry("anchor.mp4")
+    assert (entry["sound_late"], entry["set_late"]) == (0, 2.0)
 
 
 def test_a_network_is_asked_once(folder: Folder) -> None:
