@@ -12,7 +12,26 @@ quantiles of what the sound of other clips reaches, serves every length.
 * Anything else cannot be told from this clip alone. What all clips of its source and identity say together
   then decides about an offset, but never drops a clip.
 
-``refit`` measures the two numbers, and what the rule then keeps, drops and puts right.
+``refit`` measures the two numbers, and what the rule then keeps, drops and puts right. Of the network that
+ships, on running speech it did not learn from (``val`` and the held-out part of ``train``, every identity
+alike; 44 spans of 2.4 s, 16 of 4 s, 11 of 5 s, so that one person is up to a tenth):
+
+====================  ==================  ==================  =================  ==================
+spans                 genuine: dropped    genuine: moved      wrong voice:       shifted by 5 or 9:
+                      (the share lost)    by two or more      dropped            put right, dropped
+====================  ==================  ==================  =================  ==================
+up to 1.2 s           0 %                 0 %                 0 %                0 %, 0 %
+2.4 s                 0 %                 2 %                 0 %                17 %, 0 %
+4.0 s                 4 %                 12 %                88 %               54 %, 0 %
+5.0 s                 0 %                 20 %                70 %               65 %, 20 %
+8 of 1.2 s, together  never               6 %                 never              35 %, never
+====================  ==================  ==================  =================  ==================
+
+Here no wrong voice was moved, nor any shifted span of a single clip to a wrong place; of shifted groups, 3 %
+were. The genuine spans that move are of three people; two of them fit two or three frames off at 4 and 5 s: an
+offset of their own or the network's error, nobody labelled it. What is neither dropped nor told is kept. One
+talker of isolated syllables, left out above (but not from the line of groups), is dropped from 4 s on: this
+network cannot read them.
 """
 
 from __future__ import annotations
