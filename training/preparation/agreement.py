@@ -28,7 +28,7 @@ up to 1.2 s           0 %                 0 %                 0 %               
 ====================  ==================  ==================  =================  ==================
 
 Here no wrong voice was moved, nor any shifted span of a single clip to a wrong place; of shifted groups, 3 %
-were. The genuine spans that move are of three people; two of them fit two or three frames off at 4 and 5 s: an
+were. The genuine spans that move are of three people; two of them fit two or three frames off from 4 s on: an
 offset of their own or the network's error, nobody labelled it. What is neither dropped nor told is kept. One
 talker of isolated syllables, left out above (but not from the line of groups), is dropped from 4 s on: this
 network cannot read them.
