@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any
 
@@ -82,6 +82,26 @@ def offset_markdown(split: str, rows: Sequence[OffsetRow]) -> Table:
     return Table(f"Offset of genuine clips, `{split}`", header, cells, note)
 
 
+COLUMNS: dict[str, Callable[[Row], str]] = {
+    "kind": lambda row: row.name,
+    "clips": lambda row: str(row.clips),
+    "files": lambda row: str(row.clips),
+    "identities": lambda row: str(row.identities),
+    "AUC": lambda row: str(row.detection.auc),
+    "average precision": lambda row: str(row.detection.average_precision),
+    "equal error rate": lambda row: percent(row.detection.equal_error_rate),
+    "AUC of `score`": lambda row: str(row.by_score.auc),
+    "average precision of `score`": lambda row: str(row.by_score.average_precision),
+    "called fake": lambda row: percent(row.called_fake),
+    "inconclusive": lambda row: percent(row.abstained),
+    "not ranked": lambda row: str(row.unjudged),
+}
+
+
+def _cells(rows: Sequence[Row], header: Sequence[str]) -> list[tuple[str, ...]]:
+    return [tuple(COLUMNS[name](row) for name in header) for row in rows]
+
+
 def detection_markdown(split: str, view: str, rows: Sequence[Row]) -> Table:
     header = (
         "kind",
@@ -94,20 +114,7 @@ def detection_markdown(split: str, view: str, rows: Sequence[Row]) -> Table:
         "AUC of `score`",
         "not ranked",
     )
-    cells = [
-        (
-            row.name,
-            str(row.clips),
-            str(row.identities),
-            str(row.detection.auc),
-            str(row.detection.average_precision),
-            percent(row.detection.equal_error_rate),
-            percent(row.called_fake),
-            str(row.by_score.auc),
-            str(row.unjudged),
-        )
-        for row in rows
-    ]
+    cells = _cells(rows, header)
     note = (
         "Each kind against the genuine clips of the same cut, ranked by `probability_fake` as served. "
         "*Called fake*: verdict `likely_fake` or `fake`; for genuine clips that is the false-alarm rate. "
@@ -217,21 +224,7 @@ def collection_markdown(name: str, rows: Sequence[Row]) -> Table:
         "inconclusive",
         "not ranked",
     )
-    cells = [
-        (
-            row.name,
-            str(row.clips),
-            str(row.identities),
-            str(row.detection.auc),
-            str(row.detection.average_precision),
-            str(row.by_score.auc),
-            str(row.by_score.average_precision),
-            percent(row.called_fake),
-            percent(row.abstained),
-            str(row.unjudged),
-        )
-        for row in rows
-    ]
+    cells = _cells(rows, header)
     note = (
         "Every file through the whole product with default options, `mode=full`. Average precision is for as "
         "many fakes as genuine files; every identity counts alike."
