@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain, islice
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ from outofsync.checkpoints.store import Checkpoint, CheckpointError
 from outofsync.constants import FACE_SIZE
 from outofsync.deblur import residual, unet
 from outofsync.deblur.sharpness import BLURRY_BELOW
+from outofsync.runner import PassRunner, Precision
+from outofsync.sharing import SharedRounds
 
 Loader = Callable[[Checkpoint], nn.Module]
 
@@ -23,9 +26,21 @@ LOADERS: dict[str, Loader] = {
     **dict.fromkeys(unet.ARCHITECTURES, unet.load_unet),
 }
 BATCH = 8  # face crops that pass through the network together
-BATCH_PIXELS = (
-    BATCH * FACE_SIZE * FACE_SIZE
-)  # larger frames travel in smaller batches, so memory stays bounded
+CARD_BATCH = 32  # the same on a graphics card, which takes more to be kept busy
+
+
+class _OnPixels(nn.Module):
+    """A network of colours in 0 … 1, applied to pixels: uint8 (batch, height, width, 3) → the same."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self._network = network
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        # A permuted (batch, height, width, RGB) array is channels-last already.
+        x = pixels.permute(0, 3, 1, 2).float() / 255
+        y: Tensor = self._network(x).float().mul_(255).round_().clamp_(0, 255)
+        return y.to(torch.uint8).permute(0, 2, 3, 1)
 
 
 class Restorer:
@@ -36,14 +51,25 @@ class Restorer:
     """
 
     def __init__(
-        self, network: nn.Module, *, blurry_below: float = BLURRY_BELOW, device: str | torch.device = "cpu"
+        self,
+        network: nn.Module,
+        *,
+        blurry_below: float = BLURRY_BELOW,
+        device: str | torch.device = "cpu",
+        precision: Precision = "float32",
     ) -> None:
+        """Raises ValueError for an unknown precision."""
         self.blurry_below = blurry_below  # sharpness under which ``deblur=auto`` restores a frame
-        self._device = torch.device(device)
-        self._network = fold_batch_norms(network.eval()).to(self._device)
+        self._runner = PassRunner(_OnPixels(fold_batch_norms(network.eval())), device, precision)
+        on_card = self._runner.device.type == "cuda"
+        self._batch = CARD_BATCH if on_card else BATCH
+        # Processors gain nothing from fuller passes, and lose what threads do side by side.
+        self._shared = SharedRounds(self.restore_all) if on_card else None
 
     @classmethod
-    def from_checkpoint(cls, checkpoint: Checkpoint, device: str | torch.device = "cpu") -> Restorer:
+    def from_checkpoint(
+        cls, checkpoint: Checkpoint, device: str | torch.device = "cpu", precision: Precision = "float32"
+    ) -> Restorer:
         """Any deblurring checkpoint; raises :class:`CheckpointError` for one that cannot be used."""
         load = LOADERS.get(checkpoint.architecture)
         if checkpoint.kind != "deblur" or load is None:
@@ -52,35 +78,45 @@ class Restorer:
             )
         config = dict(checkpoint.config)
         blurry_below = float(config.pop("blurry_below", BLURRY_BELOW))
-        return cls(load(replace(checkpoint, config=config)), blurry_below=blurry_below, device=device)
+        network = load(replace(checkpoint, config=config))
+        return cls(network, blurry_below=blurry_below, device=device, precision=precision)
 
-    @torch.inference_mode()
     def restore(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """uint8 (frames, height, width, 3) RGB → the same shape, deblurred.
+
+        Threads may call it at once; on a graphics card, frames of one size then share passes.
+        """
+        return self._shared(frames) if self._shared else self.restore_all([frames])[0]
+
+    def restore_all(self, groups: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+        """Deblur several arrays of frames of one size as if they were one.
 
         Every batch has the same number of frames (the last is filled up), because a convolution may sum in
         another order for another batch size: a frame's bytes never depend on the frames around it.
         """
-        restored = np.empty_like(frames)
-        size = batch_size(*frames.shape[1:3])
-        for start in range(0, len(frames), size):
-            some = frames[start : start + size]
-            batch = np.zeros((size, *frames.shape[1:]), np.uint8)
-            batch[: len(some)] = some
-            restored[start : start + size] = self._restore_batch(batch)[: len(some)]
+        restored = [np.empty_like(frames) for frames in groups]
+        places = chain.from_iterable(restored)
+        height, width = groups[0].shape[1:3]
+        batches = _batches(groups, batch_size(height, width, self._batch))
+        # Whole videos come in any size; only crops are worth a recording.
+        for pixels in self._runner.to_host(batches, record=height == width == FACE_SIZE):
+            for frame, place in zip(pixels.numpy(), places, strict=False):  # the last batch has more
+                place[...] = frame
         return restored
 
-    def _restore_batch(self, batch: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        # A permuted (batch, height, width, RGB) array is channels-last already.
-        x: Tensor = torch.from_numpy(batch).to(self._device).permute(0, 3, 1, 2).float() / 255
-        y: Tensor = self._network(x).mul_(255).round_().clamp_(0, 255)
-        pixels: NDArray[np.uint8] = y.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-        return pixels
+
+def _batches(groups: Sequence[NDArray[np.uint8]], size: int) -> Iterator[Tensor]:
+    """All frames in order, in batches of ``size``, of which the last ends in black frames."""
+    frames = chain.from_iterable(groups)
+    while some := list(islice(frames, size)):
+        batch = np.zeros((size, *some[0].shape), np.uint8)
+        np.stack(some, out=batch[: len(some)])
+        yield torch.from_numpy(batch)
 
 
-def batch_size(height: int, width: int) -> int:
-    """Frames of this size that travel together."""
-    return min(BATCH, max(1, BATCH_PIXELS // (height * width)))
+def batch_size(height: int, width: int, crops: int = BATCH) -> int:
+    """Frames of this size that travel together: as many as crops, or fewer, so that memory stays bounded."""
+    return min(crops, max(1, crops * FACE_SIZE * FACE_SIZE // (height * width)))
 
 
 def fold_batch_norms(network: nn.Module) -> nn.Module:

@@ -2,12 +2,13 @@
 
 The convolutional fronts take chunks of all inputs together, in passes of one fixed shape, so that memory
 does not grow with length and no input's numbers depend on its company. The temporal encoders are cheap and
-take one input at a time.
+take one input at a time, always in float32.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 import torch
@@ -15,8 +16,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from outofsync.card import full_float32
 from outofsync.checkpoints.store import Checkpoint, CheckpointError
 from outofsync.constants import DELAYS, MAX_DELAY, SAMPLES_PER_FRAME, WINDOW_FRAMES
+from outofsync.runner import PassRunner, Precision, timed
 from outofsync.synchrony.embedding import (
     MEL_REACH,
     MELS_PER_FRAME,
@@ -26,41 +29,60 @@ from outofsync.synchrony.embedding import (
     delay_similarity,
     pool_over_time,
 )
+from outofsync.synchrony.folding import fold_batch_norms
 from outofsync.synchrony.interface import SyncInput, SyncOutput
 from outofsync.synchrony.senses import MelTrack, centre_pictures, level, mouth_pictures
+from outofsync.timing import Stopwatch
 
 CHUNK = 32  # frames in one row of a pass
 ROWS = 4  # rows of a pass
+CARD_ROWS = 16  # the same on a graphics card, which takes more to be kept busy
 
 
 class EmbeddingSynchroniser:
     """The embedding network behind the interface that all synchronisation networks share."""
 
-    def __init__(self, network: EmbeddingNetwork, device: str = "cpu") -> None:
-        self._network = network.to(device).eval()
-        self._mel = MelTrack()
-        self._device = device
+    def __init__(
+        self, network: EmbeddingNetwork, device: str = "cpu", precision: Precision = "float32"
+    ) -> None:
+        """Take over ``network``, whose fronts run in ``precision``; raises ValueError for an unknown one."""
+        if precision == "half":
+            fold_batch_norms(network)  # in half precision, each would round once more
+        self._visual_front = PassRunner(network.visual_front, device, precision)
+        self._audio_front = PassRunner(network.audio_front, device, precision)
+        self._device = torch.device(device)
+        self._network = network.to(self._device).eval()
+        self._mel = MelTrack().to(self._device)
+        self._rows = CARD_ROWS if self._device.type == "cuda" else ROWS
         self.feature_size = 2 * network.config.embedding
 
     @classmethod
-    def from_checkpoint(cls, checkpoint: Checkpoint, device: str = "cpu") -> EmbeddingSynchroniser:
+    def from_checkpoint(
+        cls, checkpoint: Checkpoint, device: str = "cpu", precision: Precision = "float32"
+    ) -> EmbeddingSynchroniser:
         """Raises :class:`CheckpointError` where the tensors do not fit the architecture."""
         try:
             network = EmbeddingNetwork(EmbeddingConfig(**checkpoint.config))
             network.load_state_dict(checkpoint.tensors)
         except (RuntimeError, TypeError) as error:
             raise CheckpointError(f"these are not the tensors of an embedding network: {error}") from None
-        return cls(network, device)
+        return cls(network, device, precision)
 
     @torch.inference_mode()
-    def evaluate(self, inputs: Sequence[SyncInput]) -> list[SyncOutput]:
-        """Delays and features of each input; logits are scaled cosines pooled over about a second."""
+    def evaluate(self, inputs: Sequence[SyncInput], *, watch: Stopwatch | None = None) -> list[SyncOutput]:
+        """Delays and features of each input; logits are scaled cosines pooled over about a second.
+
+        ``watch`` is told how long ``mouth_pictures``, ``log_mel``, ``visual_encoder``, ``audio_encoder`` and
+        ``fusion`` took; on a graphics card, that keeps them from overlapping.
+        """
         lengths = [item.windows + WINDOW_FRAMES - 1 if item.windows else 0 for item in inputs]
-        fronts = [
-            self._front(self._network.visual_front, self._visual_rows(inputs, lengths), lengths),
-            self._front(self._network.audio_front, self._audio_rows(inputs, lengths), lengths),
-        ]
-        return [self._compare(seen, heard) for seen, heard in zip(*fronts, strict=True)]
+        pictures, mel = self._visual_rows(inputs, lengths), self._audio_rows(inputs, lengths, watch)
+        if watch is not None:
+            pictures = watch.each("mouth_pictures", pictures)
+        with full_float32():
+            seen = self._front(self._visual_front, pictures, lengths, "visual_encoder", watch)
+            heard = self._front(self._audio_front, mel, lengths, "audio_encoder", watch)
+            return [self._compare(*pair, watch) for pair in zip(seen, heard, strict=True)]
 
     def _visual_rows(self, inputs: Sequence[SyncInput], lengths: Sequence[int]) -> Iterator[Tensor]:
         """Normalised pictures of one chunk after another: (36, side, side), zero beyond an input's ends."""
@@ -73,33 +95,34 @@ class EmbeddingSynchroniser:
                 after = CHUNK + 2 * STEM_REACH - before - len(pictures)
                 yield F.pad(pictures, (0, 0, 0, 0, before, after))
 
-    def _audio_rows(self, inputs: Sequence[SyncInput], lengths: Sequence[int]) -> Iterator[Tensor]:
+    def _audio_rows(
+        self, inputs: Sequence[SyncInput], lengths: Sequence[int], watch: Stopwatch | None
+    ) -> Iterator[Tensor]:
         """Log-mel of one chunk after another: (mels, 138)."""
         for item, length in zip(inputs, lengths, strict=True):
             if not length:
                 continue
-            sound = torch.from_numpy(item.audio[: length * SAMPLES_PER_FRAME])
-            mel = self._mel(level(sound)[None])[0]
+            with timed(watch, "log_mel", self._device):
+                sound = torch.from_numpy(item.audio[: length * SAMPLES_PER_FRAME]).to(self._device)
+                mel = self._mel(level(sound)[None])[0]
             for start in range(0, length, CHUNK):
                 row = mel[:, MELS_PER_FRAME * start : MELS_PER_FRAME * (start + CHUNK) + 2 * MEL_REACH]
                 yield F.pad(row, (0, MELS_PER_FRAME * CHUNK + 2 * MEL_REACH - row.shape[1]))
 
-    def _front(self, front: torch.nn.Module, rows: Iterator[Tensor], lengths: Sequence[int]) -> list[Tensor]:
-        """Run a front over all rows in passes of ``ROWS``, and give each input its own frames back."""
-        outputs, waiting = list[Tensor](), list[Tensor]()
-
-        def flush() -> None:
-            if waiting:
-                missing = [torch.zeros_like(waiting[0])] * (ROWS - len(waiting))
-                batch = torch.stack(waiting + missing).to(self._device)
-                outputs.extend(front(batch)[: len(waiting)])
-                waiting.clear()
-
-        for row in rows:
-            waiting.append(row)
-            if len(waiting) == ROWS:
-                flush()
-        flush()
+    def _front(
+        self,
+        front: PassRunner,
+        rows: Iterator[Tensor],
+        lengths: Sequence[int],
+        stage: str,
+        watch: Stopwatch | None,
+    ) -> list[Tensor]:
+        """Run a front over all rows in passes of one size, and give each input its own frames back."""
+        outputs = list[Tensor]()
+        while group := list(islice(rows, self._rows)):
+            missing = [torch.zeros_like(group[0])] * (self._rows - len(group))
+            with timed(watch, stage, self._device):
+                outputs.extend(front(torch.stack(group + missing))[: len(group)])
         done = iter(outputs)
         width = self._network.config.width
         return [
@@ -109,18 +132,22 @@ class EmbeddingSynchroniser:
             for length in lengths
         ]
 
-    def _compare(self, seen: Tensor, heard: Tensor) -> SyncOutput:
+    def _compare(self, seen: Tensor, heard: Tensor, watch: Stopwatch | None) -> SyncOutput:
         """Front outputs (frames, width) of one input → its windows."""
         windows = len(seen) - WINDOW_FRAMES + 1
         if windows < 1:
             return SyncOutput(*(np.zeros((0, size), np.float32) for size in (DELAYS, self.feature_size)))
-        visual = self._network.visual_encoder(seen[None])
-        audio = self._network.audio_encoder(heard[None])
-        similarity, valid = delay_similarity(visual, audio, MAX_DELAY)
-        pooled = self._network.log_scale.exp() * pool_over_time(similarity, valid, self._network.config.pool)
-        middle = WINDOW_FRAMES // 2
-        features = torch.cat([visual, audio], -1)[0].unfold(0, WINDOW_FRAMES, 1).amax(-1)
-        return SyncOutput(_array(pooled[0, middle : middle + windows]), _array(features))
+        with timed(watch, "visual_encoder", self._device):
+            visual = self._network.visual_encoder(seen[None])
+        with timed(watch, "audio_encoder", self._device):
+            audio = self._network.audio_encoder(heard[None])
+        with timed(watch, "fusion", self._device):
+            similarity, valid = delay_similarity(visual, audio, MAX_DELAY)
+            fit = pool_over_time(similarity, valid, self._network.config.pool)
+            middle = WINDOW_FRAMES // 2
+            logits = self._network.log_scale.exp() * fit[0, middle : middle + windows]
+            features = torch.cat([visual, audio], -1)[0].unfold(0, WINDOW_FRAMES, 1).amax(-1)
+            return SyncOutput(_array(logits), _array(features))
 
 
 def _array(values: Tensor) -> NDArray[np.float32]:

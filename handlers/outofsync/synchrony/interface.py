@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from outofsync.clip import FrameStore
 from outofsync.constants import SAMPLES_PER_FRAME, WINDOW_FRAMES
+from outofsync.timing import Stopwatch
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,11 @@ class SyncNetwork(Protocol):
 
     feature_size: int
 
-    def evaluate(self, inputs: Sequence[SyncInput]) -> list[SyncOutput]:
-        """One output for each input, in order; an input too short for a window yields empty arrays."""
+    def evaluate(self, inputs: Sequence[SyncInput], *, watch: Stopwatch | None = None) -> list[SyncOutput]:
+        """One output for each input, in order; an input too short for a window yields empty arrays.
+
+        ``watch`` is told how long each stage took, all inputs together.
+        """
         ...
 
 

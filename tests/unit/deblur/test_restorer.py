@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from outofsync.deblur.residual import ARCHITECTURE, ResidualUNet
 from outofsync.deblur.restorer import BATCH, Restorer, batch_size
 from outofsync.deblur.sharpness import BLURRY_BELOW
 from outofsync.deblur.unet import UNetDeblur, UNetDeblurLight
+from outofsync.sharing import SharedRounds
 
 WIDTHS = (4, 6, 8, 10)
 Frames = NDArray[np.uint8]
@@ -64,6 +67,25 @@ def test_a_frame_is_restored_alike_in_any_company(architecture: str, frames: Fra
     together = restorer.restore(frames)
     for index in (0, BATCH - 1, BATCH, len(frames) - 1):
         assert np.array_equal(restorer.restore(frames[index : index + 1])[0], together[index])
+
+
+@pytest.mark.parametrize("architecture", NETWORKS)
+def test_half_precision_is_within_a_few_grey_values(architecture: str, frames: Frames) -> None:
+    restored = Restorer.from_checkpoint(checkpoint(architecture)).restore(frames).astype(int)
+    half = Restorer.from_checkpoint(checkpoint(architecture), precision="half").restore(frames)
+    assert 0 < abs(half - restored).max() <= 6
+    assert abs(half - restored).mean() < 0.6
+
+
+def test_requests_that_share_passes_get_what_they_would_alone(frames: Frames) -> None:
+    restorer = Restorer.from_checkpoint(checkpoint(ARCHITECTURE))
+    shared = SharedRounds(restorer.restore_all)
+    brought = [frames[:1], frames[1:4], frames[4:4], frames, frames[2:, :24]]
+    expected = [restorer.restore(some) for some in brought]
+    with ThreadPoolExecutor(len(brought)) as pool:
+        for _ in range(10):
+            for found, alone in zip(pool.map(shared, brought), expected, strict=True):
+                np.testing.assert_array_equal(found, alone)
 
 
 def test_the_frames_sent_stay_as_they_are(frames: Frames) -> None:

@@ -13,6 +13,7 @@ from outofsync.synchrony.embedding import delay_similarity, pool_over_time
 from outofsync.synchrony.embedding_schedule import EmbeddingSynchroniser
 from outofsync.synchrony.interface import SyncInput
 from outofsync.synchrony.registry import load_sync
+from outofsync.timing import Stopwatch
 
 
 def talking(frames: int, seed: int) -> SyncInput:
@@ -41,6 +42,30 @@ def test_an_input_never_depends_on_its_company(network: EmbeddingSynchroniser) -
         (alone,) = network.evaluate([item])
         np.testing.assert_array_equal(alone.delays, output.delays)
         np.testing.assert_array_equal(alone.features, output.features)
+
+
+def test_half_precision_is_close_and_as_free_of_company() -> None:
+    checkpoint = sync_checkpoint()
+    network = EmbeddingSynchroniser.from_checkpoint(checkpoint)
+    half = EmbeddingSynchroniser.from_checkpoint(checkpoint, precision="half")
+    inputs = [talking(70, 1), talking(9, 2)]
+    together = half.evaluate(inputs)
+    for item, output, expected in zip(inputs, together, network.evaluate(inputs), strict=True):
+        (alone,) = half.evaluate([item])
+        np.testing.assert_array_equal(alone.delays, output.delays)
+        assert 0 < abs(output.delays - expected.delays).max() < 0.02 * abs(expected.delays).max()
+        np.testing.assert_allclose(output.features, expected.features, atol=0.02)
+
+
+def test_a_watch_is_told_of_each_stage_and_changes_nothing(network: EmbeddingSynchroniser) -> None:
+    watch = Stopwatch()
+    (watched,), (expected,) = (
+        network.evaluate([talking(40, 1)], watch=watch),
+        network.evaluate([talking(40, 1)]),
+    )
+    stages = {"mouth_pictures", "log_mel", "visual_encoder", "audio_encoder", "fusion"}
+    assert set(watch.timing_ms) == stages
+    np.testing.assert_array_equal(watched.delays, expected.delays)
 
 
 def test_inputs_too_short_for_a_window_yield_nothing(network: EmbeddingSynchroniser) -> None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+import numpy as np
 import pytest
 
 from outofsync.checkpoints.store import Checkpoint, CheckpointError
+from outofsync.clip import RawFrames
+from outofsync.runner import PRECISIONS
+from outofsync.synchrony.interface import SyncInput
 from outofsync.synchrony.published import PublishedConfig, PublishedModel
 from outofsync.synchrony.registry import load_sync
 from outofsync.synchrony.schedule import PublishedNetwork
@@ -19,6 +23,15 @@ def test_the_published_architecture_is_read() -> None:
     network = load_sync(checkpoint)
     assert isinstance(network, PublishedNetwork)
     assert network.feature_size == 64
+
+
+def test_the_published_network_keeps_its_precision() -> None:
+    checkpoint = Checkpoint("sync", "published", asdict(SMALL), PublishedModel(SMALL).state_dict())
+    random = np.random.default_rng(2)
+    frames = random.integers(0, 256, (5, 224, 224, 3), np.uint8)
+    clip = SyncInput(RawFrames(frames), random.integers(-3000, 3000, 5 * 640, np.int16))
+    (half,), (full,) = (load_sync(checkpoint, "cpu", name).evaluate([clip]) for name in PRECISIONS)
+    np.testing.assert_array_equal(half.delays, full.delays)
 
 
 def test_an_unknown_architecture_is_named() -> None:

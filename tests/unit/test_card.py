@@ -1,0 +1,186 @@
+"""The graphics card's side of a pass runner: recordings, copies beside the work, and reproducible float32.
+
+Where no card is at hand a pretended one stands in: streams that do everything at once, and recordings that
+repeat what was recorded on the buffers they were recorded with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from untrained import WIDTHS, sync_checkpoint
+
+from outofsync.card import Card, full_float32
+from outofsync.clip import RawFrames
+from outofsync.deblur.residual import ResidualUNet
+from outofsync.deblur.restorer import Restorer
+from outofsync.runner import PassRunner, Precision
+from outofsync.synchrony.embedding_schedule import EmbeddingSynchroniser
+from outofsync.synchrony.interface import SyncInput
+
+needs_card = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+
+
+class PretendedGraph:
+    """Repeats, at each replay, the function that was called while it recorded."""
+
+    def __init__(self, calls: list[Callable[[], Tensor]]) -> None:
+        self._calls = calls
+
+    def replay(self) -> None:
+        self._calls[-1]()
+
+
+@pytest.fixture
+def pretend(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Tensor], Tensor]], Card]:
+    """Makes a card of the processor, for a function of one tensor."""
+    calls: list[Callable[[], Tensor]] = []
+
+    @contextmanager
+    def within(*_: Any, **__: Any) -> Iterator[None]:
+        yield
+
+    event = SimpleNamespace(synchronize=lambda: None, record=lambda _: None)
+    stream = SimpleNamespace(
+        wait_stream=lambda _: None, wait_event=lambda _: None, record_event=lambda: event
+    )
+    for name, value in {
+        "Stream": lambda _: stream,
+        "current_stream": lambda: stream,
+        "stream": within,
+        "device": within,
+        "graph": within,
+        "CUDAGraph": lambda: PretendedGraph(calls),
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, value)
+    monkeypatch.setattr(Tensor, "pin_memory", lambda tensor: tensor.clone())
+    monkeypatch.setattr(Tensor, "record_stream", lambda *_: None)
+    empty_like = torch.empty_like
+    monkeypatch.setattr(torch, "empty_like", lambda tensor, **_: empty_like(tensor))
+
+    def card(function: Callable[[Tensor], Tensor]) -> Card:
+        def recorded(batch: Tensor) -> Tensor:
+            output = function(batch)
+            calls.append(lambda: output.copy_(function(batch)))
+            return output
+
+        return Card(recorded, torch.device("cpu"))
+
+    return card
+
+
+@pytest.mark.parametrize("record", [True, False])
+def test_each_output_is_of_its_own_batch_and_stays_so(pretend: Any, record: bool) -> None:
+    card = pretend(lambda batch: batch * 2 + 1)
+    batches = [torch.full((2, 3), float(number)) for number in range(6)]
+    outputs = [card(batch, record) for batch in batches]
+    fetched = [card.fetch(output) for output in outputs]
+    for batch, wait in zip(batches, fetched, strict=True):
+        assert torch.equal(wait(), batch * 2 + 1)
+
+
+def test_each_shape_has_a_recording_of_its_own(pretend: Any) -> None:
+    lengths: list[int] = []
+
+    def function(batch: Tensor) -> Tensor:
+        lengths.append(len(batch))
+        return batch + 1
+
+    card = pretend(function)
+    for _ in range(3):
+        card(torch.zeros(2, 3), True)
+    assert torch.equal(card(torch.zeros(4, 3), False), torch.ones(4, 3))
+    assert lengths.count(4) == 1  # not recorded, just called
+
+
+def switches() -> tuple[bool, bool, bool]:
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    return (cudnn.allow_tf32, matmul.allow_tf32, cudnn.deterministic)
+
+
+def test_blocks_of_full_float32_may_overlap_in_any_order() -> None:
+    before = switches()
+    first, second = full_float32(), full_float32()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert switches() == (False, False, True)
+    second.__exit__(None, None, None)
+    assert switches() == before
+
+
+def test_full_float32_ends_with_a_failing_block() -> None:
+    before = switches()
+    with pytest.raises(RuntimeError), full_float32():
+        raise RuntimeError
+    assert switches() == before
+    assert torch.backends.cudnn.enabled
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 4, 3, padding=1)).eval()
+
+
+@needs_card
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("half", 5e-3)])
+def test_a_card_computes_what_a_processor_does(precision: Precision, tolerance: float) -> None:
+    batches = [torch.randn(8, 3, 32, 32) for _ in range(7)]
+    expected = list(PassRunner(network()).to_host(batches))
+    runner = PassRunner(network(), "cuda", precision)
+    for record in (True, False):
+        for found, output in zip(runner.to_host(batches, record=record), expected, strict=True):
+            torch.testing.assert_close(found, output, atol=tolerance, rtol=tolerance)
+
+
+@needs_card
+def test_threads_and_streams_share_a_recording() -> None:
+    runner = PassRunner(network(), "cuda")
+    batches = [torch.randn(8, 3, 32, 32) for _ in range(64)]
+    expected = [runner(batch).cpu() for batch in batches]
+
+    def caller(batch: Tensor) -> Tensor:
+        with torch.cuda.stream(torch.cuda.Stream()):  # type: ignore[no-untyped-call]
+            return runner(batch).cpu()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(map(torch.equal, pool.map(caller, batches), expected))
+
+
+@needs_card
+@pytest.mark.parametrize("precision", ["float32", "half"])
+def test_on_a_card_an_input_never_depends_on_its_company(precision: Precision) -> None:
+    random = np.random.default_rng(4)
+    inputs = [
+        SyncInput(
+            RawFrames(random.integers(0, 256, (frames, 224, 224, 3), np.uint8)),
+            random.normal(0, 2000, frames * 640).astype(np.int16),
+        )
+        for frames in (70, 9, 600)
+    ]
+    synchroniser = EmbeddingSynchroniser.from_checkpoint(sync_checkpoint(), "cuda", precision)
+    for item, output in zip(inputs, synchroniser.evaluate(inputs), strict=True):
+        (alone,) = synchroniser.evaluate([item])
+        np.testing.assert_array_equal(alone.delays, output.delays)
+        np.testing.assert_array_equal(alone.features, output.features)
+
+
+@needs_card
+@pytest.mark.parametrize("side", [224, 96])
+def test_on_a_card_requests_share_passes_and_get_their_own_frames(side: int) -> None:
+    torch.manual_seed(0)
+    restorer = Restorer(ResidualUNet(widths=WIDTHS), device="cuda")
+    random = np.random.default_rng(5)
+    brought = [random.integers(0, 256, (count, side, side, 3), np.uint8) for count in (1, 40, 7, 64, 3)]
+    alone = [restorer.restore(frames) for frames in brought]
+    with ThreadPoolExecutor(len(brought)) as pool:
+        for found, expected in zip(pool.map(restorer.restore, brought), alone, strict=True):
+            np.testing.assert_array_equal(found, expected)
