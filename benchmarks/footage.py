@@ -15,6 +15,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,12 @@ Picture = NDArray[np.uint8]
 
 
 def footage(seconds: float, width: int = 1280, height: int = 720, *, still: bool = False) -> bytes:
-    """An mp4 (H.264, AAC 16 kHz mono, 25 frames/s) with one head in it; ``still``: the picture stands still.
+    """An mp4 (H.264, AAC 16 kHz mono, 25 frames/s) with one head in it; a ``still`` picture if so asked."""
+    return stored(seconds, width, height, still=still).read_bytes()
 
-    It is made once and kept under ``.cache/bench``.
-    """
+
+def stored(seconds: float, width: int = 1280, height: int = 720, *, still: bool = False) -> Path:
+    """The file with such footage: it is made once and kept under ``.cache/bench``."""
     frames = round(seconds * FRAME_RATE)
     path = CACHE / f"{frames}-{width}x{height}{'-still' * still}-{_fingerprint()}.mp4"
     if not path.exists():
@@ -53,7 +56,7 @@ def footage(seconds: float, width: int = 1280, height: int = 720, *, still: bool
         partial = path.with_suffix(f".{os.getpid()}")
         _write(partial, _cycle(head[:1] if still else head, width, height), sound, frames)
         partial.replace(path)
-    return path.read_bytes()
+    return path
 
 
 def _fingerprint() -> str:
@@ -92,7 +95,7 @@ def _write(path: Path, cycle: Iterator[Picture], sound: NDArray[np.int16], frame
         audio = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
         encoded = [
             packet
-            for picture in (first, *cycle)
+            for picture in (first, *islice(cycle, frames - 1))
             for packet in video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24"))
         ] + video.encode(None)
         heard = np.resize(sound, (1, frames * SAMPLES_PER_FRAME))  # numpy repeats it
