@@ -50,7 +50,7 @@ def model_config(node: str) -> dict[str, Any]:
 _nodes: dict[str, DeblurNode | EnsembleNode] = {}  # those of this process
 
 
-def _load(*names: str) -> None:
+def load_nodes(*names: str) -> None:
     """Load nodes as their handlers do."""
     for name in names:
         settings = model_config(name).get("outofsync") or {}
@@ -60,12 +60,12 @@ def _load(*names: str) -> None:
         _nodes[name] = kind.load(CHECKPOINTS, "cpu", settings)
 
 
-def _run(name: str, batch: Sequence[bytes], options: bytes | None) -> list[bytes]:
+def run_node(name: str, batch: Sequence[bytes], options: bytes | None) -> list[bytes]:
     return _nodes[name].run([Request(data, options, "bench") for data in batch])
 
 
-def _detect(batch: Sequence[bytes], options: bytes | None) -> list[bytes]:
-    return _run("ensemble", _run("deblur", batch, options), None)
+def detect(batch: Sequence[bytes], options: bytes | None) -> list[bytes]:
+    return run_node("ensemble", run_node("deblur", batch, options), None)
 
 
 class Engine:
@@ -87,23 +87,24 @@ class Engine:
         self._processes.close()
 
     def _pool(self, workers: int, *names: str) -> ProcessPoolExecutor:
-        pool = ProcessPoolExecutor(workers, get_context("spawn"), _load, names)
+        pool = ProcessPoolExecutor(workers, get_context("spawn"), load_nodes, names)
         return self._processes.enter_context(pool)
 
     def loop(self, files: Sequence[bytes], batch: int = 1) -> Timed:
         """One batch after another, both nodes in one process."""
         start = time.perf_counter()
-        answers = [self._both.submit(_detect, part, self.options).result() for part in batches(files, batch)]
+        answers = [self._both.submit(detect, part, self.options).result() for part in batches(files, batch)]
         return _timed(start, answers)
 
     def pipelined(self, files: Sequence[bytes], batch: int) -> Timed:
         """The second node works on a batch while the first has the next."""
         start = time.perf_counter()
         found = [
-            self._node["deblur"].submit(_run, "deblur", part, self.options) for part in batches(files, batch)
+            self._node["deblur"].submit(run_node, "deblur", part, self.options)
+            for part in batches(files, batch)
         ]
         judged: list[Future[list[bytes]]] = [
-            self._node["ensemble"].submit(_run, "ensemble", clips.result(), None) for clips in found
+            self._node["ensemble"].submit(run_node, "ensemble", clips.result(), None) for clips in found
         ]
         return _timed(start, [answers.result() for answers in judged])
 
