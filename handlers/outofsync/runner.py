@@ -18,10 +18,9 @@ from torch import Tensor, nn
 from outofsync.card import UNDER_WAY, Card
 from outofsync.timing import Stopwatch
 
-Precision = Literal["float32", "half"]
+Precision = Literal["float32", "half", "float16", "bfloat16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-# bfloat16 is the half that processors are fast at. Of the two it is the coarser, so it stands in for float16.
-HALF = {"cuda": torch.float16, "cpu": torch.bfloat16}
+HALF = {"cuda": torch.float16, "cpu": torch.bfloat16}  # the sixteen bits that each device computes fast
 
 
 class PassRunner:
@@ -32,16 +31,15 @@ class PassRunner:
         network: nn.Module,
         device: str | torch.device = "cpu",
         precision: Precision = "float32",
-        half: torch.dtype | None = None,
     ) -> None:
-        """``half`` names the type that stands for half precision, if not the device's own.
+        """``half`` means the sixteen-bit type that suits the device; the others mean what they say.
 
         Raises ValueError for a precision that is none of :data:`PRECISIONS`.
         """
         if precision not in PRECISIONS:
             raise ValueError(f"precision {precision!r} is none of {', '.join(PRECISIONS)}")
         self.device = torch.device(device)
-        self._half = (half or HALF[self.device.type]) if precision == "half" else None
+        self._half = _sixteen_bits(precision, self.device)
         self._network = network.to(self.device).eval()
         if self._half is not None:
             _store_in(network, self._half)
@@ -76,6 +74,12 @@ class PassRunner:
         with torch.autocast(self.device.type, self._half, cache_enabled=False):
             out = self._network(batch)
         return out.float() if out.is_floating_point() else out
+
+
+def _sixteen_bits(precision: Precision, device: torch.device) -> torch.dtype | None:
+    """The type that convolutions are computed in, or None for float32."""
+    named = {"float32": None, "float16": torch.float16, "bfloat16": torch.bfloat16}
+    return HALF[device.type] if precision == "half" else named[precision]
 
 
 def _ready(output: Tensor) -> Tensor:

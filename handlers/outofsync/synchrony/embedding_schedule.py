@@ -46,8 +46,8 @@ class EmbeddingSynchroniser:
         self, network: EmbeddingNetwork, device: str = "cpu", precision: Precision = "float32"
     ) -> None:
         """Take over ``network``, whose fronts run in ``precision``; raises ValueError for an unknown one."""
-        if precision == "half":
-            fold_batch_norms(network)  # in half precision, each would round once more
+        if precision != "float32":
+            fold_batch_norms(network)  # with sixteen bits, each would round once more
         self._visual_front = PassRunner(network.visual_front, device, precision)
         self._audio_front = PassRunner(network.audio_front, device, precision)
         self._device = torch.device(device)

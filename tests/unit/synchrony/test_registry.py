@@ -30,7 +30,7 @@ def test_the_published_network_keeps_its_precision() -> None:
     random = np.random.default_rng(2)
     frames = random.integers(0, 256, (5, 224, 224, 3), np.uint8)
     clip = SyncInput(RawFrames(frames), random.integers(-3000, 3000, 5 * 640, np.int16))
-    (half,), (full,) = (load_sync(checkpoint, "cpu", name).evaluate([clip]) for name in PRECISIONS)
+    (full,), (half,) = (load_sync(checkpoint, "cpu", name).evaluate([clip]) for name in PRECISIONS[:2])
     np.testing.assert_array_equal(half.delays, full.delays)
 
 
