@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from outofsync.checkpoints.store import Checkpoint
+from outofsync.runner import PRECISIONS
 from training.clips import prepared
 from training.evaluation.judging import workers
 from training.evaluation.published import fakeavceleb, kodf
@@ -35,6 +36,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--clips", type=Path, default=Path(".cache/clips"), help="prepared clips")
     parser.add_argument("--videos", type=Path, default=DEFAULT_VIDEOS, help="a CSV that lists their videos")
     parser.add_argument("--checkpoints", type=Path, default=Path("checkpoints"))
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="of both networks")
     parser.add_argument("--output-dir", type=Path, default=Path("results/quality"))
     parser.add_argument("--only", nargs="+", choices=TABLES, default=list(TABLES), help="tables to make")
     parser.add_argument("--fakeavceleb", type=Path, help="the folder of FakeAVCeleb that holds meta_data.csv")
@@ -85,10 +87,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             kind: Checkpoint.load(chosen.checkpoints / f"{kind}.safetensors", kind=kind).sha256
             for kind in ("sync", "scoring", "deblur")
         },
+        "precision": chosen.precision,
         "resamples": chosen.resamples,
         "quick": chosen.quick,
     }
-    with workers(chosen.checkpoints, chosen.workers) as pool:
+    with workers(chosen.checkpoints, chosen.workers, chosen.precision) as pool:
         quality = Quality(
             pool,
             chosen.clips,

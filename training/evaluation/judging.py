@@ -18,6 +18,7 @@ from outofsync.checkpoints.store import Checkpoint
 from outofsync.clip import Clip
 from outofsync.deblur.restorer import Restorer
 from outofsync.nodes import DeblurNode, EnsembleNode
+from outofsync.runner import Precision
 
 GENUINE = "genuine"
 CALLED_FAKE = ("likely_fake", "fake")
@@ -67,27 +68,29 @@ def record_of(result: dict[str, Any], view: str, kind: str, identity: str, frame
 class Product:
     """The served nodes in this process, each read from its checkpoint when it is first needed."""
 
-    def __init__(self, checkpoints: Path) -> None:
+    def __init__(self, checkpoints: Path, precision: Precision = "float32") -> None:
         self._checkpoints = checkpoints
+        self._precision = precision
+        self._settings = {"threads": 1, "precision": precision}
         self._ensemble: EnsembleNode | None = None
         self._deblur: DeblurNode | None = None
         self._restorer: Restorer | None = None
 
     @property
     def ensemble(self) -> EnsembleNode:
-        self._ensemble = self._ensemble or EnsembleNode.load(self._checkpoints, "cpu", {"threads": 1})
+        self._ensemble = self._ensemble or EnsembleNode.load(self._checkpoints, "cpu", self._settings)
         return self._ensemble
 
     @property
     def deblur(self) -> DeblurNode:
-        self._deblur = self._deblur or DeblurNode.load(self._checkpoints, "cpu", {"threads": 1})
+        self._deblur = self._deblur or DeblurNode.load(self._checkpoints, "cpu", self._settings)
         return self._deblur
 
     @property
     def restorer(self) -> Restorer:
         checkpoint = self._checkpoints / "deblur.safetensors"
         self._restorer = self._restorer or Restorer.from_checkpoint(
-            Checkpoint.load(checkpoint, kind="deblur")
+            Checkpoint.load(checkpoint, kind="deblur"), precision=self._precision
         )
         return self._restorer
 
@@ -101,11 +104,11 @@ class Product:
 _product: Product | None = None
 
 
-def _begin(checkpoints: Path) -> None:
+def _begin(checkpoints: Path, precision: Precision) -> None:
     global _product
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    _product = Product(checkpoints)
+    _product = Product(checkpoints, precision)
 
 
 def _work(job: Callable[[Product, Task], Outcome], task: Task) -> Outcome:
@@ -116,8 +119,8 @@ def _work(job: Callable[[Product, Task], Outcome], task: Task) -> Outcome:
 class Workers:
     """Processes that each hold the product; with one, the work is done in this process."""
 
-    def __init__(self, checkpoints: Path, pool: ProcessPoolExecutor | None) -> None:
-        self._product = Product(checkpoints)
+    def __init__(self, product: Product, pool: ProcessPoolExecutor | None) -> None:
+        self._product = product
         self._pool = pool
 
     def map(self, job: Callable[[Product, Task], Outcome], tasks: Sequence[Task], name: str) -> list[Outcome]:
@@ -158,11 +161,12 @@ class Progress:
 
 
 @contextmanager
-def workers(checkpoints: Path, count: int) -> Iterator[Workers]:
+def workers(checkpoints: Path, count: int, precision: Precision = "float32") -> Iterator[Workers]:
     """``count`` processes for as long as the block lasts."""
+    product = Product(checkpoints, precision)
     if count <= 1:
-        yield Workers(checkpoints, None)
+        yield Workers(product, None)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, context, initializer=_begin, initargs=(checkpoints,)) as pool:
-        yield Workers(checkpoints, pool)
+    with ProcessPoolExecutor(count, context, initializer=_begin, initargs=(checkpoints, precision)) as pool:
+        yield Workers(product, pool)
