@@ -8,6 +8,7 @@ take one input at a time, always in float32.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -16,8 +17,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from outofsync.ahead import ahead
 from outofsync.card import full_float32
 from outofsync.checkpoints.store import Checkpoint, CheckpointError
+from outofsync.clip import FrameStore
 from outofsync.constants import DELAYS, MAX_DELAY, SAMPLES_PER_FRAME, WINDOW_FRAMES
 from outofsync.runner import PassRunner, Precision, timed
 from outofsync.synchrony.embedding import (
@@ -36,6 +39,7 @@ from outofsync.timing import Stopwatch
 
 CHUNK = 32  # frames in one row of a pass
 ROWS = 4  # rows of a pass
+MOST_READERS = 8  # threads that decode crops
 CARD_ROWS = 16  # the same on a graphics card, which takes more to be kept busy
 
 
@@ -85,15 +89,22 @@ class EmbeddingSynchroniser:
             return [self._compare(*pair, watch) for pair in zip(seen, heard, strict=True)]
 
     def _visual_rows(self, inputs: Sequence[SyncInput], lengths: Sequence[int]) -> Iterator[Tensor]:
-        """Normalised pictures of one chunk after another: (36, side, side), zero beyond an input's ends."""
+        """Normalised pictures of one chunk after another: (36, side, side), zero beyond an input's ends.
+
+        Crops are decoded by other threads, while the front is at work on those before.
+        """
         size = self._network.config.picture
-        for item, length in zip(inputs, lengths, strict=True):
-            for start in range(0, length, CHUNK):
-                low, high = max(0, start - STEM_REACH), min(length, start + CHUNK + STEM_REACH)
-                pictures = centre_pictures(mouth_pictures(item.frames.read(low, high)), size)
-                before = low - (start - STEM_REACH)
-                after = CHUNK + 2 * STEM_REACH - before - len(pictures)
-                yield F.pad(pictures, (0, 0, 0, 0, before, after))
+        spans = [
+            (item.frames, max(0, start - STEM_REACH), min(length, start + CHUNK + STEM_REACH))
+            for item, length in zip(inputs, lengths, strict=True)
+            for start in range(0, length, CHUNK)
+        ]
+        reads = (partial(_mouths, *span) for span in spans)
+        readers = min(MOST_READERS, torch.get_num_threads())
+        for (_, low, high), mouths in zip(spans, ahead(reads, readers), strict=True):
+            before = 0 if low else STEM_REACH
+            after = CHUNK + 2 * STEM_REACH - before - (high - low)
+            yield F.pad(centre_pictures(mouths, size), (0, 0, 0, 0, before, after))
 
     def _audio_rows(
         self, inputs: Sequence[SyncInput], lengths: Sequence[int], watch: Stopwatch | None
@@ -148,6 +159,10 @@ class EmbeddingSynchroniser:
             logits = self._network.log_scale.exp() * fit[0, middle : middle + windows]
             features = torch.cat([visual, audio], -1)[0].unfold(0, WINDOW_FRAMES, 1).amax(-1)
             return SyncOutput(_array(logits), _array(features))
+
+
+def _mouths(frames: FrameStore, start: int, stop: int) -> NDArray[np.uint8]:
+    return mouth_pictures(frames.read(start, stop))
 
 
 def _array(values: Tensor) -> NDArray[np.float32]:

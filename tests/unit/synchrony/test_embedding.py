@@ -44,6 +44,17 @@ def test_an_input_never_depends_on_its_company(network: EmbeddingSynchroniser) -
         np.testing.assert_array_equal(alone.features, output.features)
 
 
+def test_crops_read_ahead_are_the_same(
+    network: EmbeddingSynchroniser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = []
+    for threads in (1, 4):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        outputs.append(network.evaluate([talking(300, 1), talking(0, 2), talking(40, 3)]))
+    for alone, together in zip(*outputs, strict=True):
+        np.testing.assert_array_equal(alone.delays, together.delays)
+
+
 def test_half_precision_is_close_and_as_free_of_company() -> None:
     checkpoint = sync_checkpoint()
     network = EmbeddingSynchroniser.from_checkpoint(checkpoint)
