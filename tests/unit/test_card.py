@@ -21,10 +21,20 @@ from untrained import WIDTHS, sync_checkpoint
 from outofsync.card import Card, full_float32
 from outofsync.clip import RawFrames
 from outofsync.deblur.residual import ResidualUNet
-from outofsync.deblur.restorer import Restorer
+from outofsync.deblur.restorer import OnPixels, Restorer
+from outofsync.deblur.unet import UNetDeblur
 from outofsync.runner import PassRunner, Precision
+from outofsync.synchrony.embedding import (
+    AudioFront,
+    EmbeddingConfig,
+    Encoder,
+    VisualFront,
+    delay_similarity,
+    pool_over_time,
+)
 from outofsync.synchrony.embedding_schedule import EmbeddingSynchroniser
 from outofsync.synchrony.interface import SyncInput
+from outofsync.synchrony.senses import MelTrack, level
 
 needs_card = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
@@ -123,6 +133,35 @@ def test_full_float32_ends_with_a_failing_block() -> None:
         raise RuntimeError
     assert switches() == before
     assert torch.backends.cudnn.enabled
+
+
+CONFIG = EmbeddingConfig(width=16, embedding=8, blocks=1)
+PASSES: dict[str, tuple[nn.Module, tuple[int, ...], torch.dtype]] = {
+    "mouth pictures": (VisualFront(CONFIG), (2, 36, 64, 64), torch.float32),
+    "sound": (AudioFront(CONFIG), (2, 80, 138), torch.float32),
+    "crops": (OnPixels(ResidualUNet(widths=WIDTHS)), (2, 224, 224, 3), torch.uint8),
+    "whole frames": (OnPixels(ResidualUNet(widths=WIDTHS)), (1, 90, 70, 3), torch.uint8),
+    "crops, large network": (OnPixels(UNetDeblur(widths=(*WIDTHS, 16))), (2, 224, 224, 3), torch.uint8),
+}
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_a_pass_can_be_recorded(name: str) -> None:
+    """It never reads a value back and never meets a tensor of main memory: either would fail here too."""
+    module, shape, dtype = PASSES[name]
+    with torch.inference_mode():
+        output = module.eval().to("meta")(torch.empty(shape, dtype=dtype, device="meta"))
+    assert output.device.type == "meta"
+
+
+def test_sound_and_comparison_stay_on_their_device() -> None:
+    with torch.inference_mode():
+        sound = torch.empty(1, 30 * 640, dtype=torch.int16, device="meta")
+        mel = MelTrack().to("meta")(level(sound))
+        embedding = Encoder(CONFIG).eval().to("meta")(torch.empty(1, 30, 16, device="meta"))
+        pooled = pool_over_time(*delay_similarity(embedding, embedding, 15), reach=12)
+    assert (mel.shape, pooled.shape) == ((1, 80, 130), (1, 30, 31))
+    assert mel.device.type == pooled.device.type == "meta"
 
 
 def network() -> nn.Module:

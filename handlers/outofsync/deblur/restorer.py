@@ -29,7 +29,7 @@ BATCH = 8  # face crops that pass through the network together
 CARD_BATCH = 32  # the same on a graphics card, which takes more to be kept busy
 
 
-class _OnPixels(nn.Module):
+class OnPixels(nn.Module):
     """A network of colours in 0 … 1, applied to pixels: uint8 (batch, height, width, 3) → the same."""
 
     def __init__(self, network: nn.Module) -> None:
@@ -60,7 +60,7 @@ class Restorer:
     ) -> None:
         """Raises ValueError for an unknown precision."""
         self.blurry_below = blurry_below  # sharpness under which ``deblur=auto`` restores a frame
-        self._runner = PassRunner(_OnPixels(fold_batch_norms(network.eval())), device, precision)
+        self._runner = PassRunner(OnPixels(fold_batch_norms(network.eval())), device, precision)
         on_card = self._runner.device.type == "cuda"
         self._batch = CARD_BATCH if on_card else BATCH
         # Processors gain nothing from fuller passes, and lose what threads do side by side.

@@ -50,14 +50,16 @@ class EmbeddingSynchroniser:
         self, network: EmbeddingNetwork, device: str = "cpu", precision: Precision = "float32"
     ) -> None:
         """Take over ``network``, whose fronts run in ``precision``; raises ValueError for an unknown one."""
-        if precision != "float32":
-            fold_batch_norms(network)  # with sixteen bits, each would round once more
+        self._device = torch.device(device)
+        on_card = self._device.type == "cuda"
+        if on_card or precision != "float32":
+            # Each would cost a card another pass over its memory, and sixteen bits another rounding.
+            fold_batch_norms(network)
         self._visual_front = PassRunner(network.visual_front, device, precision)
         self._audio_front = PassRunner(network.audio_front, device, precision)
-        self._device = torch.device(device)
         self._network = network.to(self._device).eval()
         self._mel = MelTrack().to(self._device)
-        self._rows = CARD_ROWS if self._device.type == "cuda" else ROWS
+        self._rows = CARD_ROWS if on_card else ROWS
         self.feature_size = 2 * network.config.embedding
 
     @classmethod
