@@ -12,7 +12,7 @@ from config.settings import ServeError
 
 WORKFLOW = "deepfake"
 PLAIN_MODELS = ("deblur", "ensemble")
-POLL_S = 0.2
+POLL_S = 0.05
 OK, ACCEPTED, CONFLICT = 200, 202, 409
 
 

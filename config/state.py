@@ -26,6 +26,7 @@ class ServerState:
     pid: int
     token: str = field(repr=False)
     management_token: str = field(repr=False)
+    start_ms: dict[str, float] = field(default_factory=dict)  # what its start was spent on
 
 
 @dataclass(frozen=True)

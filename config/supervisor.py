@@ -18,9 +18,9 @@ import psutil
 
 from config import java
 from config.management import POLL_S, Management
-from config.probe import probe_workflow
 from config.settings import LOOPBACK, Ports, ServeError, ServerSettings, choose_ports, server_properties
 from config.state import ServerState, StateFolder
+from outofsync.timing import Stopwatch
 
 JAVA_STOP_S = 30.0
 WORKERS_STOP_S = 10.0
@@ -34,6 +34,7 @@ class Supervisor:
         self.folder = StateFolder(settings.state)
         self.deadline = time.monotonic() + settings.start_s
         self.java: subprocess.Popen[bytes] | None = None
+        self.watch = Stopwatch()
 
     def run(self) -> NoReturn:
         """Serve until terminated, then exit; raises :class:`ServeError` where the server fails instead."""
@@ -56,18 +57,23 @@ class Supervisor:
         self.folder.clear()
         self.folder.record(os.getpid())
         self.folder.properties_file.write_text(server_properties(self.settings, ports))
-        self.java = java.start(
-            self.folder.properties_file,
-            folder=self.folder.java_folder,
-            temporary=self.folder.make_temporary(),
-            settings=self.settings,
-        )
-        self.folder.record(os.getpid(), self.java.pid)
-        keys = self._keys()
-        management = Management(ports.management_url, keys["management"], self._remaining)
-        management.wait()
-        management.register(plain_models=self.settings.plain_models)
-        probe_workflow(ports.inference_url, keys["inference"], timeout=self._remaining())
+        with self.watch.stage("java"):
+            self.java = java.start(
+                self.folder.properties_file,
+                folder=self.folder.java_folder,
+                temporary=self.folder.make_temporary(),
+                settings=self.settings,
+            )
+            self.folder.record(os.getpid(), self.java.pid)
+            from config.probe import probe_workflow  # takes a while to import, in which Java starts
+
+            keys = self._keys()
+            management = Management(ports.management_url, keys["management"], self._remaining)
+            management.wait()
+        with self.watch.stage("register"):
+            management.register(plain_models=self.settings.plain_models)
+        with self.watch.stage("probe"):
+            probe_workflow(ports.inference_url, keys["inference"], timeout=self._remaining())
         server = ServerState(
             url=ports.inference_url,
             management_url=ports.management_url,
@@ -75,6 +81,7 @@ class Supervisor:
             pid=os.getpid(),
             token=keys["inference"],
             management_token=keys["management"],
+            start_ms=self.watch.timing_ms,
         )
         self.folder.publish(server)
         raise ServeError(f"TorchServe ended by itself (exit code {self.java.wait()})")

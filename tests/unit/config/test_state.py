@@ -28,7 +28,9 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-SERVER = ServerState("http://a", "http://b", "http://c", 1, token="one", management_token="two")
+SERVER = ServerState(
+    "http://a", "http://b", "http://c", 1, token="one", management_token="two", start_ms={"java": 900.5}
+)
 
 
 def test_only_the_owner_may_look(folder: StateFolder) -> None:
