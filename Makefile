@@ -7,7 +7,7 @@ MODEL_STORE ?= model_store
 STATE ?= .state
 DEVICE ?= cpu
 RESULTS ?= results
-BENCH ?= schedule
+BENCH ?= schedule profile serving length peers start gpu
 # A word many environments hold by chance: it counts only when named on make's command line.
 VERSION :=
 
@@ -57,8 +57,8 @@ archives: setup ## build the archives (CHECKPOINTS=checkpoints MODEL_STORE=model
 lint: setup ## check style and types
 	@$(ENVIRONMENT)/bin/ruff check . && $(ENVIRONMENT)/bin/ruff format --check . && $(ENVIRONMENT)/bin/mypy
 
-bench: setup ## measure speed; prints tables (BENCH="schedule", ARGS=…)
-	@for name in $(BENCH); do $(RUN) -m benchmarks.$$name $(ARGS) || exit 1; done
+bench: setup ## measure speed; tables, JSON and pictures in results/bench (BENCH="serving sweep" ARGS=…)
+	@$(RUN) -m benchmarks $(BENCH) --output-dir "$(RESULTS)/bench" $(if $(ARGS),-- $(ARGS))
 
 samples: setup ## make the sample clips anew (needs espeak-ng)
 	@$(RUN) -m samples.generate samples
