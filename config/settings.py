@@ -29,6 +29,7 @@ class ServerSettings:
 
     state: Path = DEFAULT_STATE
     model_store: Path = DEFAULT_STORE
+    config: Path = CONFIG  # folder of *.properties, jvm.options and log4j2.xml
     port: int | None = None
     device: str = "cpu"  # or cuda:N
     plain_models: bool = True  # /predictions/deblur and /predictions/ensemble, two more workers
@@ -38,6 +39,7 @@ class ServerSettings:
     def arguments(self) -> list[str]:
         """The command line that makes the same settings (config/serve.py)."""
         words = ["--state", str(self.state), "--model-store", str(self.model_store), "--device", self.device]
+        words += ["--config", str(self.config)]
         words += ["--start-seconds", str(self.start_s), "--drain-seconds", str(self.drain_s)]
         words += [] if self.port is None else ["--port", str(self.port)]
         return words if self.plain_models else [*words, "--workflow-only"]
@@ -100,7 +102,8 @@ def server_properties(settings: ServerSettings, ports: Ports) -> str:
         "max_response_size": limits.clip_bytes,
     }
     kind = "cpu" if settings.device == "cpu" else "gpu"
-    template = (CONFIG / "server.properties").read_text() + (CONFIG / f"{kind}.properties").read_text()
+    parts = ("server.properties", f"{kind}.properties")
+    template = "".join((settings.config / name).read_text() for name in parts)
     return Template(template).substitute(values)
 
 

@@ -84,7 +84,13 @@ def test_paths_survive_javas_escapes(tmp_path: Path) -> None:
 
 def test_settings_survive_the_command_line(tmp_path: Path) -> None:
     settings = ServerSettings(
-        state=tmp_path / "a b", model_store=tmp_path, port=9, device="cuda:2", plain_models=False, drain_s=1.5
+        state=tmp_path / "a b",
+        model_store=tmp_path,
+        config=tmp_path / "config",
+        port=9,
+        device="cuda:2",
+        plain_models=False,
+        drain_s=1.5,
     )
     assert parse_settings(["run", *settings.arguments()]) == ("run", settings)
     assert parse_settings(["start", *ServerSettings().arguments()]) == ("start", ServerSettings())
