@@ -15,7 +15,7 @@ from archives.build import build
 from benchmarks.engine import CHECKPOINTS, NODES
 from config.management import WORKFLOW
 from config.serve import running
-from config.settings import ServerSettings
+from config.settings import CONFIG, ServerSettings
 from config.state import ServerState
 
 REQUESTS, BATCHES = "outofsync_requests_total", "outofsync_batches_total"
@@ -26,13 +26,14 @@ Labels = tuple[tuple[str, str], ...]
 
 
 @contextmanager
-def served(store: Path | None = None) -> Iterator[ServerState]:
-    """A server of the archives in ``store``, or of ones built for it."""
+def served(store: Path | None = None, config: Path = CONFIG) -> Iterator[ServerState]:
+    """A server of the archives in ``store``, or of ones built for it, with the settings in ``config``."""
     with tempfile.TemporaryDirectory(prefix="outofsync-bench-") as folder:
         if store is None:
             store = Path(folder) / "model_store"
             build(CHECKPOINTS, store)
-        settings = ServerSettings(state=Path(folder) / "state", model_store=store, plain_models=False)
+        state_folder = Path(folder) / "state"
+        settings = ServerSettings(state=state_folder, model_store=store, config=config, plain_models=False)
         with running(settings) as state:
             yield state
 
