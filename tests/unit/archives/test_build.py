@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from archives.build import ROOT, BuildError, build
+from archives.build import ROOT, SETTINGS, BuildError, build
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +32,16 @@ def store(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def entries(archive: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(archive) as file:
         return {name: file.read(name) for name in file.namelist()}
+
+
+def test_settings_may_come_from_elsewhere(checkpoints: Path, store: Path, tmp_path: Path) -> None:
+    shutil.copytree(SETTINGS, tmp_path / "settings")
+    changed = tmp_path / "settings" / "deblur" / "model-config.yaml"
+    changed.write_text("batchSize: 7\n")
+    build(checkpoints, tmp_path / "store", settings=tmp_path / "settings")
+    assert b"batchSize: 7\n" in entries(tmp_path / "store" / "deblur.mar").values()
+    for name in ("ensemble.mar", "deepfake.war"):
+        assert (tmp_path / "store" / name).read_bytes() == (store / name).read_bytes()
 
 
 def test_the_same_inputs_give_the_same_bytes(checkpoints: Path, store: Path, tmp_path: Path) -> None:

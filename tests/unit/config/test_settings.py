@@ -77,6 +77,12 @@ def test_the_device_decides_on_gpus(device: str, gpus: str) -> None:
     assert properties(ServerSettings(device=device))["number_of_gpu"] == gpus
 
 
+def test_settings_may_come_from_another_folder(tmp_path: Path) -> None:
+    (tmp_path / "server.properties").write_text("job_queue_size=3\n")
+    (tmp_path / "cpu.properties").write_text("number_of_gpu=0\n")
+    assert properties(ServerSettings(config=tmp_path)) == {"job_queue_size": "3", "number_of_gpu": "0"}
+
+
 def test_paths_survive_javas_escapes(tmp_path: Path) -> None:
     value = properties(ServerSettings(model_store=tmp_path / "Modèles 😀"))["model_store"]
     assert value == f"{tmp_path}/Mod\\u00e8les \\ud83d\\ude00"
