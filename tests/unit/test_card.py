@@ -1,28 +1,24 @@
 """The graphics card's side of a pass runner: recordings, copies beside the work, and reproducible float32.
 
-Where no card is at hand a pretended one stands in: streams that do everything at once, and recordings that
-repeat what was recorded on the buffers they were recorded with.
+Where no card is at hand a pretended one stands in for most of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from pretended_card import PretendedCard
 from torch import Tensor, nn
 from untrained import WIDTHS, sync_checkpoint
 
-from outofsync.card import Card, full_float32
-from outofsync.clip import RawFrames
+from outofsync.card import WARM_UPS, Card, full_float32
 from outofsync.deblur.residual import ResidualUNet
 from outofsync.deblur.restorer import OnPixels, Restorer
 from outofsync.deblur.unet import UNetDeblur
+from outofsync.clip import RawFrames
 from outofsync.runner import PassRunner, Precision
 from outofsync.synchrony.embedding import (
     AudioFront,
@@ -39,76 +35,37 @@ from outofsync.synchrony.senses import MelTrack, level
 needs_card = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
 
-class PretendedGraph:
-    """Repeats, at each replay, the function that was called while it recorded."""
-
-    def __init__(self, calls: list[Callable[[], Tensor]]) -> None:
-        self._calls = calls
-
-    def replay(self) -> None:
-        self._calls[-1]()
-
-
-@pytest.fixture
-def pretend(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Tensor], Tensor]], Card]:
-    """Makes a card of the processor, for a function of one tensor."""
-    calls: list[Callable[[], Tensor]] = []
-
-    @contextmanager
-    def within(*_: Any, **__: Any) -> Iterator[None]:
-        yield
-
-    event = SimpleNamespace(synchronize=lambda: None, record=lambda _: None)
-    stream = SimpleNamespace(
-        wait_stream=lambda _: None, wait_event=lambda _: None, record_event=lambda: event
-    )
-    for name, value in {
-        "Stream": lambda _: stream,
-        "current_stream": lambda: stream,
-        "stream": within,
-        "device": within,
-        "graph": within,
-        "CUDAGraph": lambda: PretendedGraph(calls),
-    }.items():
-        monkeypatch.setattr(torch.cuda, name, value)
-    monkeypatch.setattr(Tensor, "pin_memory", lambda tensor: tensor.clone())
-    monkeypatch.setattr(Tensor, "record_stream", lambda *_: None)
-    empty_like = torch.empty_like
-    monkeypatch.setattr(torch, "empty_like", lambda tensor, **_: empty_like(tensor))
-
-    def card(function: Callable[[Tensor], Tensor]) -> Card:
-        def recorded(batch: Tensor) -> Tensor:
-            output = function(batch)
-            calls.append(lambda: output.copy_(function(batch)))
-            return output
-
-        return Card(recorded, torch.device("cpu"))
-
-    return card
-
-
+@pytest.mark.parametrize("seed", range(40))
 @pytest.mark.parametrize("record", [True, False])
-def test_each_output_is_of_its_own_batch_and_stays_so(pretend: Any, record: bool) -> None:
-    card = pretend(lambda batch: batch * 2 + 1)
-    batches = [torch.full((2, 3), float(number)) for number in range(6)]
-    outputs = [card(batch, record) for batch in batches]
-    fetched = [card.fetch(output) for output in outputs]
-    for batch, wait in zip(batches, fetched, strict=True):
-        assert torch.equal(wait(), batch * 2 + 1)
+def test_streams_wait_for_all_that_matters(monkeypatch: pytest.MonkeyPatch, record: bool, seed: int) -> None:
+    """Two callers' streams, whatever the order in which a card gets round to its work."""
+    pretended = PretendedCard(monkeypatch, seed)
+    card = Card(lambda batch: batch * 2 + 1, torch.device("cpu"))
+    callers = [pretended.stream(), pretended.stream()]
+    batches = [torch.full((3,), float(number)) for number in range(10)]
+    with pretended:
+        fetched = []
+        for number, batch in enumerate(batches):
+            with pretended.on(callers[number * (seed + 1) % 3 % 2]):
+                fetched.append(card.fetch(card(batch, record)))
+        found = [wait() for wait in fetched]
+    assert [output.tolist() for output in found] == [[2 * number + 1] * 3 for number in range(10)]
 
 
-def test_each_shape_has_a_recording_of_its_own(pretend: Any) -> None:
-    lengths: list[int] = []
+def test_each_shape_has_a_recording_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretended = PretendedCard(monkeypatch, 0)
+    called: list[int] = []
 
     def function(batch: Tensor) -> Tensor:
-        lengths.append(len(batch))
+        called.append(len(batch))
         return batch + 1
 
-    card = pretend(function)
-    for _ in range(3):
-        card(torch.zeros(2, 3), True)
-    assert torch.equal(card(torch.zeros(4, 3), False), torch.ones(4, 3))
-    assert lengths.count(4) == 1  # not recorded, just called
+    card = Card(function, torch.device("cpu"))
+    batches = [torch.zeros(length) for length in (2, 4, 2, 4, 2)]
+    with pretended:
+        found = [wait() for wait in [card.fetch(card(batch, True)) for batch in batches]]
+    assert [output.tolist() for output in found] == [[1.0] * len(batch) for batch in batches]
+    assert called == [2] * (WARM_UPS + 1) + [4] * (WARM_UPS + 1)
 
 
 def switches() -> tuple[bool, bool, bool]:
