@@ -8,20 +8,22 @@ from torch.nn import functional as F
 
 
 class Attention(nn.Module):
-    """Attention of the first ``kept`` tokens to all of them."""
+    """Attention of all tokens to one another, (batch, tokens, width) → same."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self._heads = heads
+        self.heads = heads
         self.to_qkv = nn.Linear(width, 3 * width, bias=False)
         self.to_out = nn.Sequential(nn.Linear(width, width))
 
-    def forward(self, tokens: Tensor, kept: int) -> Tensor:
-        width = tokens.shape[-1]
-        query = F.linear(tokens[:, :kept], self.to_qkv.weight[:width])
-        key, value = F.linear(tokens, self.to_qkv.weight[width:]).chunk(2, dim=-1)
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.mixed(self.to_qkv(tokens))
+
+    def mixed(self, projected: Tensor) -> Tensor:
+        """What tokens get, given their queries, keys and values side by side (batch, tokens, 3 · width)."""
         query, key, value = (
-            part.reshape(*part.shape[:2], self._heads, -1).transpose(1, 2) for part in (query, key, value)
+            part.reshape(*part.shape[:2], self.heads, -1).transpose(1, 2)
+            for part in projected.chunk(3, dim=-1)
         )  # (batch, heads, tokens, head size)
         mixed = F.scaled_dot_product_attention(query, key, value)
         out: Tensor = self.to_out(mixed.transpose(1, 2).flatten(2))
@@ -47,40 +49,43 @@ class PreNorm(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.fn = fn
 
-    def forward(self, tokens: Tensor, *kept: int) -> Tensor:
-        out: Tensor = self.fn(self.norm(tokens), *kept)
+    def forward(self, tokens: Tensor) -> Tensor:
+        out: Tensor = self.fn(self.norm(tokens))
         return out
 
 
 class Block(nn.ModuleList):
-    """Attention and feed-forward with residuals; returns the first ``kept`` tokens."""
+    """Attention and feed-forward with residuals."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__([PreNorm(width, Attention(width, heads)), PreNorm(width, FeedForward(width))])
 
-    def forward(self, tokens: Tensor, kept: int) -> Tensor:
+    def forward(self, tokens: Tensor) -> Tensor:
         attention, feed_forward = self
-        tokens = tokens[:, :kept] + attention(tokens, kept)
+        tokens = tokens + attention(tokens)
         out: Tensor = tokens + feed_forward(tokens)
         return out
 
+    def parts(self) -> tuple[nn.LayerNorm, Attention, PreNorm]:
+        """The norm before the attention, the attention, and the feed-forward with its own norm."""
+        attention, feed_forward = self
+        assert isinstance(attention, PreNorm)
+        assert isinstance(attention.fn, Attention)
+        assert isinstance(feed_forward, PreNorm)
+        return attention.norm, attention.fn, feed_forward
+
 
 class Transformer(nn.Module):
-    """Blocks over (batch, tokens, width) → the class token, (batch, width).
-
-    Nothing reads the other tokens of the last block, so it leaves them out.
-    """
+    """Blocks over (batch, tokens, width) → the class token, (batch, width)."""
 
     def __init__(self, width: int, depth: int, heads: int) -> None:
         super().__init__()
         self.layers = nn.ModuleList(Block(width, heads) for _ in range(depth))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        *blocks, last = self.layers
-        for block in blocks:
-            tokens = block(tokens, tokens.shape[1])
-        class_token: Tensor = last(tokens, 1).squeeze(1)
-        return class_token
+        for block in self.layers:
+            tokens = block(tokens)
+        return tokens[:, 0]
 
 
 class Fusion(nn.Module):

@@ -16,18 +16,26 @@ from torch import Tensor
 Row = tuple[Tensor, ...]
 
 
-def in_passes(rows: Iterable[Row], size: int, function: Callable[..., tuple[Tensor, ...]]) -> Iterator[Row]:
-    """Map rows through a function of stacked columns, at most ``size`` rows a pass; read no further."""
+def in_passes(
+    rows: Iterable[Row], size: int, function: Callable[..., tuple[Tensor, ...]], *, overlap: int = 0
+) -> Iterator[Row]:
+    """Map rows through a function of stacked columns, at most ``size`` rows a pass; read no further.
+
+    With an ``overlap``, a pass also sees that many rows before its own; the first of all have no results.
+    """
     remaining = iter(rows)
-    while group := list(islice(remaining, size)):
+    seen = list(islice(remaining, overlap))
+    while new := list(islice(remaining, size)):
+        group = seen + new
         results = function(*(torch.stack(column) for column in zip(*group, strict=True)))
         yield from zip(*results, strict=True)
+        seen = group[len(new) :]
 
 
-def sliding(rows: Iterable[Row], length: int) -> Iterator[Tensor]:
-    """Stacks of each ``length`` consecutive rows, which hold one tensor each."""
-    tensors = (tensor for (tensor,) in rows)
-    recent = deque(islice(tensors, length - 1), maxlen=length)
-    for tensor in tensors:
-        recent.append(tensor)
-        yield torch.stack(tuple(recent))
+def sliding(rows: Iterable[Row], length: int) -> Iterator[Row]:
+    """Stacks of each ``length`` consecutive rows, column by column."""
+    remaining = iter(rows)
+    recent = deque(islice(remaining, length - 1), maxlen=length)
+    for row in remaining:
+        recent.append(row)
+        yield tuple(torch.stack(column) for column in zip(*recent, strict=True))

@@ -2,7 +2,8 @@
 
 The published program runs its visual encoder 32 times on each window and encodes each chunk of sound up to 31
 times. Here every frame passes the 2-D half of the visual encoder once, every window its 3-D half once, and
-every distinct chunk the audio encoder once; only the fusion sees all 31 delays of a window. The numbers are
+every distinct chunk the audio encoder once; only the fusion sees all 31 delays of a window. A track is one
+stream, whatever segments it is scored in, so segments that overlap share their windows too. The numbers are
 the published ones up to rounding.
 
 The stages are generators that pull on one another, so that memory holds a few passes whatever the length of
@@ -13,19 +14,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.utils import convert_conv3d_weight_memory_format
 
 from outofsync.checkpoints.store import Checkpoint, CheckpointError
 from outofsync.constants import DELAYS, MAX_DELAY, SAMPLES_PER_FRAME, WINDOW_FRAMES
+from outofsync.runner import timed
 from outofsync.synchrony.folding import fold_batch_norms
+from outofsync.synchrony.fusion_schedule import SharedFusion
 from outofsync.synchrony.interface import SyncInput, SyncOutput
 from outofsync.synchrony.logmel import CHUNK_SAMPLES, LogMel
 from outofsync.synchrony.passes import Row, in_passes, sliding
 from outofsync.synchrony.published import PublishedConfig, PublishedModel
+from outofsync.synchrony.visual_schedule import SharedVisualEncoder
+from outofsync.timing import Stopwatch
 
 FRAMES_PER_READ = 25
 
@@ -49,14 +54,17 @@ class PublishedNetwork:
     """The published network behind the interface of every synchronisation network."""
 
     def __init__(self, model: PublishedModel, device: str = "cpu", passes: PassSizes | None = None) -> None:
-        """Take over ``model``, whose batch norms are folded in place."""
+        """Take over ``model``, which is rebuilt in place."""
         fold_batch_norms(model)
-        # Frames arrive with their channels last; kernels laid out alike spare a reordering at each layer.
-        convert_conv3d_weight_memory_format(model.vis_enc, torch.channels_last_3d)
         self._device = torch.device(device)
+        on_cpu = self._device.type == "cpu"
+        side = model.transformer.pos_embedding.shape[-1]
+        # A graphics card's own library picks the fastest kind of convolution.
+        self._visual = SharedVisualEncoder(model.vis_enc, side, winograd=on_cpu).to(self._device).eval()
+        self._fusion = SharedFusion(model.transformer)
         self._model = model.to(self._device).eval()
         self._logmel = LogMel().to(self._device)
-        self._passes = passes or (CPU_PASSES if self._device.type == "cpu" else GPU_PASSES)
+        self._passes = passes or (CPU_PASSES if on_cpu else GPU_PASSES)
         self.feature_size = 2 * model.transformer.cls_token.shape[-1]
 
     @classmethod
@@ -70,54 +78,72 @@ class PublishedNetwork:
         return cls(model, device)
 
     @torch.inference_mode()
-    def evaluate(self, inputs: Sequence[SyncInput]) -> list[SyncOutput]:
-        """Delay logits and zero-delay features of every window of every input."""
+    def evaluate(self, inputs: Sequence[SyncInput], *, watch: Stopwatch | None = None) -> list[SyncOutput]:
+        """Delay logits and zero-delay features of every window of every input.
+
+        ``watch`` is told how long ``log_mel``, ``visual_encoder``, ``audio_encoder`` and ``fusion`` took.
+        """
         # Reduced precision would move logits by more than the parity that is promised.
         with torch.backends.cudnn.flags(allow_tf32=False, deterministic=True):
-            return [self._evaluate(one) for one in inputs]
+            return [self._evaluate(one, watch) for one in inputs]
 
-    def _evaluate(self, one: SyncInput) -> SyncOutput:
+    def _evaluate(self, one: SyncInput, watch: Stopwatch | None) -> SyncOutput:
         delays = np.empty((one.windows, DELAYS), np.float32)
         features = np.empty((one.windows, self.feature_size), np.float32)
-        for window, (logits, feature) in enumerate(self._judgements(one)):
+        for window, (logits, feature) in enumerate(self._judgements(one, watch)):
             delays[window], features[window] = logits.numpy(), feature.numpy()
         return SyncOutput(delays, features)
 
-    def _judgements(self, one: SyncInput) -> Iterator[Row]:
+    def _judgements(self, one: SyncInput, watch: Stopwatch | None) -> Iterator[Row]:
         """(31,) logits and (feature size,) features of each window in turn."""
         if not one.windows:
             return iter(())
         sizes = self._passes
-        frames = in_passes(_frames(one), sizes.frames, self._encode_frames)
-        windows = ((window,) for window in sliding(frames, WINDOW_FRAMES))
-        visual = in_passes(windows, sizes.windows, self._encode_windows)
-        chunks = in_passes(_chunks(one), sizes.chunks, self._encode_chunks)
+        frames = in_passes(_frames(one), sizes.frames, partial(self._encode_frames, watch))
+        encode = partial(self._encode_windows, watch)
+        visual = in_passes(frames, sizes.windows, encode, overlap=WINDOW_FRAMES - 1)
+        chunks = in_passes(_chunks(one), sizes.chunks, partial(self._encode_chunks, watch))
         delayed = sliding(chunks, DELAYS)
-        pairs = ((tokens, audio) for (tokens,), audio in zip(visual, delayed, strict=True))
-        return in_passes(pairs, sizes.judgements, self._judge)
+        pairs = ((*seen, *heard) for seen, heard in zip(visual, delayed, strict=True))
+        return in_passes(pairs, sizes.judgements, partial(self._judge, watch))
 
-    def _encode_frames(self, frames: Tensor) -> tuple[Tensor]:
-        """uint8 (frames, 224, 224, 3) → (frames, 28, 28, channels)."""
-        pixels = frames.to(self._device).float().permute(0, 3, 1, 2).unsqueeze(2)
-        features = self._model.vis_enc.encode_frames(pixels)
-        return (features.squeeze(2).permute(0, 2, 3, 1),)
+    def _encode_frames(self, watch: Stopwatch | None, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """uint8 (frames, 224, 224, 3) → what windows are made of, (frames, 14, 14, channels) twice."""
+        with timed(watch, "visual_encoder", self._device):
+            return self._visual.encode_frames(frames.to(self._device).float().permute(0, 3, 1, 2))
 
-    def _encode_windows(self, windows: Tensor) -> tuple[Tensor]:
-        """(windows, 5, 28, 28, channels) → tokens (windows, 5, width)."""
-        encoded = self._model.vis_enc.encode_windows(windows.permute(0, 4, 1, 2, 3))
-        return (self._model.transformer.visual_tokens(encoded),)
+    def _encode_windows(
+        self, watch: Stopwatch | None, taps: Tensor, shortcuts: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """(windows + 4, 14, 14, channels) twice → tokens (windows, 5, width) and their projections."""
+        with timed(watch, "visual_encoder", self._device):
+            encoded = self._visual.encode_windows(taps, shortcuts)
+            tokens = self._model.transformer.visual_tokens(encoded)
+        with timed(watch, "fusion", self._device):
+            return tokens, self._fusion.projected(tokens)
 
-    def _encode_chunks(self, chunks: Tensor) -> tuple[Tensor]:
-        """int16 (chunks, 3200) → tokens (chunks, 4, width)."""
-        mel = self._logmel(chunks.to(self._device)).unsqueeze(1)
-        return (self._model.transformer.audio_tokens(self._model.aud_enc(mel)),)
+    def _encode_chunks(self, watch: Stopwatch | None, chunks: Tensor) -> tuple[Tensor, Tensor]:
+        """int16 (chunks, 3200) → tokens (chunks, 4, width) and their projections."""
+        with timed(watch, "log_mel", self._device):
+            mel = self._logmel(chunks.to(self._device)).unsqueeze(1)
+        with timed(watch, "audio_encoder", self._device):
+            tokens = self._model.transformer.audio_tokens(self._model.aud_enc(mel))
+        with timed(watch, "fusion", self._device):
+            return tokens, self._fusion.projected(tokens)
 
-    def _judge(self, visual: Tensor, audio: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens (windows, 5, width) and (windows, 31, 4, width) → logits and features, on the processor."""
-        fusion = self._model.transformer
-        logits = fusion.logits(visual.repeat_interleave(DELAYS, dim=0), audio.flatten(0, 1))
-        features = fusion.features(visual, audio[:, MAX_DELAY])
-        return logits.reshape(-1, DELAYS).cpu(), features.cpu()
+    def _judge(
+        self,
+        watch: Stopwatch | None,
+        visual: Tensor,
+        visual_projected: Tensor,
+        audio: Tensor,
+        audio_projected: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Tokens of windows and of their 31 chunks each → logits and features, on the processor."""
+        with timed(watch, "fusion", self._device):
+            logits = self._fusion.logits(visual, visual_projected, audio, audio_projected)
+            features = self._model.transformer.features(visual, audio[:, MAX_DELAY])
+            return logits.cpu(), features.cpu()
 
 
 def _frames(one: SyncInput) -> Iterator[Row]:

@@ -36,9 +36,30 @@ def test_passes_read_no_further_than_they_must() -> None:
     assert next(source)[0].item() == 4
 
 
+def test_overlapping_passes_see_the_rows_before_their_own() -> None:
+    def differences(x: Tensor) -> tuple[Tensor]:
+        sizes.append(len(x))
+        return (x[2:] - x[:-2],)
+
+    sizes = list[int]()
+    squares = ((torch.tensor([float(index**2)]),) for index in range(9))
+    found = [row.item() for (row,) in in_passes(squares, 3, differences, overlap=2)]
+    assert found == [(index + 2) ** 2 - index**2 for index in range(7)]
+    assert sizes == [5, 5, 3]
+
+
+def test_an_overlap_of_more_rows_than_there_are_gives_nothing() -> None:
+    assert list(in_passes(rows(2), 3, lambda x: (x,), overlap=2)) == []
+
+
 def test_windows_slide_by_one_row() -> None:
-    stacks = sliding(rows(5), length=3)
-    assert [stack.flatten().tolist() for stack in stacks] == [[0, 1, 2], [1, 2, 3], [2, 3, 4]]
+    pairs = ((row, -row) for (row,) in rows(5))
+    stacks = [(a.flatten().tolist(), b.flatten().tolist()) for a, b in sliding(pairs, length=3)]
+    assert stacks == [
+        ([0, 1, 2], [0, -1, -2]),
+        ([1, 2, 3], [-1, -2, -3]),
+        ([2, 3, 4], [-2, -3, -4]),
+    ]
 
 
 def test_too_few_rows_give_no_window() -> None:
