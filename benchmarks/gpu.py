@@ -99,7 +99,7 @@ class _Moved(nn.Module):
 
 def published_works(device: str, config: PublishedConfig) -> tuple[Work, Work]:
     """The published network on the whole of each clip in our schedule, and on one window in its own."""
-    model = PublishedModel(config).eval()
+    model = PublishedModel(config).eval().requires_grad_(False)  # or operations could not be counted
     network = PublishedNetwork(deepcopy(model), device)
     moved = cast(PublishedModel, _Moved(model, device))
 
