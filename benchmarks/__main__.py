@@ -8,6 +8,7 @@ Numbers go to ``results/bench/NAME.json``, pictures beside them.
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 import time
@@ -21,13 +22,21 @@ def run(name: str, output: Path, arguments: list[str]) -> bool:
     print(f"\n=== {name}", flush=True)
     start = time.monotonic()
     command = [sys.executable, "-m", f"benchmarks.{name}", "--json", str(output / f"{name}.json"), *arguments]
-    code = subprocess.run(command, cwd=ROOT).returncode
+    process = subprocess.Popen(command, cwd=ROOT)
+    try:
+        code = process.wait()
+    except BaseException as interruption:  # it has a server to stop first
+        if not isinstance(interruption, KeyboardInterrupt):  # which reached it, too
+            process.terminate()
+        process.wait()
+        raise
     ending = "done" if code == 0 else f"FAILED (exit code {code})"
     print(f"--- {name}: {ending} in {time.monotonic() - start:.0f} s", flush=True)
     return code == 0
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     words = sys.argv[1:]
     own, passed_on = (
         (words[: words.index("--")], words[words.index("--") + 1 :]) if "--" in words else (words, [])

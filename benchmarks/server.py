@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +30,7 @@ Labels = tuple[tuple[str, str], ...]
 @contextmanager
 def served(store: Path | None = None, config: Path = CONFIG) -> Iterator[ServerState]:
     """A server of the archives in ``store``, or of ones built for it, with the settings in ``config``."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server is stopped then, too
     with tempfile.TemporaryDirectory(prefix="outofsync-bench-") as folder:
         if store is None:
             store = Path(folder) / "model_store"

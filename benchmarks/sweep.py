@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -135,17 +135,35 @@ def rates(setting: Setting, files: Sequence[Path]) -> Rates:
     return {level.clients: level.clips_per_s for level in levels}
 
 
-def sweep(settings: Sequence[Setting], files: Sequence[Path]) -> Iterator[tuple[Setting, Rates, Rates]]:
-    """Each setting with its rates, and those of the defaults around it."""
+@dataclass(frozen=True)
+class Compared:
+    """A setting's rates beside those of the defaults before and after it."""
+
+    setting: str
+    rates: Rates
+    before: Rates
+    after: Rates
+
+    def ratio(self, clients: int) -> float:
+        return self.rates[clients] / ((self.before[clients] + self.after[clients]) / 2)
+
+    def noise(self, clients: int) -> float:
+        """By what share the defaults differ from themselves."""
+        return abs(self.before[clients] - self.after[clients]) / min(
+            self.before[clients], self.after[clients]
+        )
+
+
+def sweep(settings: Sequence[Setting], files: Sequence[Path]) -> Iterator[Compared]:
+    """Each setting, compared; the defaults are run again after every few."""
     defaults = Setting("defaults", ())
     before = rates(defaults, files)
     for first in range(0, len(settings), BETWEEN):
         group = settings[first : first + BETWEEN]
         found = [rates(setting, files) for setting in group]
         after = rates(defaults, files)
-        around = {clients: (before[clients] + after[clients]) / 2 for clients in REQUESTS}
         for setting, rate in zip(group, found, strict=True):
-            yield setting, rate, around
+            yield Compared(setting.name, rate, before, after)
         before = after
 
 
@@ -157,17 +175,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--seconds", type=float, default=5.0, help="length of the clips")
     chosen = options.parse_args(arguments)
     settings = [setting for setting in SETTINGS if setting.name.startswith(tuple(chosen.only))]
-    files = clips(chosen.seconds)
-    rows, results = [], []
-    for setting, rate, around in sweep(settings, files):
-        ratios = {clients: rate[clients] / around[clients] for clients in REQUESTS}
-        print(f"{setting.name}: " + ", ".join(f"{ratio:.2f}" for ratio in ratios.values()), flush=True)
-        rows.append([setting.name, *(f"{ratio:.2f}" for ratio in ratios.values()), *rate.values()])
-        results.append({"setting": setting.name, "clips_per_s": rate, "defaults_clips_per_s": around})
-    columns = ["setting", *(f"x defaults, {clients} cl." for clients in REQUESTS)]
-    columns += [f"clips/s, {clients} cl." for clients in REQUESTS]
-    print_table(f"Throughput against the defaults, clips of {chosen.seconds:g} s at 720p", columns, rows)
-    write_json(chosen.json, {"clip_s": chosen.seconds, "settings": results})
+    found = []
+    for compared in sweep(settings, clips(chosen.seconds)):
+        print(f"{compared.setting}: " + ", ".join(f"{compared.ratio(clients):.2f}" for clients in REQUESTS))
+        found.append(compared)
+    print_table(
+        f"Throughput against the defaults, clips of {chosen.seconds:g} s at 720p",
+        ["setting", *(f"x, {clients} cl." for clients in REQUESTS)]
+        + [f"clips/s, {clients} cl." for clients in REQUESTS],
+        [
+            [one.setting, *(f"{one.ratio(clients):.2f}" for clients in REQUESTS), *one.rates.values()]
+            for one in found
+        ],
+    )
+    noise = max(one.noise(clients) for one in found for clients in REQUESTS)
+    print(f"the defaults differ from themselves by up to {noise:.0%}; less than that is no difference")
+    write_json(chosen.json, {"clip_s": chosen.seconds, "settings": [asdict(one) for one in found]})
 
 
 if __name__ == "__main__":
