@@ -9,47 +9,61 @@ from __future__ import annotations
 import json
 import logging
 import re
+import tempfile
 import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 import outofsync
+from measures import count
 from outofsync.errors import ErrorCode, OutOfSyncError
 from outofsync.limits import Limits
 from outofsync.nodes import Request
+from outofsync.spool import Spool
+from outofsync.timing import StageTotals
 
 # TorchServe loses the answer of a workflow node that is ready before it has finished asking.
 SHORTEST_ANSWER_S = 0.005
 REQUEST_ID_HEADER = "x-outofsync-request-id"
+SENT_HEADER = "x-outofsync-sent-at"  # seconds of the caller's clock, when it began to send
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 logger = logging.getLogger(__name__)
 
 
 def request_id(headers: Mapping[str, Any]) -> str:
-    """The caller's request id, or a new one. TorchServe's own differs from node to node.
-
-    Headers keep the case in which they were sent; form fields stand among them with a dictionary each.
-    """
-    for name, value in headers.items():
-        if name.lower() == REQUEST_ID_HEADER and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
-            return value
-    return uuid.uuid4().hex
+    """The caller's request id, or a new one. TorchServe's own differs from node to node."""
+    value = header(headers, REQUEST_ID_HEADER)
+    return value if value is not None and _REQUEST_ID.fullmatch(value) else uuid.uuid4().hex
 
 
-def as_bytes(value: Any) -> bytes:
+def sent_at(headers: Mapping[str, Any]) -> float | None:
+    """When the caller began to send, if it says so."""
+    try:
+        return float(header(headers, SENT_HEADER) or "")
+    except ValueError:
+        return None
+
+
+def header(headers: Mapping[str, Any], wanted: str) -> str | None:
+    """One header. They keep the case they were sent in; form fields stand among them as dictionaries."""
+    values = (value for name, value in headers.items() if name.lower() == wanted)
+    return next((value for value in values if isinstance(value, str)), None)
+
+
+def as_bytes(value: Any) -> bytes | bytearray:
     """A field as it was sent: TorchServe hands over bytes, or a JSON body already parsed."""
     if isinstance(value, (bytes, bytearray)):
-        return bytes(value)
+        return value
     return value.encode() if isinstance(value, str) else json.dumps(value).encode()
 
 
-def read_request(fields: Mapping[str, Any], identity: str) -> Request:
+def read_request(fields: Mapping[str, Any], headers: Mapping[str, Any], identity: str) -> Request:
     """One entry of TorchServe's batch; raises ``empty_file`` where no file was sent.
 
     A bare body arrives as ``body``, a form by its fields' names, and the node before as ``body`` too.
@@ -57,7 +71,12 @@ def read_request(fields: Mapping[str, Any], identity: str) -> Request:
     for name in ("data", "body"):
         if name in fields:
             options = fields.get("options")
-            return Request(as_bytes(fields[name]), None if options is None else as_bytes(options), identity)
+            return Request(
+                as_bytes(fields[name]),
+                None if options is None else bytes(as_bytes(options)),
+                identity,
+                sent_at(headers),
+            )
     sent = ", ".join(sorted(fields)) or "no field at all"
     raise OutOfSyncError(ErrorCode.EMPTY_FILE, f"the request has no field 'data'; it has {sent}")
 
@@ -72,10 +91,17 @@ def error_status(answer: bytes) -> int | None:
     return int(json.loads(answer)["error"]["status"]) if answer.startswith(b'{"error"') else None
 
 
+class Node(Protocol):
+    """What a handler serves."""
+
+    totals: StageTotals
+
+
 class BatchHandler(ABC):
     """TorchServe's entry points around one node."""
 
     answer_type = "application/json"
+    node: Node
 
     def initialize(self, context: Any) -> None:
         """Load the node from the unpacked archive (once for each worker)."""
@@ -87,14 +113,17 @@ class BatchHandler(ABC):
         device = "cpu" if gpu is None or not torch.cuda.is_available() else f"cuda:{gpu}"
         # A node of a workflow is named workflow__node.
         self.in_workflow = "__" in context.model_name
-        self.load(Path(context.system_properties["model_dir"]), device, settings)
+        # The workers of one server share its temporary folder.
+        spool = Spool(Path(tempfile.gettempdir()) / "clips", self.clip_bytes) if self.in_workflow else None
+        self.load(Path(context.system_properties["model_dir"]), device, settings, spool)
         logger.info("%s runs %s on %s", context.model_name, Path(outofsync.__file__).parent, device)
 
     def handle(self, batch: Sequence[Mapping[str, Any]], context: Any) -> list[bytes]:
         """Answer a batch; every entry gets bytes, in order."""
         started = time.monotonic()
         headers = [context.get_all_request_header(index) for index in range(len(batch))]
-        answers = self.answer(batch, [request_id(header) for header in headers])
+        answers = self.answer(batch, headers)
+        count(context.metrics, len(batch), self.node.totals.take())
         if not self.in_workflow:  # there, TorchServe ignores both
             for index, answer in enumerate(answers):
                 status = error_status(answer)
@@ -103,15 +132,16 @@ class BatchHandler(ABC):
         time.sleep(max(0.0, SHORTEST_ANSWER_S - (time.monotonic() - started)))
         return answers
 
-    def answer(self, batch: Sequence[Mapping[str, Any]], identities: Sequence[str]) -> list[bytes]:
+    def answer(self, batch: Sequence[Mapping[str, Any]], headers: Sequence[Mapping[str, Any]]) -> list[bytes]:
         """One answer for each entry: requests that can be read go through the node together."""
+        identities = [request_id(header) for header in headers]
         answers: dict[int, bytes] = {}
         requests: dict[int, Request] = {}
-        for index, (fields, identity) in enumerate(zip(batch, identities, strict=True)):
+        for index, (fields, sent) in enumerate(zip(batch, headers, strict=True)):
             try:
-                requests[index] = read_request(fields, identity)
+                requests[index] = read_request(fields, sent, identities[index])
             except OutOfSyncError as error:
-                answers[index] = self.failure(error.to_dict(identity))
+                answers[index] = self.failure(error.to_dict(identities[index]))
         answers |= zip(requests, self.guarded(list(requests.values())), strict=True)
         return [self.bounded(answers[index], identities[index]) for index in range(len(batch))]
 
@@ -139,8 +169,8 @@ class BatchHandler(ABC):
         return self.failure(error.to_dict(identity))
 
     @abstractmethod
-    def load(self, model_dir: Path, device: str, settings: dict[str, Any]) -> None:
-        """Load the node's networks."""
+    def load(self, model_dir: Path, device: str, settings: dict[str, Any], spool: Spool | None) -> None:
+        """Load the node's networks; with a spool, clips pass from node to node in it."""
 
     @abstractmethod
     def run(self, requests: Sequence[Request]) -> list[bytes]:

@@ -12,6 +12,7 @@ from typing import Any
 from batching import BatchHandler, error_answer
 from outofsync.clip import Clip
 from outofsync.nodes import DeblurNode, Request
+from outofsync.spool import Spool
 
 
 class DeblurHandler(BatchHandler):
@@ -19,8 +20,10 @@ class DeblurHandler(BatchHandler):
 
     answer_type = "video/mp4"
 
-    def load(self, model_dir: Path, device: str, settings: dict[str, Any]) -> None:
-        self.node = DeblurNode.load(model_dir, device, settings)
+    node: DeblurNode
+
+    def load(self, model_dir: Path, device: str, settings: dict[str, Any], spool: Spool | None) -> None:
+        self.node = DeblurNode.load(model_dir, device, settings, spool)
 
     def run(self, requests: Sequence[Request]) -> list[bytes]:
         return self.node.run(requests) if self.in_workflow else self.node.restore(requests)

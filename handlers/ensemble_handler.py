@@ -8,13 +8,16 @@ from typing import Any
 
 from batching import BatchHandler, error_answer
 from outofsync.nodes import EnsembleNode, Request
+from outofsync.spool import Spool
 
 
 class EnsembleHandler(BatchHandler):
     """TorchServe's view of :class:`outofsync.nodes.EnsembleNode`."""
 
-    def load(self, model_dir: Path, device: str, settings: dict[str, Any]) -> None:
-        self.node = EnsembleNode.load(model_dir, device, settings)
+    node: EnsembleNode
+
+    def load(self, model_dir: Path, device: str, settings: dict[str, Any], spool: Spool | None) -> None:
+        self.node = EnsembleNode.load(model_dir, device, settings, spool)
 
     def run(self, requests: Sequence[Request]) -> list[bytes]:
         return self.node.run(requests)

@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from outofsync.clip import Clip, FrameStore
+from outofsync.clip import Clip
 from outofsync.constants import SAMPLES_PER_FRAME
+from outofsync.frames import FrameStore
 from outofsync.synchrony.embedding import STEM_REACH
 from outofsync.synchrony.senses import KEPT_SIZE, mouth_pictures
 from training.preparation.ledger import Entry, read_ledger

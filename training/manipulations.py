@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from outofsync.clip import Frames, FrameStore, RawFrames
 from outofsync.constants import SAMPLES_PER_FRAME
+from outofsync.frames import Frames, FrameStore, RawFrames
 from outofsync.synchrony.interface import SyncInput
 
 SHIFTS = (3, 6, 10, 15)  # frames

@@ -1,125 +1,31 @@
 """The clip: what flows from node to node (DESIGN: Clip).
 
 A clip is a safetensors buffer: face crops per track, mono sound, and a JSON header. Crops are stored raw
-where every bit counts (``mode=reference``) and as JPEG elsewhere: a second of raw 224 px crops is 3.8 MB,
-and TorchServe needs about 15 ms for each MB that passes between two nodes. A failed request travels as a
+where every bit counts (``mode=reference``) and as JPEG elsewhere. Between two nodes of one server the buffer
+and the crops lie in a file (:mod:`outofsync.spool`), and what flows is where. A failed request travels as a
 clip that holds only its error, so that one bad file never disturbs the others in its batch.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from outofsync.constants import FACE_SIZE
 from outofsync.errors import ErrorCode, OutOfSyncError
+from outofsync.frames import FrameStore, JpegFrames, RawFrames
 from outofsync.options import Options
+from outofsync.spool import Spool, SpoolFile
 
 FORMAT = "outofsync-clip/1"
-JPEG_QUALITY = 95
-
-Frames = NDArray[np.uint8]  # (frames, height, width, 3) RGB
-
-
-class FrameStore(Protocol):
-    """Frames of one track, however they are kept."""
-
-    def __len__(self) -> int: ...
-
-    def read(self, start: int, stop: int) -> Frames:
-        """Frames start … stop−1 as uint8 (frames, height, width, 3) RGB."""
-        ...
-
-    def replace(self, index: int, frame: NDArray[np.uint8]) -> None:
-        """Put a restored frame in the place of one."""
-        ...
-
-    def tensors(self) -> dict[str, NDArray[Any]]:
-        """What a clip stores of them."""
-        ...
-
-
-class RawFrames:
-    """Frames as they are."""
-
-    def __init__(self, frames: Frames) -> None:
-        self._frames = frames
-
-    def __len__(self) -> int:
-        return len(self._frames)
-
-    def read(self, start: int, stop: int) -> Frames:
-        return self._frames[start:stop]
-
-    def replace(self, index: int, frame: NDArray[np.uint8]) -> None:
-        if not self._frames.flags.writeable:
-            self._frames = self._frames.copy()
-        self._frames[index] = frame
-
-    def tensors(self) -> dict[str, NDArray[Any]]:
-        return {"raw": np.ascontiguousarray(self._frames)}
-
-
-class JpegFrames:
-    """Frames coded one by one, so that a long track stays small in memory."""
-
-    def __init__(self, coded: Sequence[bytes] = ()) -> None:
-        self._coded = list(coded)
-
-    def __len__(self) -> int:
-        return len(self._coded)
-
-    @staticmethod
-    def encode(frame: NDArray[np.uint8]) -> bytes:
-        """One (height, width, 3) RGB frame as JPEG with full colour resolution."""
-        settings = [
-            cv2.IMWRITE_JPEG_QUALITY,
-            JPEG_QUALITY,
-            cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
-            cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
-        ]
-        done, coded = cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), settings)
-        if not done:
-            raise OutOfSyncError(ErrorCode.INTERNAL, "a face crop could not be coded")
-        return coded.tobytes()
-
-    def append(self, frame: NDArray[np.uint8]) -> None:
-        self._coded.append(self.encode(frame))
-
-    def replace(self, index: int, frame: NDArray[np.uint8]) -> None:
-        self._coded[index] = self.encode(frame)
-
-    @staticmethod
-    def decode(coded: bytes) -> NDArray[np.uint8]:
-        frame = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_COLOR_RGB)
-        if frame is None:
-            raise ValueError("a coded frame is damaged")
-        return frame.astype(np.uint8, copy=False)
-
-    def read(self, start: int, stop: int) -> Frames:
-        frames = [self.decode(coded) for coded in self._coded[start:stop]]
-        return np.stack(frames) if frames else np.zeros((0, FACE_SIZE, FACE_SIZE, 3), np.uint8)
-
-    def tensors(self) -> dict[str, NDArray[Any]]:
-        sizes = np.array([len(coded) for coded in self._coded], np.int32)
-        return {"jpeg": np.frombuffer(b"".join(self._coded), np.uint8), "jpeg_sizes": sizes}
-
-    @classmethod
-    def from_tensors(cls, data: NDArray[np.uint8], sizes: NDArray[np.int32]) -> JpegFrames:
-        ends = np.cumsum(sizes, dtype=np.int64)
-        if len(sizes) and int(ends[-1]) != data.size:
-            raise ValueError("coded frames do not add up")
-        buffer = data.tobytes()
-        return cls([buffer[end - size : end] for end, size in zip(ends, sizes, strict=True)])
+SPOOLED = b'{"spooled": '  # how the bytes begin that say where a clip lies
 
 
 @dataclass
@@ -155,7 +61,9 @@ class Clip:
     models: dict[str, Any] = field(default_factory=dict)
     timing_ms: dict[str, float] = field(default_factory=dict)
     reasons: list[dict[str, str]] = field(default_factory=list)
+    handed_on_s: float = 0.0  # when the first node let go of it, in seconds of the clock
     error: dict[str, Any] | None = None
+    file: SpoolFile | None = None  # in which the crops lie, if not in memory
 
     @classmethod
     def failed(cls, error: dict[str, Any], *, request_id: str = "") -> Clip:
@@ -163,12 +71,37 @@ class Clip:
         return cls([], np.zeros(0, np.int16), error=error, request_id=request_id)
 
     def to_bytes(self) -> bytes:
+        """The whole clip."""
+        return self._saved({track.id: track.frames.tensors() for track in self.tracks})
+
+    def to_spool(self, file: SpoolFile) -> bytes:
+        """Write the rest of the clip to the file that holds its coded crops; says where it lies.
+
+        Raises :class:`OutOfSyncError` where there is no room for it.
+        """
+        table = self._saved(
+            {
+                track.id: frames.places()
+                if isinstance(frames := track.frames, JpegFrames)
+                else frames.tensors()
+                for track in self.tracks
+            }
+        )
+        return SPOOLED + json.dumps([file.name, file.append(table), len(table)]).encode() + b"}"
+
+    def close(self) -> None:
+        """Let go of the file in which the crops lie, if they lie in one."""
+        if self.file is not None:
+            self.file.close()
+
+    def _saved(self, frames: Mapping[int, Mapping[str, NDArray[Any]]]) -> bytes:
+        """The safetensors buffer, with these tensors of each track's frames."""
         tensors: dict[str, NDArray[Any]] = {"audio": self.audio}
         for track in self.tracks:
             prefix = f"track.{track.id}."
             tensors[prefix + "boxes"] = np.ascontiguousarray(track.boxes, np.float32)
             tensors[prefix + "sharpness"] = np.ascontiguousarray(track.sharpness, np.float32)
-            tensors |= {prefix + name: value for name, value in track.frames.tensors().items()}
+            tensors |= {prefix + name: value for name, value in frames[track.id].items()}
         header = {
             "format": FORMAT,
             "options": self.options.to_dict(),
@@ -178,6 +111,7 @@ class Clip:
             "deblur": self.deblur,
             "models": self.models,
             "timing_ms": self.timing_ms,
+            "handed_on_s": self.handed_on_s,
             "reasons": self.reasons,
             "error": self.error,
             "tracks": [{"id": track.id, "start": track.start} for track in self.tracks],
@@ -186,36 +120,47 @@ class Clip:
         return bytes(save_tensors(tensors, {"header": json.dumps(header, sort_keys=True)}))
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Clip:
-        """Read a clip; raises ``corrupt_media`` for anything that is not one."""
+    def from_bytes(cls, data: bytes | bytearray, spool: Spool | None = None) -> Clip:
+        """Read a clip; raises ``corrupt_media`` for anything that is not one.
+
+        With a spool, bytes may also say where in it the clip lies; crops are then read as they are needed,
+        until the clip is closed.
+        """
+        file = None
         try:
-            return cls._read(data)
+            if spool is None or not data.startswith(SPOOLED):
+                return cls._read(bytes(data))
+            name, start, size = json.loads(data)["spooled"]
+            file = spool.take(name)
+            return cls._read(file.read(start, size), file)
         except (SafetensorError, ValueError, KeyError, TypeError) as error:
+            if file is not None:
+                file.close()
             raise OutOfSyncError(ErrorCode.CORRUPT_MEDIA, f"not a readable clip: {error}") from None
 
     @classmethod
-    def _read(cls, data: bytes) -> Clip:
+    def _read(cls, data: bytes, file: SpoolFile | None = None) -> Clip:
         tensors = load_tensors(data)
         header = _header(data)
         tracks = []
         for facts in header.pop("tracks"):
             prefix = f"track.{facts['id']}."
-            frames: FrameStore
-            if prefix + "raw" in tensors:
-                frames = RawFrames(tensors[prefix + "raw"])
-            else:
-                frames = JpegFrames.from_tensors(tensors[prefix + "jpeg"], tensors[prefix + "jpeg_sizes"])
-            tracks.append(
-                Track(
-                    facts["id"],
-                    facts["start"],
-                    frames,
-                    tensors[prefix + "boxes"],
-                    tensors[prefix + "sharpness"],
-                )
-            )
+            own = {
+                name.removeprefix(prefix): part for name, part in tensors.items() if name.startswith(prefix)
+            }
+            frames = _frames(own, file)
+            tracks.append(Track(facts["id"], facts["start"], frames, own["boxes"], own["sharpness"]))
         options = Options.from_dict(header.pop("options"))
-        return cls(tracks, tensors["audio"], options=options, **header)
+        return cls(tracks, tensors["audio"], options=options, file=file, **header)
+
+
+def _frames(tensors: Mapping[str, NDArray[Any]], file: SpoolFile | None) -> FrameStore:
+    """The frames of one track."""
+    if "raw" in tensors:
+        return RawFrames(tensors["raw"])
+    if "jpeg_starts" in tensors and file is not None:
+        return JpegFrames.from_places(file, tensors["jpeg_starts"], tensors["jpeg_sizes"])
+    return JpegFrames.from_tensors(tensors["jpeg"], tensors["jpeg_sizes"])
 
 
 def _header(data: bytes) -> dict[str, Any]:
@@ -227,7 +172,9 @@ def _header(data: bytes) -> dict[str, Any]:
     return header
 
 
-def is_clip(data: bytes) -> bool:
+def is_clip(data: bytes | bytearray) -> bool:
     """Whether these bytes are meant to be a clip (a video file never begins like one)."""
+    if data.startswith(SPOOLED):
+        return True
     length = int.from_bytes(data[:8], "little")
     return data[8:9] == b"{" and length < len(data) and FORMAT.encode() in data[8 : 8 + length]

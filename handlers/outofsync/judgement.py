@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from outofsync.clip import Clip, JpegFrames, Track
+from outofsync.clip import Clip, Track
 from outofsync.constants import FRAME_RATE, WINDOW_FRAMES
+from outofsync.frames import JpegFrames
 from outofsync.result import Reason
 from outofsync.scoring.abstention import Abstention
 from outofsync.scoring.calibration import Calibration

@@ -8,43 +8,64 @@ import numpy as np
 import torch
 from torchvision.transforms.v2 import functional as transforms
 
-from outofsync.clip import Clip, Frames, RawFrames, Track
+from outofsync.clip import Clip, Track
 from outofsync.constants import FACE_SIZE, MAX_DELAY, SAMPLES_PER_FRAME, WINDOW_FRAMES
 from outofsync.faces import FaceDetector, FaceTracker
+from outofsync.faces.tracker import Measure
+from outofsync.frames import Frames, RawFrames
 from outofsync.limits import Limits
 from outofsync.media import Decoder
 from outofsync.options import Options
 from outofsync.result import Reason
+from outofsync.spool import SpoolFile
 from outofsync.timing import Stopwatch
 
 
-def prepare(data: bytes, options: Options, limits: Limits, detector: FaceDetector) -> Clip:
+def prepare(
+    data: bytes | bytearray,
+    options: Options,
+    limits: Limits,
+    detector: FaceDetector,
+    *,
+    file: SpoolFile | None = None,
+    measure: Measure | None = None,
+) -> Clip:
     """Decode a file and cut what ``options.mode`` looks at.
+
+    Crops are kept in ``file`` where one is given; ``measure`` says how sharp each one is.
 
     Raises :class:`~outofsync.errors.OutOfSyncError` for a file that cannot be read or breaks a limit. A
     readable video without a face is no error: its clip has no tracks and says why.
     """
-    clip = _reference(data, options, limits) if options.mode == "reference" else _full(data, limits, detector)
+    watch = Stopwatch()
+    with watch.stage("digest"):
+        digest = hashlib.sha256(data).hexdigest()
+    if options.mode == "reference":
+        clip = _reference(data, options, limits, measure, watch)
+    else:
+        tracker = FaceTracker(
+            detector, most_tracks=limits.face_tracks, store=file, measure=measure, watch=watch
+        )
+        clip = _full(data, limits, tracker, watch)
     clip.options = options
-    clip.digest = hashlib.sha256(data).hexdigest()
+    clip.digest = digest
+    clip.timing_ms |= watch.timing_ms
     return clip
 
 
-def _full(data: bytes, limits: Limits, detector: FaceDetector) -> Clip:
+def _full(data: bytes | bytearray, limits: Limits, tracker: FaceTracker, watch: Stopwatch) -> Clip:
     """Every face of the whole video."""
-    watch = Stopwatch()
-    tracker = FaceTracker(detector, most_tracks=limits.face_tracks)
     scale = 1.0
     with Decoder(data, limits) as decoder:
         for chunk in watch.each("decode", decoder.frames()):
-            with watch.stage("faces"):
+            with watch.stage("track"):
                 tracker.push(chunk)
                 scale = decoder.info.width / chunk.shape[2]  # large pictures arrive scaled down
-        with watch.stage("faces"):
+        with watch.stage("track"):
             tracks = tracker.finish()
         for track in tracks:
             track.boxes *= scale
-        clip = Clip(tracks, decoder.audio, media=decoder.info.to_dict(), timing_ms=watch.timing_ms)
+        clip = Clip(tracks, decoder.audio, media=decoder.info.to_dict())
     if not tracks:
         clip.reasons.append(Reason.NO_FACE.to_dict())
     if tracker.dropped_frames:
@@ -52,9 +73,10 @@ def _full(data: bytes, limits: Limits, detector: FaceDetector) -> Clip:
     return clip
 
 
-def _reference(data: bytes, options: Options, limits: Limits) -> Clip:
+def _reference(
+    data: bytes | bytearray, options: Options, limits: Limits, measure: Measure | None, watch: Stopwatch
+) -> Clip:
     """The published protocol: whole frames squeezed to 224×224, the first ``max_len`` windows only."""
-    watch = Stopwatch()
     most = options.max_len + WINDOW_FRAMES - 1
     # The last window is compared with sound up to the largest delay after it.
     with watch.stage("decode"), Decoder(data, limits, max_frames=most + MAX_DELAY) as decoder:
@@ -63,7 +85,10 @@ def _reference(data: bytes, options: Options, limits: Limits) -> Clip:
     frames = decoded[:most]
     box = np.array([0, 0, info.width, info.height], np.float32)
     track = Track(0, 0, RawFrames(frames), np.tile(box, (len(frames), 1)))
-    return Clip([track], audio, media=info.to_dict(), timing_ms=watch.timing_ms)
+    if measure is not None:
+        with watch.stage("sharpness"):
+            track.sharpness = np.array([measure(frame) for frame in frames], np.float32)
+    return Clip([track], audio, media=info.to_dict())
 
 
 def squeeze(frames: Frames) -> Frames:

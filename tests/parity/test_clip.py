@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from outofsync.checkpoints.store import Checkpoint
-from outofsync.clip import RawFrames
 from outofsync.constants import MAX_WINDOWS, SAMPLES_PER_FRAME, WINDOW_FRAMES
+from outofsync.frames import RawFrames
 from outofsync.limits import Limits
 from outofsync.media import Decoder
 from outofsync.scoring.score import Scorer, Segment

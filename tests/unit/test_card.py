@@ -18,7 +18,7 @@ from outofsync.card import WARM_UPS, Card, full_float32
 from outofsync.deblur.residual import ResidualUNet
 from outofsync.deblur.restorer import OnPixels, Restorer
 from outofsync.deblur.unet import UNetDeblur
-from outofsync.clip import RawFrames
+from outofsync.frames import RawFrames
 from outofsync.runner import PassRunner, Precision
 from outofsync.synchrony.embedding import (
     AudioFront,

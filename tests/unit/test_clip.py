@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from outofsync.clip import Clip, JpegFrames, RawFrames, Track, is_clip
+from outofsync.clip import Clip, Track, is_clip
 from outofsync.errors import ErrorCode, OutOfSyncError, Stage
+from outofsync.frames import JpegFrames, RawFrames
 from outofsync.options import Options
 
 RANDOM = np.random.default_rng(5)

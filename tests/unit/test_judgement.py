@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from outofsync.clip import Clip, RawFrames, Track
+from outofsync.clip import Clip, Track
+from outofsync.frames import RawFrames
 from outofsync.judgement import Judgement, TrackFinding, loudness, speakers
 from outofsync.options import Options
 from outofsync.scoring.score import SegmentScore

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from outofsync.clip import Clip, RawFrames, Track
+from outofsync.clip import Clip, Track
 from outofsync.constants import SAMPLES_PER_FRAME
+from outofsync.frames import RawFrames
 
 SHORTEST = 10  # frames that a manipulation must leave
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from outofsync.clip import Clip, RawFrames, Track
+from outofsync.clip import Clip, Track
 from outofsync.constants import FACE_SIZE, FRAME_RATE, MAX_DELAY, SAMPLES_PER_FRAME
+from outofsync.frames import RawFrames
 from training.clips import PreparedClip
 from training.evaluation.excerpts import Sound, excerpt, frames_of, shifted, spans, swapped
 from training.evaluation.judging import GENUINE, Product, Record

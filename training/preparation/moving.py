@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from outofsync.clip import FrameStore, JpegFrames, RawFrames
 from outofsync.constants import SAMPLES_PER_FRAME
+from outofsync.frames import FrameStore, JpegFrames, RawFrames
 
 
 def moved(

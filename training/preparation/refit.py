@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from outofsync.checkpoints.store import Checkpoint
-from outofsync.clip import FrameStore
 from outofsync.constants import FRAME_RATE, SAMPLES_PER_FRAME
+from outofsync.frames import FrameStore
 from outofsync.synchrony.interface import SyncInput, SyncNetwork
 from outofsync.synchrony.registry import load_sync
 from training.clips import PreparedClip, held_out, prepared

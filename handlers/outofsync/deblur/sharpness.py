@@ -30,7 +30,7 @@ def sharpness(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
     The less sharp direction counts, because motion blurs in one direction only. Sharp crops of large faces
     reach about 0.2.
     """
-    return np.array([_frame_sharpness(frame) for frame in frames], np.float32)
+    return np.array([sharpness_of(frame) for frame in frames], np.float32)
 
 
 def blurry_frames(values: NDArray[np.float32], blurry_below: float) -> NDArray[np.bool_]:
@@ -43,7 +43,8 @@ def blurry_frames(values: NDArray[np.float32], blurry_below: float) -> NDArray[n
     return np.array(blurry, np.bool_)
 
 
-def _frame_sharpness(frame: NDArray[np.uint8]) -> float:
+def sharpness_of(frame: NDArray[np.uint8]) -> float:
+    """The sharpness of one (height, width, 3) RGB frame."""
     grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32)
     smooth = np.asarray(cv2.GaussianBlur(grey, (0, 0), _DENOISE), np.float32)
     return min(_contrast_lost(smooth), _contrast_lost(np.ascontiguousarray(smooth.T)))

@@ -5,21 +5,22 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from outofsync.clip import JpegFrames
 from outofsync.faces.detector import Detection
 from outofsync.faces.geometry import CropBox, crop, crop_box
 from outofsync.faces.settings import FaceSettings
+from outofsync.frames import JpegFrames
 
 
 class FacePath:
     """Detections of one face (``first`` … ``last``, in frames) and the crops cut along them."""
 
-    def __init__(self, frame: int, face: Detection, settings: FaceSettings) -> None:
+    def __init__(self, frame: int, face: Detection, settings: FaceSettings, crops: JpegFrames) -> None:
         self._settings = settings
         self._times: list[int] = []
         self._places: list[NDArray[np.float64]] = []
         self.first = frame
-        self.crops = JpegFrames()
+        self.crops = crops
+        self.sharpness: list[float] = []
         self.boxes: list[NDArray[np.float32]] = []
         self.add(frame, face)
 
@@ -30,11 +31,11 @@ class FacePath:
         self.box = face.box
         self.last = frame
 
-    def cut(self, frame: int, picture: NDArray[np.uint8]) -> None:
-        """Append the crop of one frame; frames come in order."""
+    def cut(self, frame: int, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The crop of one frame, (size, size, 3); frames come in order."""
         place = self._place(frame)
-        self.crops.append(crop(picture, place))
         self.boxes.append(place.corners)
+        return crop(picture, place)
 
     @property
     def area_seen(self) -> float:

@@ -7,25 +7,44 @@ detections that steady their crop have arrived, are cropped, and are let go.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from outofsync.clip import Frames, Track
+from outofsync.clip import Track
 from outofsync.faces.detector import Detection, FaceDetector
 from outofsync.faces.geometry import face_height, overlap
 from outofsync.faces.path import FacePath
 from outofsync.faces.settings import FaceSettings
 from outofsync.faces.shots import CutFinder
+from outofsync.frames import ByteStore, Frames, JpegFrames
+from outofsync.timing import Stopwatch
+
+Measure = Callable[[NDArray[np.uint8]], float]  # how sharp one (height, width, 3) crop is
 
 
 class FaceTracker:
     """Push frames in order, then :meth:`finish`."""
 
     def __init__(
-        self, detector: FaceDetector, settings: FaceSettings | None = None, *, most_tracks: int = 8
+        self,
+        detector: FaceDetector,
+        settings: FaceSettings | None = None,
+        *,
+        most_tracks: int = 8,
+        store: ByteStore | None = None,
+        measure: Measure | None = None,
+        watch: Stopwatch | None = None,
     ) -> None:
+        """Crops are kept in ``store`` (None: in memory); ``measure`` says how sharp each one is.
+
+        ``watch`` is told how long ``detect``, ``crop``, ``sharpness`` and ``code`` took.
+        """
         self._detector = detector
+        self._store = store
+        self._measure = measure
+        self._watch = watch or Stopwatch()
         self._settings = settings or FaceSettings()
         self._most_tracks = most_tracks
         self._cuts = CutFinder()
@@ -59,7 +78,8 @@ class FaceTracker:
         self.dropped_frames += sum(len(path.crops) for path in paths[self._most_tracks :])
         kept = sorted(paths[: self._most_tracks], key=lambda path: path.first)
         return [
-            Track(number, path.first, path.crops, np.stack(path.boxes)) for number, path in enumerate(kept)
+            Track(number, path.first, path.crops, np.stack(path.boxes), np.array(path.sharpness, np.float32))
+            for number, path in enumerate(kept)
         ]
 
     def _end_all(self) -> None:
@@ -73,9 +93,9 @@ class FaceTracker:
     def _detect(self, frame: NDArray[np.uint8]) -> None:
         settings, now = self._settings, self._arrived
         self._last_detection = now
-        found = [
-            face for face in self._detector.detect(frame) if face_height(face) >= settings.smallest_face_px
-        ]
+        with self._watch.stage("detect"):
+            detections = self._detector.detect(frame)
+        found = [face for face in detections if face_height(face) >= settings.smallest_face_px]
         faces = sorted(found, key=face_height, reverse=True)[: self._most_tracks]
         newcomers = self._match(faces)
         lost = [
@@ -83,7 +103,9 @@ class FaceTracker:
         ]
         self._ended += lost
         self._following = [path for path in self._following if path not in lost]
-        self._following += [FacePath(now, face, settings) for face in newcomers]
+        self._following += [
+            FacePath(now, face, settings, JpegFrames(store=self._store)) for face in newcomers
+        ]
 
     def _match(self, faces: list[Detection]) -> list[Detection]:
         """Give each face to the path it overlaps most; returns the faces nobody followed yet."""
@@ -112,8 +134,18 @@ class FaceTracker:
                 if not path.first <= number <= path.last:
                     continue
                 if self._cropped < self._settings.most_track_frames:
-                    path.cut(number, frame)
+                    self._cut(path, number, frame)
                     self._cropped += 1
                 else:
                     self.dropped_frames += 1
             number += 1
+
+    def _cut(self, path: FacePath, number: int, frame: NDArray[np.uint8]) -> None:
+        """Cut, measure and keep the crop of one face in one frame."""
+        with self._watch.stage("crop"):
+            picture = path.cut(number, frame)
+        if self._measure is not None:
+            with self._watch.stage("sharpness"):
+                path.sharpness.append(self._measure(picture))
+        with self._watch.stage("code"):
+            path.crops.append(picture)

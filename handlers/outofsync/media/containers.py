@@ -36,7 +36,7 @@ class Container:
     demuxer: str
 
 
-def check_file(data: bytes, limits: Limits) -> Container:
+def check_file(data: bytes | bytearray, limits: Limits) -> Container:
     """Recognise a file without parsing it; raises ``empty_file``, ``too_large`` or ``unsupported_media``."""
     if not data:
         raise OutOfSyncError(ErrorCode.EMPTY_FILE, "The file is empty.", stage=Stage.PROBE)
@@ -49,7 +49,7 @@ def check_file(data: bytes, limits: Limits) -> Container:
     return recognise(data)
 
 
-def recognise(data: bytes) -> Container:
+def recognise(data: bytes | bytearray) -> Container:
     """The container that these first bytes announce; raises ``unsupported_media``."""
     if data[4:8] in ISO_BOXES:
         return Container("mov" if data[8:12] == b"qt  " else "mp4", "mov")

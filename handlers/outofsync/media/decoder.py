@@ -23,7 +23,7 @@ MIN_FRAMES = WINDOW_FRAMES + 1  # two windows, the least that a segment can be s
 CPU_PER_WALL = 10
 
 
-def probe(data: bytes, limits: Limits) -> MediaInfo:
+def probe(data: bytes | bytearray, limits: Limits) -> MediaInfo:
     """Facts about a file, from its header and its first picture; raises what :class:`Decoder` raises."""
     with Decoder(data, limits, probing=True) as decoder:
         return decoder.info
@@ -42,7 +42,12 @@ class Decoder:
     """
 
     def __init__(
-        self, data: bytes, limits: Limits, max_frames: int | None = None, *, probing: bool = False
+        self,
+        data: bytes | bytearray,
+        limits: Limits,
+        max_frames: int | None = None,
+        *,
+        probing: bool = False,
     ) -> None:
         kind = check_file(data, limits)
         self.damaged_packets = 0  # left out while decoding; known once frames() is exhausted

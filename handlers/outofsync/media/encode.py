@@ -18,7 +18,9 @@ from outofsync.media.protocol import COUNT, END, Task
 CPU_PER_WALL = 100
 
 
-def encode_video(source: bytes, frames: Iterable[NDArray[np.uint8]], limits: Limits | None = None) -> bytes:
+def encode_video(
+    source: bytes | bytearray, frames: Iterable[NDArray[np.uint8]], limits: Limits | None = None
+) -> bytes:
     """An mp4 (H.264, 25 frames/s) of these pictures with the source's sound.
 
     Sound that mp4 can hold is copied as it is; other sound becomes AAC. An odd last row or column is cut

@@ -34,7 +34,7 @@ class ChildProcess:
     when it is used up and ``corrupt_media`` when the child dies.
     """
 
-    def __init__(self, task: Task, data: bytes, wall_s: float, *, stage: Stage) -> None:
+    def __init__(self, task: Task, data: bytes | bytearray, wall_s: float, *, stage: Stage) -> None:
         self._remaining_s = wall_s
         self._wall_s = wall_s
         self._stage = stage
@@ -149,7 +149,7 @@ class ChildProcess:
         return OutOfSyncError(code, message, stage=self._stage)
 
 
-def _in_memory(data: bytes) -> int:
+def _in_memory(data: bytes | bytearray) -> int:
     """A seekable file that holds ``data`` and has no name."""
     descriptor = os.memfd_create("outofsync-media", os.MFD_CLOEXEC)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,55 +12,68 @@ from typing import Any, Self
 import numpy as np
 
 from outofsync.checkpoints.store import Checkpoint
-from outofsync.clip import Clip, Frames, FrameStore, Track
+from outofsync.clip import Clip, Track
 from outofsync.deblur.restorer import Restorer
-from outofsync.deblur.sharpness import blurry_frames, sharpness
+from outofsync.deblur.sharpness import blurry_frames, sharpness, sharpness_of
 from outofsync.faces import FaceDetector, RetinaFaceDetector
+from outofsync.frames import Frames
 from outofsync.limits import Limits
 from outofsync.media import Decoder
 from outofsync.media.encode import encode_video
 from outofsync.nodes.request import Failure, Request, attempt
 from outofsync.options import Options
 from outofsync.preparation import prepare
-from outofsync.timing import Stopwatch
+from outofsync.spool import Spool, SpoolFile
+from outofsync.timing import StageTotals, Stopwatch
 
-FRAMES_AT_ONCE = 64  # crops held uncoded while they are measured or restored
+FRAMES_AT_ONCE = 64  # crops held uncoded while they are restored
 
 
 class DeblurNode:
-    """Decodes, finds faces, measures blur and restores; one pass of the network serves the whole batch."""
+    """Decodes, finds faces, measures blur and restores, each request of a batch in a thread of its own.
+
+    Decoders are processes, and detection and the network leave Python's lock, so requests overlap; on a
+    graphics card their frames share the network's passes.
+    """
 
     def __init__(
-        self, restorer: Restorer, detector: FaceDetector, limits: Limits, model: dict[str, str]
+        self,
+        restorer: Restorer,
+        detector: FaceDetector,
+        limits: Limits,
+        model: dict[str, str],
+        spool: Spool | None = None,
     ) -> None:
+        """With a spool, :meth:`run` answers where in it the clips lie instead of the clips."""
         self._restorer = restorer
         self._detector = detector
         self._limits = limits
         self._model = model
+        self._spool = spool
+        self.totals = StageTotals()
 
     @classmethod
-    def load(cls, model_dir: Path, device: str, settings: dict[str, Any]) -> Self:
-        """Read ``deblur.safetensors``; ``settings`` may hold ``threads`` and ``limits``."""
+    def load(cls, model_dir: Path, device: str, settings: dict[str, Any], spool: Spool | None = None) -> Self:
+        """Read ``deblur.safetensors``; ``settings`` may hold ``threads``, ``limits`` and ``precision``."""
         checkpoint = Checkpoint.load(model_dir / "deblur.safetensors", kind="deblur")
         return cls(
-            Restorer.from_checkpoint(checkpoint, device),
+            Restorer.from_checkpoint(checkpoint, device, settings.get("precision") or "float32"),
             RetinaFaceDetector(threads=settings.get("threads") or 1),
             Limits.from_settings(settings.get("limits")),
             {"version": checkpoint.version, "sha256": checkpoint.sha256},
+            spool,
         )
 
     def run(self, requests: Sequence[Request]) -> list[bytes]:
         """A clip for each request, in order; a request that failed gets a clip holding its error."""
         if not requests:
             return []
-        with ThreadPoolExecutor(len(requests)) as pool:  # decoders are processes: they run side by side
-            outcomes = list(pool.map(lambda request: attempt(request, self._prepare), requests))
-        clips = [outcome for outcome in outcomes if isinstance(outcome, Clip)]
-        self._restore_blurry(clips)
+        with ThreadPoolExecutor(len(requests)) as pool:
+            outcomes = list(pool.map(lambda request: attempt(request, self._answer), requests))
         return [
-            outcome.to_bytes()
-            if isinstance(outcome, Clip)
-            else Clip.failed(outcome.error, request_id=request.request_id).to_bytes()
+            Clip.failed(outcome.error, request_id=request.request_id).to_bytes()
+            if isinstance(outcome, Failure)
+            else outcome
             for outcome, request in zip(outcomes, requests, strict=True)
         ]
 
@@ -74,60 +88,61 @@ class DeblurNode:
             for outcome in outcomes
         ]
 
-    def _prepare(self, request: Request) -> Clip:
+    def _answer(self, request: Request) -> bytes:
+        """The clip of one request, or where it lies."""
+        if self._spool is None:
+            return self._clip(request).to_bytes()
+        with self._spool.create() as file:
+            try:
+                return self._clip(request, file).to_spool(file)
+            except BaseException:
+                file.discard()
+                raise
+
+    def _clip(self, request: Request, file: SpoolFile | None = None) -> Clip:
         options = Options.parse(request.options)
-        clip = prepare(request.data, options, self._limits, self._detector)
+        arrival = request.arrival()
+        clip = prepare(request.data, options, self._limits, self._detector, file=file, measure=sharpness_of)
+        request.release()
         clip.request_id = request.request_id
         clip.models["deblur"] = self._model
         watch = Stopwatch()
-        with watch.stage("sharpness"):
-            for track in clip.tracks:
-                track.sharpness = _measure(track.frames)
-        clip.timing_ms |= watch.timing_ms
+        with watch.stage("deblur"):
+            clip.deblur = self._restore_blurry(clip)
+        clip.timing_ms = arrival | clip.timing_ms | watch.timing_ms
+        self.totals.add(clip.timing_ms)
+        clip.handed_on_s = time.time()
         return clip
 
-    def _restore_blurry(self, clips: Sequence[Clip]) -> None:
-        """Restore what the options ask for in all clips together, and say in each what was done."""
-        watch = Stopwatch()
-        chosen = [self._chosen(clip) for clip in clips]
-        with watch.stage("deblur"):
-            self._restore([place for places in chosen for place in places])
-        for clip, places in zip(clips, chosen, strict=True):
-            clip.timing_ms |= watch.timing_ms
-            clip.deblur = self._report(clip, places)
-
-    def _chosen(self, clip: Clip) -> list[tuple[Track, int]]:
-        """Tracks and frame numbers to restore."""
-        if clip.options.deblur == "never":
-            return []
-        places = []
-        for track in clip.tracks:
-            blurry = np.ones(len(track.frames), bool)
-            if clip.options.deblur == "auto":
-                blurry = blurry_frames(track.sharpness, self._restorer.blurry_below)
-            places += [(track, int(number)) for number in np.flatnonzero(blurry)]
-        return places
-
-    def _restore(self, places: Sequence[tuple[Track, int]]) -> None:
-        for first in range(0, len(places), FRAMES_AT_ONCE):
-            group = places[first : first + FRAMES_AT_ONCE]
-            blurred = np.concatenate([track.frames.read(number, number + 1) for track, number in group])
-            for (track, number), frame in zip(group, self._restorer.restore(blurred), strict=True):
-                track.frames.replace(number, frame)
-
-    @staticmethod
-    def _report(clip: Clip, places: Sequence[tuple[Track, int]]) -> dict[str, Any]:
-        """What a result says of deblurring; sharpness is the mean over all crops."""
-        before = _mean([track.sharpness for track in clip.tracks])
-        for track in {track.id: track for track, _ in places}.values():
-            track.sharpness = _measure(track.frames)
-        after = _mean([track.sharpness for track in clip.tracks])
+    def _restore_blurry(self, clip: Clip) -> dict[str, Any]:
+        """Restore what the options ask for; says what was done. Sharpness is the mean over all crops."""
+        before = _mean(clip.tracks)
+        restored = sum(self._restore(track, self._chosen(track, clip.options)) for track in clip.tracks)
         return {
-            "applied": bool(places),
-            "frames": len(places),
+            "applied": restored > 0,
+            "frames": restored,
             "sharpness_before": before,
-            "sharpness_after": after,
+            "sharpness_after": _mean(clip.tracks),
         }
+
+    def _chosen(self, track: Track, options: Options) -> list[int]:
+        """Numbers of the frames to restore."""
+        if options.deblur == "never":
+            return []
+        if options.deblur == "always":
+            return list(range(len(track.frames)))
+        return np.flatnonzero(blurry_frames(track.sharpness, self._restorer.blurry_below)).tolist()
+
+    def _restore(self, track: Track, numbers: Sequence[int]) -> int:
+        """Restore these frames of a track and measure them again; returns how many there are."""
+        for first in range(0, len(numbers), FRAMES_AT_ONCE):
+            group = numbers[first : first + FRAMES_AT_ONCE]
+            blurred = np.concatenate([track.frames.read(number, number + 1) for number in group])
+            restored = self._restorer.restore(blurred)
+            for number, frame in zip(group, restored, strict=True):
+                track.frames.replace(number, frame)
+            track.sharpness[group] = sharpness(restored)
+        return len(numbers)
 
     def _restore_video(self, request: Request) -> bytes:
         options = Options.parse(request.options)
@@ -140,13 +155,7 @@ class DeblurNode:
             return encode_video(request.data, restored(decoder))
 
 
-def _measure(frames: FrameStore) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Sharpness of each crop (frames,)."""
-    starts = range(0, len(frames), FRAMES_AT_ONCE)
-    parts = [sharpness(frames.read(start, start + FRAMES_AT_ONCE)) for start in starts]
-    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
-
-
-def _mean(parts: Sequence[np.ndarray[Any, np.dtype[np.float32]]]) -> float | None:
-    values = np.concatenate(parts) if parts else np.zeros(0, np.float32)
+def _mean(tracks: Sequence[Track]) -> float | None:
+    """Mean sharpness of all crops of some tracks."""
+    values = np.concatenate([np.zeros(0, np.float32), *(track.sharpness for track in tracks)])
     return round(float(values.mean()), 4) if values.size else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -19,10 +20,11 @@ from outofsync.preparation import prepare
 from outofsync.scoring.abstention import Abstention
 from outofsync.scoring.calibration import Calibration
 from outofsync.scoring.score import Scorer, Segment, load_scorer
+from outofsync.spool import Spool
 from outofsync.synchrony.activity import mouth_motion
 from outofsync.synchrony.interface import SyncInput, SyncNetwork
 from outofsync.synchrony.registry import load_sync
-from outofsync.timing import Stopwatch
+from outofsync.timing import StageTotals, Stopwatch
 
 
 class EnsembleNode:
@@ -39,7 +41,9 @@ class EnsembleNode:
         abstention: Abstention,
         limits: Limits,
         model: dict[str, str],
+        spool: Spool | None = None,
     ) -> None:
+        """With a spool, :meth:`run` also takes clips that lie in it."""
         self._network = network
         self._scorer = scorer
         self._detector = detector
@@ -48,15 +52,17 @@ class EnsembleNode:
         self._abstention = abstention
         self._limits = limits
         self._model = model
+        self._spool = spool
+        self.totals = StageTotals()
 
     @classmethod
-    def load(cls, model_dir: Path, device: str, settings: dict[str, Any]) -> Self:
-        """Read both checkpoints of the folder; ``settings`` may hold ``threads`` and ``limits``."""
+    def load(cls, model_dir: Path, device: str, settings: dict[str, Any], spool: Spool | None = None) -> Self:
+        """Read both checkpoints; ``settings`` may hold ``threads``, ``limits`` and ``precision``."""
         sync = Checkpoint.load(model_dir / "sync.safetensors", kind="sync")
         scoring = Checkpoint.load(model_dir / "scoring.safetensors", kind="scoring")
         calibration = scoring.config.get("calibration")
         return cls(
-            load_sync(sync, device),
+            load_sync(sync, device, settings.get("precision") or "float32"),
             load_scorer(scoring, device),
             RetinaFaceDetector(threads=settings.get("threads") or 1),
             lam=float(scoring.config["lam"]),
@@ -68,25 +74,27 @@ class EnsembleNode:
                 "sync_sha256": sync.sha256,
                 "scoring_sha256": scoring.sha256,
             },
+            spool=spool,
         )
 
     def run(self, requests: Sequence[Request]) -> list[bytes]:
         """A result (JSON) for each clip or video, in order; one that failed gets the error envelope."""
         outcomes = [attempt(request, self._read) for request in requests]
         clips = [outcome for outcome in outcomes if isinstance(outcome, Clip)]
-        results = iter(self.judge(clips))
-        answers = [
-            {"error": outcome.error} if isinstance(outcome, Failure) else next(results)
+        try:
+            results = iter(self._answers(clips))
+        finally:
+            for clip in clips:
+                clip.close()
+        return [
+            json.dumps({"error": outcome.error}).encode() if isinstance(outcome, Failure) else next(results)
             for outcome in outcomes
         ]
-        return [json.dumps(answer, allow_nan=False).encode() for answer in answers]
 
     def judge(self, clips: Sequence[Clip]) -> list[dict[str, Any]]:
         """A result as plain JSON types for each clip that holds no error, in order."""
         return [
-            Judgement(
-                clip, findings, lam=self._lam, calibration=self._calibration, abstention=self._abstention
-            ).result()
+            self._judgement(clip, findings).result()
             for clip, findings in zip(clips, self.findings(clips), strict=True)
         ]
 
@@ -99,32 +107,66 @@ class EnsembleNode:
                 [
                     SyncInput(track.frames, clip.audio[track.start * SAMPLES_PER_FRAME :])
                     for clip, track in tracks
-                ]
+                ],
+                watch=watch,
             )
+        with watch.stage("regressors"):
+            projected = [self._scorer.project(output.features) for output in outputs]
+        with watch.stage("motion"):
+            motions = [mouth_motion(track.frames) for _, track in tracks]
         found = [
-            TrackFinding(
-                track, output.delays, self._scorer.project(output.features), mouth_motion(track.frames)
-            )
-            for (_, track), output in zip(tracks, outputs, strict=True)
+            TrackFinding(track, output.delays, features, motion)
+            for (_, track), output, features, motion in zip(tracks, outputs, projected, motions, strict=True)
         ]
-        with watch.stage("scoring"):
+        with watch.stage("regressors"):
             self._score(found, [clip.options.max_len for clip, _ in tracks])
+        self.totals.add(watch.timing_ms)
         for clip in clips:
             clip.timing_ms |= watch.timing_ms
         grouped = iter(found)
         return [[next(grouped) for _ in clip.tracks] for clip in clips]
 
+    def _answers(self, clips: Sequence[Clip]) -> list[bytes]:
+        """Results as JSON, with the time that writing them took."""
+        answers = []
+        for clip, findings in zip(clips, self.findings(clips), strict=True):
+            watch = Stopwatch()
+            with watch.stage("serialise"):
+                result = self._judgement(clip, findings).result()
+                del result["timing_ms"]
+                written = json.dumps(result, allow_nan=False)
+            self.totals.add(watch.timing_ms)
+            timing = json.dumps(clip.timing_ms | watch.timing_ms)
+            answers.append(f'{written[:-1]}, "timing_ms": {timing}}}'.encode())
+        return answers
+
+    def _judgement(self, clip: Clip, findings: Sequence[TrackFinding]) -> Judgement:
+        return Judgement(
+            clip, findings, lam=self._lam, calibration=self._calibration, abstention=self._abstention
+        )
+
     def _read(self, request: Request) -> Clip | Failure:
         """A clip as the first node left it, or a video prepared here without deblurring."""
         if is_clip(request.data):
-            clip = Clip.from_bytes(request.data)
+            watch = Stopwatch()
+            arrived_s = time.time()
+            with watch.stage("read"):
+                clip = Clip.from_bytes(request.data, self._spool)
             if clip.error is not None:
                 return Failure(clip.error)
+            own = watch.timing_ms
+            if clip.handed_on_s:
+                own["handover"] = round(max(0.0, arrived_s - clip.handed_on_s) * 1000.0, 3)
+            self.totals.add(own)
+            clip.timing_ms |= own
         else:
             options = Options.parse(request.options)
+            arrival = request.arrival()
             clip = prepare(request.data, options, self._limits, self._detector)
             clip.deblur = {"applied": False, "frames": 0, "sharpness_before": None, "sharpness_after": None}
             clip.request_id = request.request_id
+            clip.timing_ms |= arrival
+            self.totals.add(clip.timing_ms)
         clip.models["ensemble"] = self._model
         return clip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -11,15 +12,28 @@ from outofsync.errors import ErrorCode, OutOfSyncError
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+LONGEST_ARRIVAL_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """A file (or, between the nodes, a clip), the options as they were sent, and the caller's request id."""
 
-    data: bytes
+    data: bytes | bytearray
     options: bytes | None
     request_id: str
+    sent_s: float | None = None  # when the caller began to send it, in seconds of the clock, if it said so
+
+    def arrival(self) -> dict[str, float]:
+        """Milliseconds since the caller began to send: upload and queueing. Empty where clocks disagree."""
+        if self.sent_s is None or not 0.0 <= (waited := time.time() - self.sent_s) <= LONGEST_ARRIVAL_S:
+            return {}
+        return {"arrival": round(waited * 1000.0, 3)}
+
+    def release(self) -> None:
+        """Let go of the file: the server holds on to it until the whole batch is answered."""
+        if isinstance(self.data, bytearray):
+            self.data.clear()
 
 
 @dataclass(frozen=True, slots=True)

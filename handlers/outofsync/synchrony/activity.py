@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from outofsync.clip import FrameStore
+from outofsync.frames import FrameStore
 from outofsync.synchrony.senses import mouth_pictures
 
 _PAIRS = 60  # looked at, spread over the track

@@ -20,8 +20,8 @@ from torch import Tensor
 from outofsync.ahead import ahead
 from outofsync.card import full_float32
 from outofsync.checkpoints.store import Checkpoint, CheckpointError
-from outofsync.clip import FrameStore
 from outofsync.constants import DELAYS, MAX_DELAY, SAMPLES_PER_FRAME, WINDOW_FRAMES
+from outofsync.frames import FrameStore
 from outofsync.runner import PassRunner, Precision, timed
 from outofsync.synchrony.embedding import (
     MEL_REACH,

@@ -9,8 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from outofsync.clip import FrameStore
 from outofsync.constants import SAMPLES_PER_FRAME, WINDOW_FRAMES
+from outofsync.frames import FrameStore
 from outofsync.timing import Stopwatch
 
 

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from outofsync.clip import Frames
 from outofsync.constants import SAMPLES_PER_FRAME
+from outofsync.frames import Frames
 from outofsync.synchrony.embedding import MEL_REACH, MELS_PER_FRAME
 from outofsync.synchrony.logmel import FFT_SIZE, HOP, STFT_WINDOW, LogMel
 

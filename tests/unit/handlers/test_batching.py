@@ -12,8 +12,28 @@ import pytest
 
 from batching import SHORTEST_ANSWER_S, BatchHandler, error_answer
 from outofsync.nodes import Request
+from outofsync.spool import Spool
+from outofsync.timing import StageTotals
 
 Work = Callable[[Sequence[Request]], list[bytes]]
+
+
+class FakeMetrics:
+    """Collects counters as TorchServe's collector would."""
+
+    def __init__(self) -> None:
+        self.counted: dict[str, float] = {}
+
+    def add_counter(self, name: str, value: float, *, dimensions: list[Any]) -> None:
+        label = "".join(f"{{{dimension.value}}}" for dimension in dimensions)
+        self.counted[name + label] = self.counted.get(name + label, 0.0) + value
+
+
+class FakeNode:
+    """A node that spends no time."""
+
+    def __init__(self) -> None:
+        self.totals = StageTotals()
 
 
 class FakeContext:
@@ -24,6 +44,7 @@ class FakeContext:
         self.system_properties = {"model_dir": "/nowhere", "gpu_id": None}
         self.model_yaml_config = {"outofsync": settings}
         self.headers = headers
+        self.metrics = FakeMetrics()
         self.statuses: dict[int, int] = {}
         self.types: dict[int, str] = {}
 
@@ -44,9 +65,10 @@ class Handler(BatchHandler):
 
     def __init__(self, work: Work) -> None:
         self.work = work
+        self.node = FakeNode()
 
-    def load(self, model_dir: Path, device: str, settings: dict[str, Any]) -> None:
-        self.loaded = (model_dir, device, settings)
+    def load(self, model_dir: Path, device: str, settings: dict[str, Any], spool: Spool | None) -> None:
+        self.loaded = (model_dir, device, settings, spool is not None)
 
     def run(self, requests: Sequence[Request]) -> list[bytes]:
         return self.work(requests)
@@ -56,7 +78,7 @@ class Handler(BatchHandler):
 
 
 def echo(requests: Sequence[Request]) -> list[bytes]:
-    return [request.data for request in requests]
+    return [bytes(request.data) for request in requests]
 
 
 def serve(
@@ -170,3 +192,38 @@ def test_in_a_workflow_no_status_is_set() -> None:
 def test_unknown_limits_stop_the_worker_at_its_start() -> None:
     with pytest.raises(ValueError, match="unknown limits"):
         serve([{}], settings={"limits": {"colour": 1}})
+
+
+def test_batches_requests_and_stages_are_counted() -> None:
+    def work(requests: Sequence[Request]) -> list[bytes]:
+        handler.node.totals.add({"decode": 1500.0})
+        return echo(requests)
+
+    handler = Handler(work)
+    context = FakeContext("deepfake__deblur", [{}, {}, {}], {})
+    handler.initialize(context)
+    handler.handle([{"data": b"a"}, {"data": b"b"}, {"nothing": b""}], context)
+    assert context.metrics.counted == {
+        "outofsync_batches_total": 1,
+        "outofsync_requests_total": 3,
+        "outofsync_stage_seconds_total{decode}": 1.5,
+    }
+
+
+@pytest.mark.parametrize(("sent", "read"), [("12.5", 12.5), ("soon", None), ("", None)])
+def test_a_request_says_when_it_was_sent(sent: str, read: float | None) -> None:
+    seen: list[float | None] = []
+
+    def work(requests: Sequence[Request]) -> list[bytes]:
+        seen.extend(request.sent_s for request in requests)
+        return echo(requests)
+
+    serve([{"data": b"a"}], work, headers=[{"X-OutOfSync-Sent-At": sent}])
+    assert seen == [read]
+
+
+def test_only_a_workflow_spools() -> None:
+    for name, spools in (("deepfake__deblur", True), ("deblur", False)):
+        handler = Handler(echo)
+        handler.initialize(FakeContext(name, [], {}))
+        assert handler.loaded[-1] is spools

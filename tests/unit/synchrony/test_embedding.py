@@ -8,7 +8,7 @@ import torch
 from untrained import EMBEDDING, sync_checkpoint
 
 from outofsync.checkpoints.store import Checkpoint, CheckpointError
-from outofsync.clip import RawFrames
+from outofsync.frames import RawFrames
 from outofsync.synchrony.embedding import delay_similarity, pool_over_time
 from outofsync.synchrony.embedding_schedule import EmbeddingSynchroniser
 from outofsync.synchrony.interface import SyncInput

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from outofsync.checkpoints.store import Checkpoint, CheckpointError
-from outofsync.clip import RawFrames
+from outofsync.frames import RawFrames
 from outofsync.runner import PRECISIONS
 from outofsync.synchrony.interface import SyncInput
 from outofsync.synchrony.published import PublishedConfig, PublishedModel

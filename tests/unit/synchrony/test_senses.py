@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from outofsync.clip import RawFrames
+from outofsync.frames import RawFrames
 from outofsync.synchrony.activity import mouth_motion
 from outofsync.synchrony.embedding import MEL_REACH
 from outofsync.synchrony.senses import MOUTH_CENTRE, MelTrack, centre_pictures, level, mouth_pictures

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from outofsync.clip import RawFrames
+from outofsync.frames import RawFrames
 from outofsync.scoring.evidence import Evidence
 from training.calibration import (
     WRONGLY_OFFSET,

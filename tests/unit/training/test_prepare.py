@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from media_factory import Media
 
-from outofsync.clip import Clip, RawFrames, Track
+from outofsync.clip import Clip, Track
+from outofsync.frames import RawFrames
 from training.clips import load_faces, prepared
 from training.preparation.cutting import Cut, Unusable, cut_of
 from training.preparation.ledger import append, read_ledger

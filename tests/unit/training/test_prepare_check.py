@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from untrained import sync_checkpoint
 
-from outofsync.clip import Clip, RawFrames, Track
+from outofsync.clip import Clip, Track
+from outofsync.frames import RawFrames
 from training.clips import prepared
 from training.preparation.agreement import Rule
 from training.preparation.check import Listener, check, note_set

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from outofsync.clip import FrameStore, JpegFrames, RawFrames
+from outofsync.frames import FrameStore, JpegFrames, RawFrames
 from training.preparation.moving import moved, span
 
 FRAMES, START = 12, 4

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from outofsync.clip import Clip, RawFrames, Track
+from outofsync.clip import Clip, Track
+from outofsync.frames import RawFrames
 from training.evaluation.excerpts import Sound, excerpt, frames_of, shifted, spans, swapped
 from training.evaluation.material import PIECES, TRIMMED, WHOLE
 

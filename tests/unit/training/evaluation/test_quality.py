@@ -13,7 +13,8 @@ import pytest
 from untrained import write_checkpoints
 
 from benchmarks.quality import main, parse
-from outofsync.clip import Clip, RawFrames, Track
+from outofsync.clip import Clip, Track
+from outofsync.frames import RawFrames
 from outofsync.limits import Limits
 from outofsync.media import Decoder
 from training.evaluation import robustness

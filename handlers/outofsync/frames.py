@@ -1,0 +1,156 @@
+"""The frames of one face track, however they are kept: as they are, or coded, in memory or in a file.
+
+Frames are coded one by one, as JPEG: any of them can be read or replaced alone, and coding takes a fifth of a
+millisecond. H.264 would take a quarter of the room and several times as long (benchmarks/NOTES.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from outofsync.constants import FACE_SIZE
+from outofsync.errors import ErrorCode, OutOfSyncError
+
+JPEG_SETTINGS = [
+    cv2.IMWRITE_JPEG_QUALITY,
+    95,
+    # Colour at half the size, as nearly every video stores it already.
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
+]
+
+Frames = NDArray[np.uint8]  # (frames, height, width, 3) RGB
+
+
+class FrameStore(Protocol):
+    """Frames of one track, however they are kept."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, start: int, stop: int) -> Frames:
+        """Frames start … stop−1 as uint8 (frames, height, width, 3) RGB."""
+        ...
+
+    def replace(self, index: int, frame: NDArray[np.uint8]) -> None:
+        """Put a restored frame in the place of one."""
+        ...
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """What a clip stores of them."""
+        ...
+
+
+class RawFrames:
+    """Frames as they are."""
+
+    def __init__(self, frames: Frames) -> None:
+        self._frames = frames
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def read(self, start: int, stop: int) -> Frames:
+        return self._frames[start:stop]
+
+    def replace(self, index: int, frame: NDArray[np.uint8]) -> None:
+        if not self._frames.flags.writeable:
+            self._frames = self._frames.copy()
+        self._frames[index] = frame
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        return {"raw": np.ascontiguousarray(self._frames)}
+
+
+class ByteStore(Protocol):
+    """Where coded frames lie, one after another."""
+
+    def append(self, data: bytes) -> int:
+        """Keep these bytes; returns where they begin."""
+        ...
+
+    def read(self, start: int, size: int) -> bytes: ...
+
+
+class MemoryStore:
+    """Coded frames in memory."""
+
+    def __init__(self, data: bytes = b"") -> None:
+        self._data = bytearray(data)
+
+    def append(self, data: bytes) -> int:
+        start = len(self._data)
+        self._data += data
+        return start
+
+    def read(self, start: int, size: int) -> bytes:
+        return bytes(self._data[start : start + size])
+
+
+class JpegFrames:
+    """Frames coded one by one, in memory or in the given store."""
+
+    def __init__(self, coded: Iterable[bytes] = (), store: ByteStore | None = None) -> None:
+        self._store = MemoryStore() if store is None else store
+        self._places = [self._keep(frame) for frame in coded]  # (start, size) of each
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @staticmethod
+    def encode(frame: NDArray[np.uint8]) -> bytes:
+        """One (height, width, 3) RGB frame as JPEG."""
+        done, coded = cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), JPEG_SETTINGS)
+        if not done:
+            raise OutOfSyncError(ErrorCode.INTERNAL, "a face crop could not be coded")
+        return coded.tobytes()
+
+    @staticmethod
+    def decode(coded: bytes) -> NDArray[np.uint8]:
+        frame = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_COLOR_RGB)
+        if frame is None:
+            raise ValueError("a coded frame is damaged")
+        return frame.astype(np.uint8, copy=False)
+
+    def append(self, frame: NDArray[np.uint8]) -> None:
+        self._places.append(self._keep(self.encode(frame)))
+
+    def replace(self, index: int, frame: NDArray[np.uint8]) -> None:
+        self._places[index] = self._keep(self.encode(frame))
+
+    def read(self, start: int, stop: int) -> Frames:
+        frames = [self.decode(self._store.read(*place)) for place in self._places[start:stop]]
+        return np.stack(frames) if frames else np.zeros((0, FACE_SIZE, FACE_SIZE, 3), np.uint8)
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        coded = b"".join(self._store.read(*place) for place in self._places)
+        return {"jpeg": np.frombuffer(coded, np.uint8), "jpeg_sizes": self._column(1).astype(np.int32)}
+
+    def places(self) -> dict[str, NDArray[Any]]:
+        """Where the frames lie in their store: for a reader that has the store."""
+        return {"jpeg_starts": self._column(0), "jpeg_sizes": self._column(1).astype(np.int32)}
+
+    @classmethod
+    def from_tensors(cls, data: NDArray[np.uint8], sizes: NDArray[np.int32]) -> JpegFrames:
+        """The frames of :meth:`tensors`; raises ValueError where sizes do not add up."""
+        ends = np.cumsum(sizes, dtype=np.int64)
+        if len(sizes) and int(ends[-1]) != data.size:
+            raise ValueError("coded frames do not add up")
+        return cls.from_places(MemoryStore(data.tobytes()), ends - sizes, sizes)
+
+    @classmethod
+    def from_places(cls, store: ByteStore, starts: NDArray[np.int64], sizes: NDArray[np.int32]) -> JpegFrames:
+        """The frames of :meth:`places`."""
+        frames = cls(store=store)
+        frames._places = list(zip(starts.tolist(), sizes.tolist(), strict=True))
+        return frames
+
+    def _keep(self, coded: bytes) -> tuple[int, int]:
+        return self._store.append(coded), len(coded)
+
+    def _column(self, index: int) -> NDArray[np.int64]:
+        return np.array([place[index] for place in self._places], np.int64)

@@ -1,0 +1,107 @@
+"""Clips on their way from one node to the next, in files.
+
+A clip of ten minutes has hundreds of megabytes, and TorchServe copies what passes between two nodes several
+times, at about 15 ms for each megabyte. So the first node writes crops to a file as it cuts them, and hands
+on the file's name; the second reads them from there as it needs them. No process then holds more for a
+longer video.
+
+The folder belongs to one server. Names are random and files private; the reader removes a file's name as it
+opens it, so a file that nobody came for is all that can stay behind, and is swept away.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from outofsync.errors import ErrorCode, OutOfSyncError
+
+KEPT_S = 3900.0  # longer than a request may take from node to node (archives/deepfake/workflow.yaml)
+_NAME = re.compile(r"[0-9a-f]{32}")
+
+
+class SpoolFile:
+    """One open file of a spool: bytes are appended, and read from anywhere. A context manager."""
+
+    def __init__(self, path: Path, descriptor: int, most_bytes: int) -> None:
+        self.name = path.name
+        self.size = os.fstat(descriptor).st_size
+        self._path = path
+        self._descriptor = descriptor
+        self._most_bytes = most_bytes
+
+    def append(self, data: bytes) -> int:
+        """Returns where the bytes begin; raises ``too_long`` beyond the limit and ``busy`` on a full disk."""
+        start = self.size
+        if start + len(data) > self._most_bytes:
+            raise OutOfSyncError(ErrorCode.TOO_LONG, "the faces in this video take more room than a clip may")
+        rest = memoryview(data)
+        try:
+            while rest:
+                written = os.pwrite(self._descriptor, rest, self.size)
+                self.size += written
+                rest = rest[written:]
+        except OSError as error:
+            message = f"the server has no room for this video's faces ({os.strerror(error.errno or 0)})"
+            raise OutOfSyncError(ErrorCode.BUSY, message) from None
+        return start
+
+    def read(self, start: int, size: int) -> bytes:
+        """Raises ValueError where there is less."""
+        if start < 0 or size < 0 or start + size > self.size:
+            raise ValueError("there is nothing of a clip there")
+        return os.pread(self._descriptor, size, start)
+
+    def discard(self) -> None:
+        """Remove the file: nobody is to read it."""
+        self._path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> SpoolFile:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+class Spool:
+    """A folder of files of at most ``most_bytes`` each."""
+
+    def __init__(self, folder: Path, most_bytes: int) -> None:
+        self._folder = folder
+        self._most_bytes = most_bytes
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def create(self) -> SpoolFile:
+        """A new file; sweeps away those that nobody came for."""
+        self._sweep()
+        path = self._folder / secrets.token_hex(16)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        return SpoolFile(path, descriptor, self._most_bytes)
+
+    def take(self, name: str) -> SpoolFile:
+        """The file of this name, which no one else can open from now on; raises ValueError for none."""
+        if not _NAME.fullmatch(name):
+            raise ValueError("no name of a spooled clip")
+        path = self._folder / name
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise ValueError("the spooled clip is gone") from None
+        path.unlink(missing_ok=True)
+        return SpoolFile(path, descriptor, self._most_bytes)
+
+    def _sweep(self) -> None:
+        oldest = time.time() - KEPT_S
+        for path in self._folder.iterdir():
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
