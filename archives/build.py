@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HANDLERS = ROOT / "handlers"
 SETTINGS = ROOT / "archives"
 CHECKPOINTS = {"deblur": ("deblur",), "ensemble": ("sync", "scoring")}
+HANDLER_MODULES = ("batching.py", "measures.py")  # what both handlers import
 WORKFLOW = "deepfake"
 SUMS = "SHA256SUMS"
 
@@ -81,7 +82,8 @@ def build_model(name: str, checkpoints: Path, work: Path, version: str, settings
     shutil.copytree(
         HANDLERS / "outofsync", contents / "outofsync", ignore=shutil.ignore_patterns("__pycache__")
     )
-    shutil.copy(HANDLERS / "batching.py", contents)
+    for module in HANDLER_MODULES:
+        shutil.copy(HANDLERS / module, contents)
     for kind in CHECKPOINTS[name]:
         weights = checkpoints / f"{kind}.safetensors"
         if not weights.is_file():

@@ -26,9 +26,9 @@ from benchmarks.precision import Difference, checkpoint, differences
 from benchmarks.report import parser, print_table, write_json
 from benchmarks.schedule import published_schedule
 from outofsync.card import full_float32
-from outofsync.clip import RawFrames
 from outofsync.constants import FACE_SIZE, FRAME_RATE, MAX_WINDOWS, SAMPLES_PER_FRAME
 from outofsync.deblur.restorer import Restorer
+from outofsync.frames import RawFrames
 from outofsync.runner import Precision
 from outofsync.scoring.score import Segment, load_scorer
 from outofsync.scoring.segments import segment_bounds

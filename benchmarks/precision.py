@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from outofsync.checkpoints.store import Checkpoint
-from outofsync.clip import Clip, Frames, RawFrames
+from outofsync.clip import Clip
 from outofsync.deblur.restorer import Restorer
 from outofsync.faces import FaceDetector, RetinaFaceDetector
+from outofsync.frames import Frames, RawFrames
 from outofsync.limits import Limits
 from outofsync.nodes import EnsembleNode
 from outofsync.options import Options
