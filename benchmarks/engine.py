@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,7 +24,9 @@ import torch
 import yaml
 
 from benchmarks.load import ROOT
+from outofsync.limits import Limits
 from outofsync.nodes import DeblurNode, EnsembleNode, Request
+from outofsync.spool import Spool
 
 CHECKPOINTS = ROOT / "checkpoints"
 NODES = ("deblur", "ensemble")
@@ -50,14 +55,16 @@ def model_config(node: str) -> dict[str, Any]:
 _nodes: dict[str, DeblurNode | EnsembleNode] = {}  # those of this process
 
 
-def load_nodes(*names: str) -> None:
-    """Load nodes as their handlers do."""
+def load_nodes(*names: str, spool: Path | None = None) -> None:
+    """Load nodes as their handlers do; with a spool, faces pass between processes in its files."""
     for name in names:
         settings = model_config(name).get("outofsync") or {}
         if settings.get("threads"):
             torch.set_num_threads(settings["threads"])
         kind = DeblurNode if name == "deblur" else EnsembleNode
-        _nodes[name] = kind.load(CHECKPOINTS, "cpu", settings)
+        limits = Limits.from_settings(settings.get("limits"))
+        files = None if spool is None else Spool(spool, limits.clip_bytes)
+        _nodes[name] = kind.load(CHECKPOINTS, "cpu", settings, files)
 
 
 def run_node(name: str, batch: Sequence[bytes], options: bytes | None) -> list[bytes]:
@@ -75,8 +82,12 @@ class Engine:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as config/java.py sets it for the workers
         self.options = options
         self._processes = ExitStack()
-        self._both = self._pool(1, *NODES)
-        self._node = {name: self._pool(int(model_config(name)["minWorkers"]), name) for name in NODES}
+        spool = Path(self._processes.enter_context(TemporaryDirectory(prefix="outofsync-bench-")))
+        self._both = self._pool(1, partial(load_nodes, *NODES))
+        self._node = {
+            name: self._pool(int(model_config(name)["minWorkers"]), partial(load_nodes, name, spool=spool))
+            for name in NODES
+        }
 
     def __enter__(self) -> Self:
         return self
@@ -86,8 +97,8 @@ class Engine:
     ) -> None:
         self._processes.close()
 
-    def _pool(self, workers: int, *names: str) -> ProcessPoolExecutor:
-        pool = ProcessPoolExecutor(workers, get_context("spawn"), load_nodes, names)
+    def _pool(self, workers: int, load: Callable[[], None]) -> ProcessPoolExecutor:
+        pool = ProcessPoolExecutor(workers, get_context("spawn"), load)
         return self._processes.enter_context(pool)
 
     def loop(self, files: Sequence[bytes], batch: int = 1) -> Timed:

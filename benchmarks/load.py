@@ -21,6 +21,7 @@ import requests
 
 ROOT = Path(__file__).resolve().parent.parent
 ANSWER_S = 900.0
+SENT_HEADER = "X-OutOfSync-Sent-At"  # lets the server say how long the upload and the queue took
 COMPARED = ("verdict", "probability_fake", "score", "delays")  # a file's answer, without how long it took
 
 
@@ -99,7 +100,8 @@ class Clients:
         }
         start = time.perf_counter()
         try:
-            response = session.post(self.load.url, files=form, timeout=ANSWER_S)
+            sent = {SENT_HEADER: str(time.time())}
+            response = session.post(self.load.url, files=form, headers=sent, timeout=ANSWER_S)
             answer = response.json()
             error = answer.get("error") or (None if response.ok else response.text)
         except (requests.RequestException, ValueError) as failure:

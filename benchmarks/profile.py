@@ -25,13 +25,13 @@ from matplotlib import pyplot as plt
 
 CASES = {"blurry faces deblurred (auto)": "auto", "every face deblurred (always)": "always"}
 PICTURE = load.ROOT / "results" / "bench" / "profile.png"
-REST = "not accounted for"
+OTHERS, REST = "other stages", "not accounted for"
 # Ten colours that people who see colours otherwise tell apart, too (Paul Tol, muted).
 COLOURS = (
     *("#332288", "#88CCEE", "#44AA99", "#117733", "#DDCC77"),
     *("#CC6677", "#AA4499", "#882255", "#999933", "#661100"),
 )
-REST_COLOUR = "#DDDDDD"
+OTHERS_COLOUR, REST_COLOUR = "#999999", "#DDDDDD"
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,12 @@ class Profile:
         """Stages, the longest first, and the rest; below zero where stages overlap."""
         longest = sorted(self.stages_ms.items(), key=lambda stage: -stage[1])
         return {**dict(longest), REST: self.latency_ms - sum(self.stages_ms.values())}
+
+    def shown(self, name: str, names: Sequence[str]) -> float:
+        """A part's milliseconds in a picture that shows these stages one by one."""
+        if name == OTHERS:
+            return sum(ms for stage, ms in self.stages_ms.items() if stage not in names)
+        return self.parts.get(name, 0.0)
 
 
 def profile(state: ServerState, case: str, file: Path, clip_s: float, rounds: int) -> Profile:
@@ -78,16 +84,23 @@ def _speed(found: Profile) -> float:
     return 1e3 * found.clip_s / found.latency_ms
 
 
+def longest(profiles: Sequence[Profile], most: int) -> list[str]:
+    """The stages that take longest in any case, at most so many."""
+    peaks = {name: 0.0 for found in profiles for name in found.stages_ms}
+    for name in peaks:
+        peaks[name] = max(found.stages_ms.get(name, 0.0) for found in profiles)
+    return sorted(peaks, key=lambda name: -peaks[name])[:most]
+
+
 def draw(profiles: Sequence[Profile], picture: Path) -> None:
     """A bar for each case, its stages side by side in one order and one colour each."""
-    names = [name for name in profiles[-1].parts if name != REST]
-    names += [name for found in profiles for name in found.stages_ms if name not in names]
-    colours = {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(names)} | {REST: REST_COLOUR}
+    names = longest(profiles, len(COLOURS))
+    colours = {**dict(zip(names, COLOURS, strict=False)), OTHERS: OTHERS_COLOUR, REST: REST_COLOUR}
     figure, axes = plt.subplots(figsize=(10, 1.9 + 0.9 * len(profiles)), layout="constrained")
     for row, found in enumerate(profiles):
         left = 0.0
         for name in colours:
-            seconds = max(0.0, found.parts.get(name, 0.0)) / 1e3
+            seconds = max(0.0, found.shown(name, names)) / 1e3
             label = name if row == 0 else None
             axes.barh(
                 row, seconds, left=left, height=0.6, color=colours[name], label=label, edgecolor="white"
@@ -101,7 +114,7 @@ def draw(profiles: Sequence[Profile], picture: Path) -> None:
     axes.set_xlim(0.0, 1.3 * max(found.latency_ms for found in profiles) / 1e3)
     axes.set_xlabel(f"seconds for {profiles[0].clip_s:g} s of 720p")
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(loc="outside lower center", ncols=6, frameon=False)
     picture.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(picture, dpi=150)
     plt.close(figure)
