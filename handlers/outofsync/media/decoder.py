@@ -21,6 +21,7 @@ MIN_FRAMES = WINDOW_FRAMES + 1  # two windows, the least that a segment can be s
 # Decoding runs ahead of its reader on several threads, and only waiting counts as time; this only stops a
 # child that spins after its parent has died.
 CPU_PER_WALL = 10
+SAMPLES_AT_ONCE = 1 << 18
 
 
 def probe(data: bytes | bytearray, limits: Limits) -> MediaInfo:
@@ -89,7 +90,7 @@ class Decoder:
             frames += message["frames"]
             yield self._copy_batch(message["frames"], batches % SLOTS)
             batches += 1
-        self._audio = to_int16(np.frombuffer(self._child.receive_bytes(message["bytes"]), np.float32))
+        self._audio = self._receive_sound(message["bytes"] // np.dtype(np.float32).itemsize)
         self.damaged_packets = message["damaged"]
         _check_length(frames, len(self._audio))
 
@@ -102,6 +103,15 @@ class Decoder:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def _receive_sound(self, count: int) -> NDArray[np.int16]:
+        """The sound, converted piece by piece: ten minutes of it as float32 are 38 MB."""
+        audio = np.empty(count, np.int16)
+        for start in range(0, count, SAMPLES_AT_ONCE):
+            piece = audio[start : start + SAMPLES_AT_ONCE]
+            received = self._child.receive_bytes(piece.size * np.dtype(np.float32).itemsize)
+            piece[:] = to_int16(np.frombuffer(received, np.float32))
+        return audio
 
     def _copy_batch(self, count: int, slot: int) -> NDArray[np.uint8]:
         shape = (count, *self._shape, CHANNELS)

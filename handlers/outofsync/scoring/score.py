@@ -17,6 +17,8 @@ from outofsync.errors import ErrorCode, OutOfSyncError, Stage
 from outofsync.scoring.projection import Projection
 from outofsync.scoring.regressor import CHANNELS, Regressor
 
+PROJECTED_AT_ONCE = 2048  # windows, so that a long video takes no more memory
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -70,10 +72,11 @@ class Scorer:
     @torch.inference_mode()
     def project(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
         """Features of a network (windows, size) → the 31 components that are scored (windows, 31)."""
-        projected: NDArray[np.float64] = (
-            self._projection(torch.from_numpy(features).to(self._device)).cpu().numpy()
-        )
-        return projected
+        projected = [
+            self._projection(torch.from_numpy(some).to(self._device)).cpu().numpy()
+            for some in np.split(features, range(PROJECTED_AT_ONCE, len(features), PROJECTED_AT_ONCE))
+        ]
+        return np.concatenate(projected)
 
     def score_segments(self, segments: Sequence[Segment]) -> list[SegmentScore]:
         """Score segments, each in a pass of its own: matrix products round differently in other company."""

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 STEM_REACH = 2  # frames on either side that the visual stem looks at
 MEL_REACH = 5  # mel frames on either side that the audio front looks at
 MELS_PER_FRAME = 4
+TEMPORAL_REACH = 2  # frames on either side that a temporal block looks at
+COMPARED_AT_ONCE = 1024  # frames whose nearby sound lies in memory 31 times over
 OPEN = 2.0  # bias of a gate before training: nearly all passes
 
 
@@ -107,7 +109,7 @@ class TemporalBlock(nn.Module):
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.conv = nn.Conv1d(width, width, 5, padding=2)
+        self.conv = nn.Conv1d(width, width, 2 * TEMPORAL_REACH + 1, padding=TEMPORAL_REACH)
         self.mix = nn.Linear(width, width)
         self.dropout = nn.Dropout(dropout)
 
@@ -179,8 +181,13 @@ def delay_similarity(visual: Tensor, audio: Tensor, most: int) -> tuple[Tensor, 
     """
     frames = visual.shape[1]
     padded = F.pad(audio, (0, 0, most, most))
-    near = padded.unfold(1, 2 * most + 1, 1)  # (batch, frames, embedding, delays)
-    similarity = torch.einsum("bte,bted->btd", visual, near)
+    blocks = []
+    for start in range(0, frames, COMPARED_AT_ONCE):
+        some = visual[:, start : start + COMPARED_AT_ONCE]
+        # (batch, frames, embedding, delays)
+        near = padded[:, start : start + some.shape[1] + 2 * most].unfold(1, 2 * most + 1, 1)
+        blocks.append(torch.einsum("bte,bted->btd", some, near))
+    similarity = torch.cat(blocks, 1)
     position = torch.arange(frames, device=visual.device)[:, None] + torch.arange(
         -most, most + 1, device=visual.device
     )

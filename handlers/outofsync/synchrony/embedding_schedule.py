@@ -24,19 +24,21 @@ from outofsync.constants import DELAYS, MAX_DELAY, SAMPLES_PER_FRAME, WINDOW_FRA
 from outofsync.frames import FrameStore
 from outofsync.runner import PassRunner, Precision, timed
 from outofsync.synchrony.embedding import (
-    MEL_REACH,
-    MELS_PER_FRAME,
     STEM_REACH,
+    TEMPORAL_REACH,
     EmbeddingConfig,
     EmbeddingNetwork,
+    Encoder,
     delay_similarity,
     pool_over_time,
 )
 from outofsync.synchrony.folding import fold_batch_norms
 from outofsync.synchrony.interface import SyncInput, SyncOutput
-from outofsync.synchrony.senses import MelTrack, centre_pictures, level, mouth_pictures
+from outofsync.synchrony.senses import MelTrack, centre_pictures, gain, mouth_pictures
 from outofsync.timing import Stopwatch
 
+MEL_MARGIN = 2  # frames on either side whose sound a chunk's log-mel looks at
+BLOCK = 1024  # frames that pass through a temporal encoder together
 CHUNK = 32  # frames in one row of a pass
 ROWS = 4  # rows of a pass
 MOST_READERS = 8  # threads that decode crops
@@ -113,14 +115,16 @@ class EmbeddingSynchroniser:
     ) -> Iterator[Tensor]:
         """Log-mel of one chunk after another: (mels, 138)."""
         for item, length in zip(inputs, lengths, strict=True):
-            if not length:
-                continue
             with timed(watch, "log_mel", self._device):
-                sound = torch.from_numpy(item.audio[: length * SAMPLES_PER_FRAME]).to(self._device)
-                mel = self._mel(level(sound)[None])[0]
+                sound = item.audio[: length * SAMPLES_PER_FRAME]
+                loudness = gain(sound)
             for start in range(0, length, CHUNK):
-                row = mel[:, MELS_PER_FRAME * start : MELS_PER_FRAME * (start + CHUNK) + 2 * MEL_REACH]
-                yield F.pad(row, (0, MELS_PER_FRAME * CHUNK + 2 * MEL_REACH - row.shape[1]))
+                with timed(watch, "log_mel", self._device):
+                    low = max(0, start - MEL_MARGIN)
+                    near = sound[low * SAMPLES_PER_FRAME : (start + CHUNK + MEL_MARGIN) * SAMPLES_PER_FRAME]
+                    levelled = torch.from_numpy(near).to(self._device).float() * loudness
+                    row = self._mel.span(levelled, start - low, CHUNK)
+                yield row
 
     def _front(
         self,
@@ -151,16 +155,35 @@ class EmbeddingSynchroniser:
         if windows < 1:
             return SyncOutput(*(np.zeros((0, size), np.float32) for size in (DELAYS, self.feature_size)))
         with timed(watch, "visual_encoder", self._device):
-            visual = self._network.visual_encoder(seen[None])
+            visual = self._encoded(self._network.visual_encoder, seen)
         with timed(watch, "audio_encoder", self._device):
-            audio = self._network.audio_encoder(heard[None])
+            audio = self._encoded(self._network.audio_encoder, heard)
         with timed(watch, "fusion", self._device):
             similarity, valid = delay_similarity(visual, audio, MAX_DELAY)
             fit = pool_over_time(similarity, valid, self._network.config.pool)
             middle = WINDOW_FRAMES // 2
             logits = self._network.log_scale.exp() * fit[0, middle : middle + windows]
-            features = torch.cat([visual, audio], -1)[0].unfold(0, WINDOW_FRAMES, 1).amax(-1)
-            return SyncOutput(_array(logits), _array(features))
+            return SyncOutput(_array(logits), self._features(visual[0], audio[0], windows))
+
+    def _encoded(self, encoder: Encoder, x: Tensor) -> Tensor:
+        """(frames, width) → (1, frames, embedding); a long input in blocks, each with what it looks at."""
+        reach = TEMPORAL_REACH * self._network.config.blocks
+        blocks = []
+        for start in range(0, len(x), BLOCK):
+            low = max(0, start - reach)
+            encoded = encoder(x[None, low : start + BLOCK + reach])
+            blocks.append(encoded[:, start - low : start - low + BLOCK])
+        return torch.cat(blocks, 1)
+
+    def _features(self, visual: Tensor, audio: Tensor, windows: int) -> NDArray[np.float32]:
+        """Embeddings (frames, embedding) → the largest of each in each window (windows, 2 · embedding)."""
+        features = np.empty((windows, self.feature_size), np.float32)
+        for start in range(0, windows, BLOCK):
+            stop = min(start + BLOCK, windows)
+            seen_from = slice(start, stop + WINDOW_FRAMES - 1)
+            both = torch.cat([visual[seen_from], audio[seen_from]], -1)
+            features[start:stop] = _array(both.unfold(0, WINDOW_FRAMES, 1).amax(-1))
+        return features
 
 
 def _mouths(frames: FrameStore, start: int, stop: int) -> NDArray[np.uint8]:

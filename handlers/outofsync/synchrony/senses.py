@@ -5,6 +5,8 @@ Training and serving share this module, so that a network meets in service what 
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 import torch
@@ -25,6 +27,8 @@ KEPT_SIZE = 80
 _GREY_MEAN, _GREY_SPREAD = 110.0, 55.0
 
 _LOUDNESS = 2000.0  # root mean square that every track is brought to, in int16 units
+_SILENCE = 20.0  # what is quieter stays as quiet
+_SAMPLES_AT_ONCE = 1 << 20
 _MEL_FLOOR = 0.05  # quieter than any speech at that loudness: hides digital silence and coding noise
 _MEL_MEAN, _MEL_SPREAD = 1.0, 2.0
 
@@ -56,7 +60,16 @@ def level(audio: Tensor) -> Tensor:
     """Bring (…, samples) of int16 values to one loudness; silence stays silent."""
     audio = audio.float()
     loudness = audio.square().mean(-1, keepdim=True).sqrt()
-    return audio * (_LOUDNESS / loudness.clamp(min=20.0))
+    return audio * (_LOUDNESS / loudness.clamp(min=_SILENCE))
+
+
+def gain(audio: NDArray[np.int16]) -> float:
+    """What brings int16 samples (samples,) to one loudness, as :func:`level` does, in little memory."""
+    squares = sum(
+        float(np.square(audio[start : start + _SAMPLES_AT_ONCE], dtype=np.float64).sum())
+        for start in range(0, audio.size, _SAMPLES_AT_ONCE)
+    )
+    return _LOUDNESS / max(_SILENCE, math.sqrt(squares / max(1, audio.size)))
 
 
 class MelTrack(torch.nn.Module):
@@ -75,15 +88,27 @@ class MelTrack(torch.nn.Module):
         """Levelled (batch, 640 · frames) → (batch, 80, 4 · frames + 10), with quiet beyond both ends."""
         return normalise_bands(self.filterbank @ self.spectrum(audio))
 
+    def span(self, audio: Tensor, start: int, frames: int) -> Tensor:
+        """The same for some frames: levelled (samples,) → (80, 4 · frames + 10), from frame ``start`` on."""
+        begin = start * SAMPLES_PER_FRAME - MEL_REACH * HOP - FFT_SIZE // 2
+        end = begin + (MELS_PER_FRAME * frames + 2 * MEL_REACH - 1) * HOP + FFT_SIZE
+        heard = audio[max(0, begin) : max(0, end)]
+        before = max(0, -begin)
+        padded = F.pad(heard, (before, end - begin - before - heard.shape[0]))
+        return normalise_bands(self.filterbank @ self._magnitudes(padded[None])[0])
+
     def spectrum(self, audio: Tensor) -> Tensor:
         """Levelled (batch, 640 · frames) → magnitudes (batch, 257, 4 · frames + 10)."""
         frames = audio.shape[-1] // SAMPLES_PER_FRAME
         reach = MEL_REACH * HOP + FFT_SIZE // 2
         padded = F.pad(audio[..., : frames * SAMPLES_PER_FRAME], (reach, reach))
-        spectrum = torch.stft(
+        return self._magnitudes(padded)[..., : MELS_PER_FRAME * frames + 2 * MEL_REACH]
+
+    def _magnitudes(self, padded: Tensor) -> Tensor:
+        """Of each whole transform that lies in (batch, samples): (batch, 257, transforms)."""
+        return torch.stft(
             padded, FFT_SIZE, HOP, STFT_WINDOW, self.window, center=False, return_complex=True
-        )
-        return spectrum[..., : MELS_PER_FRAME * frames + 2 * MEL_REACH].abs()
+        ).abs()
 
 
 def normalise_bands(bands: Tensor) -> Tensor:

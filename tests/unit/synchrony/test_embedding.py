@@ -125,3 +125,15 @@ def test_wrong_tensors_are_refused() -> None:
         load_sync(bad)
     with pytest.raises(CheckpointError, match="embedding network"):
         load_sync(Checkpoint("sync", "embedding", {"size": 1}, {}))
+
+
+def test_a_long_input_in_blocks_gives_the_same_numbers(
+    network: EmbeddingSynchroniser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = talking(100, 5)
+    (whole,) = network.evaluate([item])
+    monkeypatch.setattr("outofsync.synchrony.embedding_schedule.BLOCK", 32)
+    monkeypatch.setattr("outofsync.synchrony.embedding.COMPARED_AT_ONCE", 17)
+    (parts,) = network.evaluate([item])
+    np.testing.assert_allclose(parts.delays, whole.delays, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(parts.features, whole.features, rtol=1e-4, atol=1e-5)

@@ -9,7 +9,7 @@ import torch
 from outofsync.frames import RawFrames
 from outofsync.synchrony.activity import mouth_motion
 from outofsync.synchrony.embedding import MEL_REACH
-from outofsync.synchrony.senses import MOUTH_CENTRE, MelTrack, centre_pictures, level, mouth_pictures
+from outofsync.synchrony.senses import MOUTH_CENTRE, MelTrack, centre_pictures, gain, level, mouth_pictures
 
 
 def test_the_mouth_is_in_the_middle() -> None:
@@ -49,3 +49,20 @@ def test_a_photograph_does_not_move_and_a_mouth_does() -> None:
     assert mouth_motion(RawFrames(still)) == 0.0
     assert mouth_motion(RawFrames(noisy)) < 0.8 < mouth_motion(RawFrames(moving))
     assert mouth_motion(RawFrames(still[:2])) == 0.0
+
+
+def test_a_span_of_log_mel_is_that_of_the_whole_track() -> None:
+    audio = torch.from_numpy(np.random.default_rng(3).normal(0, 2000, 640 * 40).astype(np.float32))
+    mel = MelTrack()
+    whole = mel(audio[None])[0]
+    for start, frames in ((0, 8), (5, 20), (32, 8)):
+        expected = whole[:, 4 * start : 4 * (start + frames) + 10]
+        torch.testing.assert_close(mel.span(audio, start, frames), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_gain_is_the_level_of_training() -> None:
+    random = np.random.default_rng(4)
+    for loudness in (0, 5, 300, 9000):
+        audio = random.normal(0, loudness, 5000).clip(-32768, 32767).astype(np.int16)
+        expected = level(torch.from_numpy(audio))
+        torch.testing.assert_close(torch.from_numpy(audio).float() * gain(audio), expected)
