@@ -5,10 +5,10 @@ from __future__ import annotations
 import ipaddress
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, Optional
 from urllib.parse import urlsplit
 
 import requests
@@ -34,6 +34,9 @@ IncludeChoice = Literal["delays", "features", "tracks", "frames"]
 DETECT_PATH = "/wfpredict/deepfake"
 DEBLUR_PATH = "/predictions/deblur"
 PING_PATH = "/ping"
+SENT_HEADER = (
+    "X-OutOfSync-Sent-At"  # seconds of our clock: the server reckons from it what came before its work
+)
 REQUEST_ID_HEADER = (
     "X-OutOfSync-Request-Id"  # TorchServe gives each node an id of its own; this one is shared
 )
@@ -103,10 +106,10 @@ class Client:
         Raises an :class:`OutOfSyncError` of the kind that fits.
         """
         options = {"deblur": deblur, "mode": mode, "lam": lam, "max_len": max_len, "include": include}
-        request_id, status, body = self._upload(DETECT_PATH, file, _given(options))
+        request_id, status, body, upload_ms = self._upload(DETECT_PATH, file, _given(options))
         answer = read_json(status, body, request_id=request_id)
         try:
-            return Result.from_dict(answer)
+            return Result.from_dict({**answer, "timing_ms": _timing(answer.get("timing_ms"), upload_ms)})
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UnexpectedAnswerError(
                 "the answer is JSON but no result", status=status, request_id=request_id
@@ -114,7 +117,7 @@ class Client:
 
     def deblur(self, file: VideoFile) -> bytes:
         """The video with sharper faces and its own sound, as the bytes of an mp4 file."""
-        request_id, status, body = self._upload(DEBLUR_PATH, file, {})
+        request_id, status, body, _ = self._upload(DEBLUR_PATH, file, {})
         return read_video(status, body, request_id=request_id)
 
     def health(self) -> Health:
@@ -136,10 +139,13 @@ class Client:
             problem = str(error)
         return Health(status, not problem, problem, time.monotonic() - started)
 
-    def _upload(self, path: str, file: VideoFile, options: dict[str, Any]) -> tuple[str, int, bytes]:
+    def _upload(self, path: str, file: VideoFile, options: dict[str, Any]) -> tuple[str, int, bytes, float]:
+        """The request's id, the status and body of the answer, and how long sending took (ms)."""
         with open_video(file) as (source, size):
             body = MultipartBody(source, size, options)
-            return self._send("POST", path, data=body, headers={"Content-Type": body.content_type})
+            headers = {"Content-Type": body.content_type, SENT_HEADER: f"{time.time():.6f}"}
+            request_id, status, content = self._send("POST", path, data=body, headers=headers)
+        return request_id, status, content, body.sending_ms
 
     def _send(
         self,
@@ -176,6 +182,18 @@ class Client:
             message = f"the request could not be carried out ({type(error).__name__})"
             raise ConnectionLostError(message, request_id=request_id) from None
         return request_id, response.status_code, response.content
+
+
+def _timing(timing_ms: Optional[Mapping[str, float]], upload_ms: float) -> dict[str, float]:
+    """The server's stages; what passed until a worker took the request is told apart here.
+
+    The server knows only when sending began, from our clock: of ``arrival``, what was not upload was waiting.
+    """
+    timing = dict(timing_ms or {})
+    if (arrival := timing.pop("arrival", None)) is None:
+        return timing
+    upload = min(upload_ms, arrival)
+    return {"upload": round(upload, 3), "queueing": round(arrival - upload, 3), **timing}
 
 
 class _BearerToken(AuthBase):

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -42,6 +43,8 @@ class MultipartBody:
         self._head, self._source, self._tail = io.BytesIO(head), source, io.BytesIO(tail)
         self._remaining = size
         self._length = len(head) + size + len(tail)
+        self._begun = time.monotonic()
+        self.sending_ms = 0.0  # until the last byte was read so far
 
     def __len__(self) -> int:
         """Bytes in all: requests takes the Content-Length from here."""
@@ -49,7 +52,10 @@ class MultipartBody:
 
     def read(self, size: int) -> bytes:
         """At most ``size`` further bytes; none at the end."""
-        return self._head.read(size) or self._read_source(size) or self._tail.read(size)
+        chunk = self._head.read(size) or self._read_source(size) or self._tail.read(size)
+        if chunk:
+            self.sending_ms = (time.monotonic() - self._begun) * 1000.0
+        return chunk
 
     def _read_source(self, size: int) -> bytes:
         if not self._remaining:

@@ -6,6 +6,7 @@ import io
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -203,3 +204,23 @@ def test_a_file_that_shrinks_while_it_is_sent_is_no_hang(client: Client) -> None
 
     with pytest.raises(outofsync_client.UnreadableFileError, match="shorter"):
         client.detect(Shrinking(b"promised"))
+
+
+def test_upload_and_queueing_are_told_apart(
+    server: StubServer, client: Client, make_result: MakeResult
+) -> None:
+    server.answers(make_result(timing_ms={"arrival": 5000.0, "decode": 12.5}))
+    started = time.time()
+    timing = client.detect(bytes(100_000)).timing_ms
+    (request,) = server.received
+    assert started <= float(request.headers["X-OutOfSync-Sent-At"]) + 1e-3 <= time.time()
+    assert set(timing) == {"upload", "queueing", "decode"}
+    assert timing["upload"] > 0
+    assert timing["upload"] + timing["queueing"] == pytest.approx(5000.0, abs=0.01)
+
+
+def test_a_server_that_does_not_say_when_it_began_is_taken_at_its_word(
+    server: StubServer, client: Client, make_result: MakeResult
+) -> None:
+    server.answers(make_result())
+    assert client.detect(b"video").timing_ms == {"decode": 12.5}
