@@ -14,11 +14,10 @@ import torch
 from torch import Tensor
 
 Row = tuple[Tensor, ...]
+Compute = Callable[..., Row]  # stacked columns → the columns of the results
 
 
-def in_passes(
-    rows: Iterable[Row], size: int, function: Callable[..., tuple[Tensor, ...]], *, overlap: int = 0
-) -> Iterator[Row]:
+def in_passes(rows: Iterable[Row], size: int, function: Compute, *, overlap: int = 0) -> Iterator[Row]:
     """Map rows through a function of stacked columns, at most ``size`` rows a pass; read no further.
 
     With an ``overlap``, a pass also sees that many rows before its own; the first of all have no results.

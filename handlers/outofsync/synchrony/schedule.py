@@ -12,9 +12,8 @@ a video.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -23,11 +22,12 @@ from torch import Tensor
 from outofsync.checkpoints.store import Checkpoint, CheckpointError
 from outofsync.constants import DELAYS, MAX_DELAY, SAMPLES_PER_FRAME, WINDOW_FRAMES
 from outofsync.runner import timed
+from outofsync.synchrony.crew import Crew
 from outofsync.synchrony.folding import fold_batch_norms
 from outofsync.synchrony.fusion_schedule import SharedFusion
 from outofsync.synchrony.interface import SyncInput, SyncOutput
 from outofsync.synchrony.logmel import CHUNK_SAMPLES, LogMel
-from outofsync.synchrony.passes import Row, in_passes, sliding
+from outofsync.synchrony.passes import Compute, Row, in_passes, sliding
 from outofsync.synchrony.published import PublishedConfig, PublishedModel
 from outofsync.synchrony.visual_schedule import SharedVisualEncoder
 from outofsync.timing import Stopwatch
@@ -37,7 +37,7 @@ FRAMES_PER_READ = 25
 
 @dataclass(frozen=True)
 class PassSizes:
-    """Most rows that one pass of each stage takes."""
+    """Most rows that one thread takes in a pass of each stage."""
 
     frames: int
     windows: int
@@ -45,8 +45,8 @@ class PassSizes:
     judgements: int  # windows whose 31 pairs are fused together
 
 
-# A processor gains nothing from larger passes; a segment of 50 windows fills these without a remainder.
-CPU_PASSES = PassSizes(frames=27, windows=10, chunks=40, judgements=10)
+# A processor gains nothing from larger passes; two threads share a segment of 50 windows without a remainder.
+CPU_PASSES = PassSizes(frames=14, windows=13, chunks=20, judgements=13)
 GPU_PASSES = PassSizes(frames=64, windows=32, chunks=128, judgements=16)
 
 
@@ -64,6 +64,7 @@ class PublishedNetwork:
         self._fusion = SharedFusion(model.transformer)
         self._model = model.to(self._device).eval()
         self._logmel = LogMel().to(self._device)
+        self._crew = Crew(torch.get_num_threads() if on_cpu else 1)
         self._passes = passes or (CPU_PASSES if on_cpu else GPU_PASSES)
         self.feature_size = 2 * model.transformer.cls_token.shape[-1]
 
@@ -81,7 +82,8 @@ class PublishedNetwork:
     def evaluate(self, inputs: Sequence[SyncInput], *, watch: Stopwatch | None = None) -> list[SyncOutput]:
         """Delay logits and zero-delay features of every window of every input.
 
-        ``watch`` is told how long ``log_mel``, ``visual_encoder``, ``audio_encoder`` and ``fusion`` took.
+        ``watch`` is told how long ``log_mel``, ``visual_encoder``, ``audio_encoder`` and ``fusion`` took;
+        what the first attention makes of single tokens is counted with the encoders.
         """
         # Reduced precision would move logits by more than the parity that is promised.
         with torch.backends.cudnn.flags(allow_tf32=False, deterministic=True):
@@ -96,54 +98,51 @@ class PublishedNetwork:
 
     def _judgements(self, one: SyncInput, watch: Stopwatch | None) -> Iterator[Row]:
         """(31,) logits and (feature size,) features of each window in turn."""
+
+        def stage(
+            name: str, rows: Iterable[Row], size: int, function: Compute, overlap: int = 0
+        ) -> Iterator[Row]:
+            def run(*columns: Tensor) -> Row:
+                with timed(watch, name, self._device):
+                    return self._crew.map(function, *columns, overlap=overlap)
+
+            return in_passes(rows, size * self._crew.threads, run, overlap=overlap)
+
         if not one.windows:
             return iter(())
         sizes = self._passes
-        frames = in_passes(_frames(one), sizes.frames, partial(self._encode_frames, watch))
-        encode = partial(self._encode_windows, watch)
-        visual = in_passes(frames, sizes.windows, encode, overlap=WINDOW_FRAMES - 1)
-        chunks = in_passes(_chunks(one), sizes.chunks, partial(self._encode_chunks, watch))
+        frames = stage("visual_encoder", _frames(one), sizes.frames, self._encode_frames)
+        reach = WINDOW_FRAMES - 1
+        visual = stage("visual_encoder", frames, sizes.windows, self._encode_windows, reach)
+        mel = stage("log_mel", _chunks(one), sizes.chunks, self._log_mel)
+        chunks = stage("audio_encoder", mel, sizes.chunks, self._encode_chunks)
         delayed = sliding(chunks, DELAYS)
         pairs = ((*seen, *heard) for seen, heard in zip(visual, delayed, strict=True))
-        return in_passes(pairs, sizes.judgements, partial(self._judge, watch))
+        return stage("fusion", pairs, sizes.judgements, self._judge)
 
-    def _encode_frames(self, watch: Stopwatch | None, frames: Tensor) -> tuple[Tensor, Tensor]:
+    def _encode_frames(self, frames: Tensor) -> Row:
         """uint8 (frames, 224, 224, 3) → what windows are made of, (frames, 14, 14, channels) twice."""
-        with timed(watch, "visual_encoder", self._device):
-            return self._visual.encode_frames(frames.to(self._device).float().permute(0, 3, 1, 2))
+        return self._visual.encode_frames(frames.to(self._device).float().permute(0, 3, 1, 2))
 
-    def _encode_windows(
-        self, watch: Stopwatch | None, taps: Tensor, shortcuts: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _encode_windows(self, taps: Tensor, shortcuts: Tensor) -> Row:
         """(windows + 4, 14, 14, channels) twice → tokens (windows, 5, width) and their projections."""
-        with timed(watch, "visual_encoder", self._device):
-            encoded = self._visual.encode_windows(taps, shortcuts)
-            tokens = self._model.transformer.visual_tokens(encoded)
-        with timed(watch, "fusion", self._device):
-            return tokens, self._fusion.projected(tokens)
+        tokens = self._model.transformer.visual_tokens(self._visual.encode_windows(taps, shortcuts))
+        return tokens, self._fusion.projected(tokens)
 
-    def _encode_chunks(self, watch: Stopwatch | None, chunks: Tensor) -> tuple[Tensor, Tensor]:
-        """int16 (chunks, 3200) → tokens (chunks, 4, width) and their projections."""
-        with timed(watch, "log_mel", self._device):
-            mel = self._logmel(chunks.to(self._device)).unsqueeze(1)
-        with timed(watch, "audio_encoder", self._device):
-            tokens = self._model.transformer.audio_tokens(self._model.aud_enc(mel))
-        with timed(watch, "fusion", self._device):
-            return tokens, self._fusion.projected(tokens)
+    def _log_mel(self, chunks: Tensor) -> Row:
+        """int16 (chunks, 3200) → (chunks, 1, 80, 20)."""
+        return (self._logmel(chunks.to(self._device)).unsqueeze(1),)
 
-    def _judge(
-        self,
-        watch: Stopwatch | None,
-        visual: Tensor,
-        visual_projected: Tensor,
-        audio: Tensor,
-        audio_projected: Tensor,
-    ) -> tuple[Tensor, Tensor]:
+    def _encode_chunks(self, mel: Tensor) -> Row:
+        """(chunks, 1, 80, 20) → tokens (chunks, 4, width) and their projections."""
+        tokens = self._model.transformer.audio_tokens(self._model.aud_enc(mel))
+        return tokens, self._fusion.projected(tokens)
+
+    def _judge(self, visual: Tensor, visual_projected: Tensor, audio: Tensor, audio_projected: Tensor) -> Row:
         """Tokens of windows and of their 31 chunks each → logits and features, on the processor."""
-        with timed(watch, "fusion", self._device):
-            logits = self._fusion.logits(visual, visual_projected, audio, audio_projected)
-            features = self._model.transformer.features(visual, audio[:, MAX_DELAY])
-            return logits.cpu(), features.cpu()
+        logits = self._fusion.logits(visual, visual_projected, audio, audio_projected)
+        features = self._model.transformer.features(visual, audio[:, MAX_DELAY])
+        return logits.cpu(), features.cpu()
 
 
 def _frames(one: SyncInput) -> Iterator[Row]:

@@ -137,11 +137,13 @@ class WinogradConv3d(nn.Module):
     def _at_points(self, weight: Tensor) -> Tensor:
         """Kernels at (row point, time point, column point): (6, 5, 6, inputs, outputs)."""
         space, time = self._space.kernel, self._time.kernel
-        weight = weight.double()
-        # A row point at a time: in double precision all of them would take gigabytes.
-        return torch.stack(
-            [torch.einsum("y,at,bx,oityx->abio", point, time, space, weight).float() for point in space]
-        )
+        taps = weight.double().permute(3, 2, 4, 1, 0).flatten(3).flatten(0, 2)  # (27, inputs · outputs)
+        kernels = weight.new_empty(len(space), len(time), len(space), *weight.shape[1::-1])
+        for point, kernel in zip(space, kernels, strict=True):
+            # A row point at a time: in double precision all of them would take gigabytes.
+            at_points = torch.einsum("y,at,bx->abytx", point, time, space).flatten(2).flatten(0, 1)
+            kernel.copy_((at_points @ taps).view_as(kernel))
+        return kernels
 
     def forward(self, maps: Tensor) -> Tensor:
         places = maps.permute(_PLACES_FIRST).contiguous()

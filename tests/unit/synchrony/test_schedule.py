@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,11 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from outofsync.clip import Frames, RawFrames
+from outofsync.frames import Frames, RawFrames
 from outofsync.synchrony.interface import SyncInput, SyncOutput
 from outofsync.synchrony.logmel import LogMel
 from outofsync.synchrony.published import PublishedConfig, PublishedModel
 from outofsync.synchrony.schedule import PassSizes, PublishedNetwork
+from outofsync.timing import Stopwatch
 
 CONFIG = PublishedConfig(width=32, depth=2)
 
@@ -26,6 +29,13 @@ def model() -> PublishedModel:
     for name, tensor in model.named_parameters():
         if "embed" in name or "token" in name:
             nn.init.normal_(tensor)
+        elif name.startswith("transformer.") and tensor.dim() == 2:
+            nn.init.normal_(tensor, std=0.3)  # enough for delays to differ by more than rounding
+    for name, statistic in model.named_buffers():
+        if name.endswith("running_mean"):
+            nn.init.normal_(statistic, std=0.3)
+        elif name.endswith("running_var"):
+            nn.init.uniform_(statistic, 0.5, 2.0)
     return model
 
 
@@ -56,12 +66,27 @@ def judged_one_by_one(model: PublishedModel, one: SyncInput) -> tuple[Tensor, Te
     return torch.stack(logits), torch.stack(features)
 
 
+@pytest.mark.parametrize("windows", [1, 2, 4, 5])
+@pytest.mark.parametrize("passes", [None, PassSizes(frames=3, windows=2, chunks=7, judgements=3)])
 def test_every_window_and_delay_is_judged_as_the_plain_network_does(
-    model: PublishedModel, network: PublishedNetwork
+    model: PublishedModel, windows: int, passes: PassSizes | None
 ) -> None:
+    one = clip(windows + 4, seed=1)
+    (output,) = PublishedNetwork(deepcopy(model), passes=passes).evaluate([one])
+    assert_judged_as_plain(output, model, one)
+
+
+def test_a_single_block_of_the_transformer_is_enough() -> None:
+    model = PublishedModel(replace(CONFIG, depth=1)).eval()
     one = clip(6, seed=1)
-    (output,) = network.evaluate([one])
+    (output,) = PublishedNetwork(deepcopy(model)).evaluate([one])
+    assert_judged_as_plain(output, model, one)
+
+
+def assert_judged_as_plain(output: SyncOutput, model: PublishedModel, one: SyncInput) -> None:
     logits, features = judged_one_by_one(model, one)
+    # Rounding aside, numbers agree; were a frame, a delay or a tap mistaken, they would not.
+    assert logits.std() > 1e-2
     torch.testing.assert_close(torch.from_numpy(output.delays), logits, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(torch.from_numpy(output.features), features, rtol=1e-4, atol=1e-4)
 
@@ -115,3 +140,15 @@ def test_every_frame_is_read_once_in_small_blocks(model: PublishedModel) -> None
     )
     assert [index for start, stop in frames.reads for index in range(start, stop)] == list(range(30))
     assert max(stop - start for start, stop in frames.reads) <= 25
+
+
+def test_a_watch_is_told_how_long_each_stage_took(network: PublishedNetwork) -> None:
+    one, watch = clip(6, seed=1), Stopwatch()
+    start = time.perf_counter()
+    (watched,) = network.evaluate([one], watch=watch)
+    elapsed_ms = (time.perf_counter() - start) * 1000.0
+    (unwatched,) = network.evaluate([one])
+    assert same_bits(watched, unwatched)
+    assert watch.timing_ms.keys() == {"log_mel", "visual_encoder", "audio_encoder", "fusion"}
+    assert min(watch.timing_ms.values()) > 0.0
+    assert sum(watch.timing_ms.values()) <= elapsed_ms  # no moment counts twice
