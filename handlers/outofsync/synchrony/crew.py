@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from outofsync.synchrony.passes import Compute, Row
 
@@ -33,7 +34,8 @@ class Crew:
 
         With an ``overlap``, a share also sees that many rows before its own, which have no results.
         """
-        if self._pool is None:
+        # Whoever counts operations sees those of its own thread only.
+        if self._pool is None or is_in_torch_dispatch_mode():
             return function(*columns)
         rows = len(columns[0]) - overlap
         count = min(self.threads, rows)

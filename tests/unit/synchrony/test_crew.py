@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from outofsync.synchrony.crew import Crew
 
@@ -49,6 +50,13 @@ def test_a_crew_leaves_other_threads_their_cores() -> None:
             assert pool.submit(torch.get_num_threads).result() == torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
+
+
+def test_whoever_counts_operations_sees_them_all() -> None:
+    square = torch.ones(4, 4)
+    with FlopCounterMode(display=False) as counter:
+        Crew(2).map(lambda x: (x @ square,), square)
+    assert counter.get_total_flops() == 2 * 4**3
 
 
 def test_an_error_in_a_share_is_raised() -> None:
