@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -72,6 +73,17 @@ def _shrunk(frame: NDArray[np.uint8], box: CropBox, scale: float) -> tuple[NDArr
     return small.astype(np.uint8, copy=False), CropBox(
         box.x * across, box.y * down, box.side * scale, box.roll
     )
+
+
+def surroundings(
+    boxes: Sequence[NDArray[np.float32]], margin: float, width: int, height: int
+) -> tuple[int, int, int, int]:
+    """x0, y0, x1, y1 (px, in the picture) around boxes, each with ``margin`` of its size on every side."""
+    all_boxes = np.stack(boxes)
+    reach = margin * (all_boxes[:, 2:] - all_boxes[:, :2])
+    low = np.floor((all_boxes[:, :2] - reach).min(0)).clip(0, [width - 1, height - 1])
+    high = np.ceil((all_boxes[:, 2:] + reach).max(0)).clip(low + 1, [width, height])
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
 
 def overlap(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:

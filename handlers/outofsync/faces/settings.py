@@ -10,6 +10,10 @@ class FaceSettings:
     """Lengths in frames of the 25 fps grid unless said otherwise."""
 
     detect_every: int = 5  # heads move little in 0.2 s; positions in between are interpolated
+    search_every: int = 25  # the whole picture; in between, only where the faces are that are followed
+    search_margin: float = 0.6  # of a face's box on either side of it
+    # Where the faces' surroundings are more of the picture, the whole of it is as cheap.
+    largest_region: float = 0.7
     smoothing_span: int = 10  # frames on either side that steady the crop
     lost_after: int = 2  # detections missed in a row before a track ends
     shortest_track: int = 6  # shorter ones cannot be scored: two windows of five frames

@@ -1,6 +1,7 @@
 """Follow faces through a video and cut their crops, in one pass and with bounded memory.
 
-Detection runs on every ``detect_every``-th frame and at each cut. Frames wait in a short buffer until the
+Detection runs on every ``detect_every``-th frame and at each cut, most of the time near the faces that are
+followed only. Frames wait in a short buffer until the
 detections that steady their crop have arrived, are cropped, and are let go.
 """
 
@@ -13,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from outofsync.clip import Track
-from outofsync.faces.detector import Detection, FaceDetector
-from outofsync.faces.geometry import face_height, overlap
+from outofsync.faces.detector import Detection, FaceDetector, Region
+from outofsync.faces.geometry import face_height, overlap, surroundings
 from outofsync.faces.path import FacePath
 from outofsync.faces.settings import FaceSettings
 from outofsync.faces.shots import CutFinder
@@ -53,6 +54,7 @@ class FaceTracker:
         self._waiting: deque[NDArray[np.uint8]] = deque()
         self._arrived = 0  # frames pushed
         self._last_detection = 0
+        self._last_search = 0  # of the whole picture
         self._cropped = 0
         self.dropped_frames = 0  # crops left out because the video holds too many faces
 
@@ -93,10 +95,7 @@ class FaceTracker:
     def _detect(self, frame: NDArray[np.uint8]) -> None:
         settings, now = self._settings, self._arrived
         self._last_detection = now
-        with self._watch.stage("detect"):
-            detections = self._detector.detect(frame)
-        found = [face for face in detections if face_height(face) >= settings.smallest_face_px]
-        faces = sorted(found, key=face_height, reverse=True)[: self._most_tracks]
+        faces = self._find(frame)
         newcomers = self._match(faces)
         lost = [
             path for path in self._following if now - path.last > settings.lost_after * settings.detect_every
@@ -106,6 +105,38 @@ class FaceTracker:
         self._following += [
             FacePath(now, face, settings, JpegFrames(store=self._store)) for face in newcomers
         ]
+
+    def _find(self, frame: NDArray[np.uint8]) -> list[Detection]:
+        """The faces in a frame, the largest first.
+
+        Faces that are followed are looked for where they were; where one is missed, and every second, the
+        whole picture is searched.
+        """
+        due = self._arrived - self._last_search >= self._settings.search_every
+        region = None if due else self._region(frame)
+        if region is not None:
+            faces = self._look(frame, region)
+            if len(faces) >= len(self._following):
+                return faces
+        self._last_search = self._arrived
+        return self._look(frame, None)
+
+    def _look(self, frame: NDArray[np.uint8], region: Region | None) -> list[Detection]:
+        with self._watch.stage("detect"):
+            detections = self._detector.detect(frame, region)
+        found = [face for face in detections if face_height(face) >= self._settings.smallest_face_px]
+        return sorted(found, key=face_height, reverse=True)[: self._most_tracks]
+
+    def _region(self, frame: NDArray[np.uint8]) -> Region | None:
+        """What holds all followed faces and their surroundings; None for (nearly) the whole picture."""
+        if not self._following:
+            return None
+        height, width = frame.shape[:2]
+        region = surroundings(
+            [path.box for path in self._following], self._settings.search_margin, width, height
+        )
+        area = (region[2] - region[0]) * (region[3] - region[1])
+        return region if area <= self._settings.largest_region * width * height else None
 
     def _match(self, faces: list[Detection]) -> list[Detection]:
         """Give each face to the path it overlaps most; returns the faces nobody followed yet."""

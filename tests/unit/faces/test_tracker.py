@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from outofsync.clip import Track
 from outofsync.faces import Detection, FaceSettings, FaceTracker
+from outofsync.faces.detector import Region
 
 SIZE = (240, 320)  # height, width
 Places = Callable[[int], list[tuple[float, float, float]]]  # frame → (x, y, distance of eyes and mouth)
@@ -30,11 +31,14 @@ class ScriptedDetector:
     def __init__(self, places: Places) -> None:
         self._places = places
         self.looked_at: list[int] = []
+        self.searches: list[int] = []  # frames that were looked at whole
 
-    def detect(self, frame: NDArray[np.uint8]) -> list[Detection]:
+    def detect(self, frame: NDArray[np.uint8], region: Region | None = None) -> list[Detection]:
         number = int(frame[0, 0, 0]) + 256 * int(frame[0, 0, 1])
         self.looked_at.append(number)
-        return [face_at(*place) for place in self._places(number)]
+        self.searches += [number] if region is None else []
+        x0, y0, x1, y1 = region or (0, 0, SIZE[1], SIZE[0])
+        return [face_at(x, y, reach) for x, y, reach in self._places(number) if x0 <= x < x1 and y0 <= y < y1]
 
 
 def film(count: int, *, cut_at: int | None = None) -> NDArray[np.uint8]:
@@ -132,3 +136,36 @@ def test_crops_beyond_the_bound_are_counted() -> None:
 
 def test_no_frames_give_no_tracks() -> None:
     assert FaceTracker(ScriptedDetector(lambda _: [])).finish() == []
+
+
+def test_a_followed_face_is_looked_for_where_it_was() -> None:
+    detector = ScriptedDetector(lambda number: [(100 + number / 5, 120, 20)])
+    tracker = FaceTracker(detector)
+    tracker.push(film(70))
+    (found,) = tracker.finish()
+    assert len(found.frames) == 70
+    assert detector.looked_at == list(range(0, 70, 5))
+    assert detector.searches == [0, 25, 50]
+
+
+def test_a_face_that_jumps_is_searched_for_at_once() -> None:
+    detector = ScriptedDetector(lambda number: [(60 if number < 40 else 250, 120, 20)])
+    tracker = FaceTracker(detector)
+    tracker.push(film(80))
+    first, second = tracker.finish()
+    assert (first.stop, second.start) == (36, 40)
+    assert {0, 25, 40} <= set(detector.searches)
+
+
+def test_a_newcomer_is_found_within_a_second() -> None:
+    here, there = (60.0, 120.0, 20.0), (260.0, 120.0, 20.0)
+    found = track(lambda number: [here, there] if number >= 27 else [here], film(100))
+    assert [each.start for each in found] == [0, 50]
+
+
+def test_a_face_that_fills_the_picture_is_searched_for_everywhere() -> None:
+    detector = ScriptedDetector(lambda _: [(160, 120, 90)])
+    tracker = FaceTracker(detector)
+    tracker.push(film(30))
+    tracker.finish()
+    assert detector.searches == detector.looked_at
