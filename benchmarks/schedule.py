@@ -5,6 +5,8 @@
 The published schedule repeats a window's frames for each of its 31 delays, runs the visual encoder once more
 for the features, and encodes the sound anew for every window. It is timed on a few windows and scaled to the
 clip; ours is timed on the whole clip as often. Both use the same weights, and must agree on those windows.
+
+The floor of ours is the time that its operations would take at the rate of a large matrix product.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from outofsync.clip import RawFrames
+from benchmarks.matrix_rate import matrix_rate, operations
 from outofsync.constants import (
     DELAYS,
     FACE_SIZE,
@@ -34,6 +36,7 @@ from outofsync.constants import (
     SAMPLES_PER_FRAME,
     WINDOW_FRAMES,
 )
+from outofsync.frames import RawFrames
 from outofsync.limits import Limits
 from outofsync.media import Decoder
 from outofsync.synchrony.interface import SyncInput, SyncOutput
@@ -56,6 +59,11 @@ class Comparison:
     our_seconds: float
     ratio: float
     difference: float  # relative to the largest number
+    published_operations: int  # for the whole clip
+    our_operations: int
+    matrix_rate: float  # operations a second
+    floor_seconds: float  # of ours
+    floor_share: float  # of our seconds
 
 
 def read_clip(video: Path | None, windows: int) -> SyncInput:
@@ -103,11 +111,13 @@ def compare(clip: SyncInput, rounds: int) -> Comparison:
     Raises RuntimeError where they disagree on a window.
     """
     torch.manual_seed(0)
-    model = PublishedModel(PublishedConfig()).eval()
+    model = PublishedModel(PublishedConfig()).eval().requires_grad_(False)  # or operations go uncounted
     network = PublishedNetwork(deepcopy(model))
-    network.evaluate([SyncInput(RawFrames(clip.frames.read(0, WINDOW_FRAMES)), clip.audio)])  # warm up
-    our_seconds, window_seconds, apart = math.inf, math.inf, 0.0
+    counted = operations(lambda: network.evaluate([clip]))  # warms up, too
+    window_operations = operations(lambda: published_schedule(model, clip, 0))
+    our_seconds, window_seconds, rate, apart = math.inf, math.inf, 0.0, 0.0
     for window in range(rounds):
+        rate = max(rate, matrix_rate())
         seconds, ours = timed(lambda: network.evaluate([clip])[0])
         our_seconds = min(our_seconds, seconds)
         seconds, published = timed(partial(published_schedule, model, clip, window))
@@ -120,7 +130,32 @@ def compare(clip: SyncInput, rounds: int) -> Comparison:
     if apart > AGREEMENT:
         raise RuntimeError(f"the schedules disagree by {apart:.1e} of the largest number")
     published_seconds = window_seconds * clip.windows
-    return Comparison(clip.windows, published_seconds, our_seconds, published_seconds / our_seconds, apart)
+    return Comparison(
+        windows=clip.windows,
+        published_seconds=published_seconds,
+        our_seconds=our_seconds,
+        ratio=published_seconds / our_seconds,
+        difference=apart,
+        published_operations=window_operations * clip.windows,
+        our_operations=counted,
+        matrix_rate=rate,
+        floor_seconds=counted / rate,
+        floor_share=counted / rate / our_seconds,
+    )
+
+
+def print_comparison(found: Comparison) -> None:
+    print(f"{'schedule':<12}{'s per clip':>12}{'s per window':>14}{'TFLOP per clip':>16}")
+    for name, seconds, count in (
+        ("published", found.published_seconds, found.published_operations),
+        ("ours", found.our_seconds, found.our_operations),
+    ):
+        print(f"{name:<12}{seconds:>12.2f}{seconds / found.windows:>14.3f}{count / 1e12:>16.3f}")
+    print(f"{found.ratio:.1f} times as fast on {found.windows} windows; apart by {found.difference:.1e}")
+    print(
+        f"matrix rate {found.matrix_rate / 1e9:.0f} GFLOP/s: ours takes at least {found.floor_seconds:.2f} s,"
+        f" {found.floor_share:.0%} of what it took"
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -135,10 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     video = chosen.video or (DEFAULT_VIDEO if DEFAULT_VIDEO.exists() else None)
     result = compare(read_clip(video, MAX_WINDOWS), chosen.windows)
-    print(f"{'schedule':<12}{'s per clip':>12}{'s per window':>14}")
-    for name, seconds in (("published", result.published_seconds), ("ours", result.our_seconds)):
-        print(f"{name:<12}{seconds:>12.2f}{seconds / result.windows:>14.3f}")
-    print(f"{result.ratio:.1f} times as fast on {result.windows} windows; apart by {result.difference:.1e}")
+    print_comparison(result)
     if chosen.json == "-":
         sys.stdout.write(json.dumps(asdict(result)) + "\n")
     elif chosen.json:
