@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 import torch
-from torchvision.transforms.v2 import functional as transforms
+from torch.nn import functional as F
 
 from outofsync.clip import Clip, Track
 from outofsync.constants import FACE_SIZE, MAX_DELAY, SAMPLES_PER_FRAME, WINDOW_FRAMES
@@ -96,7 +96,5 @@ def squeeze(frames: Frames) -> Frames:
     if frames.shape[1:3] == (FACE_SIZE, FACE_SIZE):
         return frames
     planes = torch.from_numpy(frames).permute(0, 3, 1, 2)
-    small = transforms.resize(
-        planes, [FACE_SIZE, FACE_SIZE], interpolation=transforms.InterpolationMode.BICUBIC, antialias=True
-    )
+    small = F.interpolate(planes, (FACE_SIZE, FACE_SIZE), mode="bicubic", antialias=True)
     return np.ascontiguousarray(small.permute(0, 2, 3, 1).numpy())
