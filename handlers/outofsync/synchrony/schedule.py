@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from outofsync.card import full_float32
 from outofsync.checkpoints.store import Checkpoint, CheckpointError
 from outofsync.constants import DELAYS, MAX_DELAY, SAMPLES_PER_FRAME, WINDOW_FRAMES
 from outofsync.runner import timed
@@ -86,7 +87,7 @@ class PublishedNetwork:
         what the first attention makes of single tokens is counted with the encoders.
         """
         # Reduced precision would move logits by more than the parity that is promised.
-        with torch.backends.cudnn.flags(allow_tf32=False, deterministic=True):
+        with full_float32():
             return [self._evaluate(one, watch) for one in inputs]
 
     def _evaluate(self, one: SyncInput, watch: Stopwatch | None) -> SyncOutput:

@@ -24,17 +24,11 @@ TAPS = 3
 # and 2 and -1/2, the latter two lose half as much to rounding.
 POINTS = (0.0, 1.0, -1.0, math.inf, 2.0, -0.5)
 SPACE_TILE = len(POINTS) - TAPS + 1
-TIME_TILE = (
-    SPACE_TILE - 1
-)  # a tile of four would need the kernels at one more point, and save nothing on five
+# A tile of four would need the kernels at one more point, and save nothing on five frames.
+TIME_TILE = SPACE_TILE - 1
 
-_PLACES_FIRST = (
-    2,
-    3,
-    4,
-    0,
-    1,
-)  # (window, channel, frame, row, column) → (frame, row, column, window, channel)
+# (window, channel, frame, row, column) → (frame, row, column, window, channel)
+_PLACES_FIRST = (2, 3, 4, 0, 1)
 _CHANNELS_SECOND = (3, 4, 0, 1, 2)  # and back
 
 
@@ -157,10 +151,12 @@ class WinogradConv3d(nn.Module):
 
     def _enter(self, places: Tensor, rows: slice) -> Tensor:
         """Maps at one row point: (time rows, column rows, tiles · windows, channels)."""
-        frames, side, *_, channels = places.shape
+        frames, side, _, windows, channels = places.shape
         columns = places.flatten(3).transpose(1, 2)  # (frames, columns, rows, windows · channels)
         into = self.into_space[rows].expand(side, -1, -1)
-        at_rows = torch.stack([torch.bmm(into, frame) for frame in columns])
+        at_rows = places.new_empty(frames, side, rows.stop - rows.start, windows * channels)
+        for entered, frame in zip(at_rows, columns, strict=True):
+            torch.bmm(into, frame, out=entered)
         in_time = self.into_time @ at_rows.view(frames, -1)
         into = self.into_space.expand(self._time.rows, -1, -1)
         return torch.bmm(into, in_time.view(self._time.rows, side, -1)).view(
@@ -187,7 +183,9 @@ class WinogradConv3d(nn.Module):
         tiles = rows.stop - rows.start
         back = self.from_space.expand(tiles, -1, -1)
         by_tile = products.reshape(*products.shape[:2], tiles, -1).transpose(1, 2)
-        columns = torch.stack([torch.bmm(back, time_row) for time_row in by_tile])
+        columns = products.new_empty(len(by_tile), tiles, len(self.from_space), by_tile.shape[-1])
+        for left, time_row in zip(columns, by_tile, strict=True):
+            torch.bmm(back, time_row, out=left)
         return (self.from_time @ columns.flatten(1)).view(-1, *columns.shape[1:])
 
 
