@@ -23,8 +23,10 @@ class BasicBlock(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        out = F.relu(self.bn1(self.conv1(x)))
-        return F.relu(self.bn2(self.conv2(out)) + self.downsample(x))
+        # In place: maps are large, and memory that is new at every layer costs time.
+        out: Tensor = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)), inplace=True)))
+        out += self.downsample(x)
+        return F.relu(out, inplace=True)
 
 
 def stage(inputs: int, outputs: int, *, duration: int, stride: int) -> nn.Sequential:
@@ -53,7 +55,7 @@ class VisualEncoder(nn.Module):
 
     def encode_frames(self, frames: Tensor) -> Tensor:
         """What depends on single frames: → (batch, width / 4, frames, 28, 28)."""
-        x = F.relu(self.bn1(self.conv1(frames)))
+        x = F.relu(self.bn1(self.conv1(frames)), inplace=True)
         x = F.max_pool3d(x, (1, 3, 3), (1, 2, 2), (0, 1, 1))
         out: Tensor = self.layer2(self.layer1(x))
         return out

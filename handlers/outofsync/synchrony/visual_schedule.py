@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.utils import convert_conv3d_weight_memory_format
 
 from outofsync.constants import WINDOW_FRAMES
@@ -49,8 +48,9 @@ class SharedVisualEncoder(nn.Module):
         """All windows of consecutive frames → (windows, width, 5, 14, 14)."""
         second_conv, second_block, layer4 = self._windows
         shortcuts = shortcuts.unfold(0, WINDOW_FRAMES, 1).permute(0, 3, 4, 1, 2)
-        first_block = F.relu(second_conv(_first_maps(taps)) + shortcuts)
-        out: Tensor = layer4(second_block(first_block))
+        first_block = second_conv(_first_maps(taps))
+        first_block += shortcuts
+        out: Tensor = layer4(second_block(first_block.relu_()))
         return out
 
 
