@@ -2,29 +2,33 @@
 
     python -m benchmarks.profile [--seconds 10] [--json FILE] [--picture FILE]
 
-Stages are those of the result's ``timing_ms``. What they leave of the latency a client sees is the server:
-upload, waiting for a batch, handing the clip from node to node, the answer.
+Stages are those of the result's ``timing_ms``, with upload and queueing as the Python client tells them apart.
+What they leave of the latency a client sees is the server: the answer's way back, and what no stage covers.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import matplotlib
 
-from benchmarks import load
-from benchmarks.footage import stored
+from benchmarks.footage import ROOT, stored
 from benchmarks.report import median, parser, print_table, write_json
-from benchmarks.server import detect_url, served
+from benchmarks.server import served
 from config.state import ServerState
+from outofsync_client import Client, DeblurChoice
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-CASES = {"blurry faces deblurred (auto)": "auto", "every face deblurred (always)": "always"}
-PICTURE = load.ROOT / "results" / "bench" / "profile.png"
+CASES: dict[str, DeblurChoice] = {
+    "blurry faces deblurred (auto)": "auto",
+    "every face deblurred (always)": "always",
+}
+PICTURE = ROOT / "results" / "bench" / "profile.png"
 OTHERS, REST = "other stages", "not accounted for"
 # Ten colours that people who see colours otherwise tell apart, too (Paul Tol, muted).
 COLOURS = (
@@ -57,18 +61,20 @@ class Profile:
 
 
 def profile(state: ServerState, case: str, file: Path, clip_s: float, rounds: int) -> Profile:
-    """One request after another; raises RuntimeError where one fails."""
-    options = {"deblur": CASES[case]}
-    url, files = detect_url(state), (str(file),)
-    load.apply(load.Load(url, state.token, files, 1, 1, options))  # the first is slower
-    answers = load.apply(load.Load(url, state.token, files, 1, rounds, options))
-    if answers.errors:
-        raise RuntimeError(answers.errors[0])
+    """One request after another, as the Python client makes them: it tells upload and queueing apart."""
+    latencies_ms, timings = [], []
+    with Client(state.url, token=state.token) as client:
+        client.detect(file, deblur=CASES[case])  # the first is slower
+        for _ in range(rounds):
+            start = time.perf_counter()
+            result = client.detect(file, deblur=CASES[case])
+            latencies_ms.append(1e3 * (time.perf_counter() - start))
+            timings.append(result.timing_ms)
     stages = {
-        name: median([timing.get(name, 0.0) for timing in answers.timings_ms])
-        for name in dict.fromkeys(name for timing in answers.timings_ms for name in timing)
+        name: median([timing.get(name, 0.0) for timing in timings])
+        for name in dict.fromkeys(name for timing in timings for name in timing)
     }
-    return Profile(case, clip_s, 1e3 * median(answers.latencies_s), stages)
+    return Profile(case, clip_s, median(latencies_ms), stages)
 
 
 def print_profile(found: Profile) -> None:
