@@ -45,7 +45,6 @@ class Answers:
     latencies_s: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     outputs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # distinct ones, by file
-    timings_ms: list[dict[str, float]] = field(default_factory=list)
 
 
 def apply(load: Load) -> Answers:
@@ -112,7 +111,6 @@ class Clients:
                 self.answers.errors.append(str(error))
                 return
             self.answers.latencies_s.append(seconds)
-            self.answers.timings_ms.append(answer["timing_ms"])
             seen = self.answers.outputs.setdefault(name, [])
             if compared(answer) not in seen:
                 seen.append(compared(answer))
