@@ -2,7 +2,8 @@
 
     python -m benchmarks.profile [--seconds 10] [--json FILE] [--picture FILE]
 
-Stages are those of the result's ``timing_ms``; the Python client tells upload and queueing apart. What they leave of the latency that a client sees is the server: the answer's way back, and what no stage covers.
+Stages are those of the result's ``timing_ms``, where the Python client tells upload from queueing. What they
+leave of the latency that a client sees is the server: the answer's way back, and what no stage covers.
 """
 
 from __future__ import annotations
