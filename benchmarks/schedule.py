@@ -28,6 +28,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.matrix_rate import matrix_rate, operations
+from benchmarks.report import write_json
 from outofsync.constants import (
     DELAYS,
     FACE_SIZE,
@@ -174,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if chosen.json == "-":
         sys.stdout.write(json.dumps(asdict(result)) + "\n")
     elif chosen.json:
-        Path(chosen.json).write_text(json.dumps(asdict(result), indent=2) + "\n")
+        write_json(Path(chosen.json), asdict(result))
 
 
 if __name__ == "__main__":
