@@ -56,7 +56,9 @@ def prepare(
 def _full(data: bytes | bytearray, limits: Limits, tracker: FaceTracker, watch: Stopwatch) -> Clip:
     """Every face of the whole video."""
     scale = 1.0
-    with Decoder(data, limits) as decoder:
+    with watch.stage("decode"):
+        opened = Decoder(data, limits)
+    with opened as decoder:
         for chunk in watch.each("decode", decoder.frames()):
             with watch.stage("track"):
                 tracker.push(chunk)
