@@ -20,8 +20,8 @@ from typing import cast
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.matrix_rate import operations as operations_of
 from benchmarks.precision import Difference, checkpoint, differences
 from benchmarks.report import parser, print_table, write_json
 from benchmarks.schedule import published_schedule
@@ -137,10 +137,8 @@ def matrix_rate(device: str, dtype: torch.dtype, side: int = MATRIX_SIDE) -> flo
 
 @torch.inference_mode()
 def operations(work: Work, clip: SyncInput) -> int:
-    """Floating-point operations of convolutions and matrix products; replayed passes would not be seen."""
-    with FlopCounterMode(display=False) as counter:
-        work([clip])
-    return int(counter.get_total_flops())
+    """Floating-point operations of one clip; those of replayed passes would not be seen."""
+    return operations_of(lambda: work([clip]))
 
 
 def speeds(
