@@ -103,7 +103,7 @@ def measure(state: ServerState, processes: Processes, seconds: float) -> Length:
     """One request; raises RuntimeError where it fails."""
     file = stored(seconds)
     with processes.watched():
-        answers = load.apply(load.Load(detect_url(state), state.token, (str(file),), 1, 1, {}))
+        answers = load.apply(load.Load(detect_url(state), state.token, (str(file),), 1, 1))
     if answers.errors:
         raise RuntimeError(answers.errors[0])
     return Length(

@@ -34,7 +34,6 @@ class Load:
     files: tuple[str, ...]
     clients: int
     requests: int
-    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -93,10 +92,7 @@ class Clients:
                 self._ask(session, name)
 
     def _ask(self, session: requests.Session, name: str) -> None:
-        form: dict[str, tuple[str | None, str | bytes]] = {
-            "data": ("video.mp4", self.bodies[name]),
-            "options": (None, json.dumps(self.load.options)),
-        }
+        form = {"data": ("video.mp4", self.bodies[name])}
         start = time.perf_counter()
         try:
             sent = {SENT_HEADER: str(time.time())}

@@ -18,7 +18,7 @@ LARGEST_STEP = max(step for step, _ in LEVELS)
 CENTRE_UNIT, SIZE_UNIT = 0.1, 0.2  # of an anchor's side: what one unit of the network's outputs is worth
 MOST_OVERLAP = 0.4  # intersection over union of two faces
 
-Faces = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+Three = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 
 @lru_cache(maxsize=16)
@@ -33,11 +33,11 @@ def anchor_grid(width: int, height: int) -> NDArray[np.float32]:
 
 
 def decode_faces(
-    outputs: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]],
+    outputs: Three,
     width: int,
     height: int,
     threshold: float,
-) -> Faces:
+) -> Three:
     """Faces, best first: scores (faces,), boxes (faces, 4) and landmarks (faces, 5, 2), in pixels.
 
     ``outputs`` are differences of boxes (1, anchors, 4), scores of background and face (1, anchors, 2) and
