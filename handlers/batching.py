@@ -30,6 +30,7 @@ from outofsync.timing import StageTotals
 # TorchServe loses the answer of a workflow node that is ready before it has finished asking.
 SHORTEST_ANSWER_S = 0.005
 REQUEST_ID_HEADER = "x-outofsync-request-id"
+FILE_FIELDS = ("data", "file", "body")  # a form's field, its name in older systems, a bare body
 SENT_HEADER = "x-outofsync-sent-at"  # seconds of the caller's clock, when it began to send
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -68,7 +69,7 @@ def read_request(fields: Mapping[str, Any], headers: Mapping[str, Any], identity
 
     A bare body arrives as ``body``, a form by its fields' names, and the node before as ``body`` too.
     """
-    for name in ("data", "body"):
+    for name in FILE_FIELDS:
         if name in fields:
             options = fields.get("options")
             return Request(

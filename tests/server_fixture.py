@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 import requests
+from untrained import write_checkpoints
 
 from archives.build import build
 from config.management import WORKFLOW, Management
@@ -76,6 +77,14 @@ def model_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Archives of the weights that ship."""
     folder = tmp_path_factory.mktemp("model_store")
     build(CHECKPOINTS, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Archives of small untrained networks: for tests of serving, which do not mind what is judged."""
+    folder = tmp_path_factory.mktemp("small_store")
+    build(write_checkpoints(tmp_path_factory.mktemp("checkpoints")), folder)
     return folder
 
 

@@ -101,7 +101,7 @@ def error_of(answer: bytes) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("value", [bytearray(b"12"), b"12", "12", 12])
-@pytest.mark.parametrize("field", ["data", "body"])
+@pytest.mark.parametrize("field", ["data", "file", "body"])
 def test_a_file_arrives_in_any_of_torchserves_shapes(field: str, value: Any) -> None:
     assert serve([{field: value}])[0] == [b"12"]
 
@@ -111,10 +111,10 @@ def test_a_json_body_is_a_file_like_any_other() -> None:
 
 
 def test_a_missing_file_is_an_error_that_names_what_came() -> None:
-    answers, context = serve([{"file": b"1", "extra": b"2"}])
+    answers, context = serve([{"video": b"1", "extra": b"2"}])
     error = error_of(answers[0])
     assert error["code"] == "empty_file"
-    assert "extra, file" in error["message"]
+    assert "extra, video" in error["message"]
     assert context.statuses == {0: 422}
 
 
