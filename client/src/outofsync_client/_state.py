@@ -1,4 +1,4 @@
-"""Where a server that runs on this machine answers, and its tokens, from the file it keeps while it is ready."""
+"""Where a server on this machine answers, and its tokens, from the file it keeps while it is ready."""
 
 from __future__ import annotations
 
