@@ -19,8 +19,10 @@ from outofsync_client._exceptions import (
     EmptyFileError,
     InternalError,
     MediaError,
+    MethodNotAllowedError,
     NoAudioError,
     NotDeployedError,
+    NotFoundError,
     NoVideoError,
     OutOfSyncError,
     RequestTimeoutError,
@@ -34,9 +36,13 @@ from outofsync_client._exceptions import (
     UnreachableError,
     UnreadableFileError,
     UnsupportedMediaError,
+    UntrustedServerError,
+    WorkerDiedError,
 )
 from outofsync_client._multipart import VideoFile
 from outofsync_client._result import FaceTrack, Reason, Result, Segment
+from outofsync_client._retries import Retries
+from outofsync_client._transport import Timeouts
 
 __version__ = "0.1.0"
 
@@ -55,16 +61,20 @@ __all__ = [
     "IncludeChoice",
     "InternalError",
     "MediaError",
+    "MethodNotAllowedError",
     "ModeChoice",
     "NoAudioError",
     "NoVideoError",
     "NotDeployedError",
+    "NotFoundError",
     "OutOfSyncError",
     "Reason",
     "RequestTimeoutError",
     "Result",
+    "Retries",
     "Segment",
     "ServerError",
+    "Timeouts",
     "TooLargeError",
     "TooLongError",
     "TooManyPixelsError",
@@ -74,5 +84,7 @@ __all__ = [
     "UnreachableError",
     "UnreadableFileError",
     "UnsupportedMediaError",
+    "UntrustedServerError",
     "VideoFile",
+    "WorkerDiedError",
 ]

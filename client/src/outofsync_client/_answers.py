@@ -7,6 +7,8 @@ or 500, an upload over the limit with 413 and no body, a wrong token with 400.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from outofsync_client._exceptions import (
@@ -19,11 +21,14 @@ from outofsync_client._exceptions import (
     TooLargeError,
     UnexpectedAnswerError,
     UnreachableError,
+    WorkerDiedError,
     error_from_envelope,
 )
+from outofsync_client._retries import retry_after_seconds
 
 _NO_WORKER = "no worker to serve"  # TorchServe's words for a full queue
 _WORKER_DIED = "Worker died"  # 507 is also what it says when memory for uploads runs out
+_NODE_FAILED = "Error executing"  # a workflow's node broke: nodes never raise, so its worker died or was late
 _BAD_TOKEN = "InvalidKeyException"
 
 _BY_STATUS: dict[int, tuple[type[OutOfSyncError], str]] = {
@@ -40,42 +45,60 @@ _BY_STATUS: dict[int, tuple[type[OutOfSyncError], str]] = {
 }
 
 
-def read_json(status: int, body: bytes, *, request_id: str) -> dict[str, Any]:
-    """The JSON object of a good answer; raises the error which any other answer means."""
-    answer = _object(body)
-    raise_for_error(status, answer, request_id=request_id)
-    if answer is None:
-        raise UnexpectedAnswerError("the answer is not a JSON object", status=status, request_id=request_id)
-    return answer
+@dataclass(frozen=True)
+class Answer:
+    """What came back for one request."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    request_id: str
+
+    def json(self) -> dict[str, Any]:
+        """The JSON object of a good answer; raises the error which any other answer means."""
+        values = _object(self.body)
+        self.raise_for_error(values)
+        if values is None:
+            raise self.unexpected("the answer is not a JSON object")
+        return values
+
+    def video(self) -> bytes:
+        """The video of a good answer; raises the error which any other answer means."""
+        values = _object(self.body)
+        self.raise_for_error(values)
+        if values is not None or not self.body:
+            raise self.unexpected("the answer is not a video")
+        return self.body
+
+    def raise_for_error(self, values: dict[str, Any] | None) -> None:
+        """Raise the typed error of an answer that is one."""
+        if error := error_in(self.status, values, request_id=self.request_id):
+            error.retry_after = retry_after_seconds(self.headers.get("Retry-After"))
+            raise error
+
+    def unexpected(self, message: str) -> UnexpectedAnswerError:
+        return UnexpectedAnswerError(message, status=self.status, request_id=self.request_id)
 
 
-def read_video(status: int, body: bytes, *, request_id: str) -> bytes:
-    """The video of a good answer; raises the error which any other answer means."""
-    answer = _object(body)
-    raise_for_error(status, answer, request_id=request_id)
-    if answer is not None or not body:
-        raise UnexpectedAnswerError("the answer is not a video", status=status, request_id=request_id)
-    return body
-
-
-def raise_for_error(status: int, answer: dict[str, Any] | None, *, request_id: str) -> None:
-    """Raise the typed error of an answer that is one."""
-    envelope = (answer or {}).get("error")
+def error_in(status: int, values: Mapping[str, Any] | None, *, request_id: str) -> OutOfSyncError | None:
+    """The error that an answer of this status and JSON object means, None where it means none."""
+    envelope = (values or {}).get("error")
     if isinstance(envelope, dict):
-        raise error_from_envelope(envelope, request_id=request_id)
-    if not 200 <= status < 300:
-        kind, message = _kind_of(status, answer or {})
-        raise kind(message, status=status, request_id=request_id)
+        return error_from_envelope(envelope, request_id=request_id)
+    if 200 <= status < 300:
+        return None
+    kind, message = _kind_of(status, values or {})
+    return kind(message, status=status, request_id=request_id)
 
 
-def _kind_of(status: int, answer: dict[str, Any]) -> tuple[type[OutOfSyncError], str]:
+def _kind_of(status: int, answer: Mapping[str, Any]) -> tuple[type[OutOfSyncError], str]:
     detail = str(answer.get("message", ""))
     if status == 400 and answer.get("type") == _BAD_TOKEN:
         return _BY_STATUS[401]
     if status == 500 and _NO_WORKER in detail:
         return _BY_STATUS[503]
-    if status == 507 and _WORKER_DIED in detail:
-        return InternalError, "the server's worker died while working on the request"
+    if _WORKER_DIED in detail or (status == 500 and _NODE_FAILED in detail):
+        return WorkerDiedError, "the server's worker died while working on the request"
     return _BY_STATUS.get(status, (UnexpectedAnswerError, f"the server answered HTTP {status}"))
 
 

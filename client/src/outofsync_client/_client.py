@@ -2,52 +2,46 @@
 
 from __future__ import annotations
 
-import ipaddress
+import logging
 import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Optional
-from urllib.parse import urlsplit
+from typing import Any, Callable, Literal, Optional, TypeVar, Union
 
-import requests
-from requests.auth import AuthBase
-from urllib3.exceptions import MaxRetryError
-
-from outofsync_client._answers import read_json, read_video
+from outofsync_client._answers import Answer
+from outofsync_client._endpoints import EDGE, TORCHSERVE, Endpoint, FixedEndpoint, Routes, StateEndpoint
 from outofsync_client._exceptions import (
-    ConnectionLostError,
+    AuthenticationError,
     EmptyFileError,
+    OutOfSyncError,
     RequestTimeoutError,
     ServerError,
-    UnexpectedAnswerError,
-    UnreachableError,
+    TransportError,
 )
 from outofsync_client._multipart import MultipartBody, VideoFile, open_video
 from outofsync_client._result import Result
+from outofsync_client._retries import Patience, Retries
+from outofsync_client._transport import Timeouts, Transport
 
 DeblurChoice = Literal["auto", "always", "never"]
 ModeChoice = Literal["full", "reference"]
 IncludeChoice = Literal["delays", "features", "tracks", "frames"]
 
-DETECT_PATH = "/wfpredict/deepfake"
-DEBLUR_PATH = "/predictions/deblur"
-PING_PATH = "/ping"
-SENT_HEADER = (
-    "X-OutOfSync-Sent-At"  # seconds of our clock: the server reckons from it what came before its work
-)
-REQUEST_ID_HEADER = (
-    "X-OutOfSync-Request-Id"  # TorchServe gives each node an id of its own; this one is shared
-)
+# Seconds of our clock: the server reckons from it what came before its work.
+SENT_HEADER = "X-OutOfSync-Sent-At"
+IDEMPOTENCY_HEADER = "Idempotency-Key"
+READY_POLL_S = 0.5
 
-DEFAULT_TIMEOUT_S = 600.0
-CONNECT_TIMEOUT_S = 10.0
+logger = logging.getLogger("outofsync_client")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Health:
-    """``status`` is what TorchServe says of itself; ``ready`` whether the whole chain answered a probe.
+    """``status`` is what the server says of itself; ``ready`` whether the whole chain answered a probe.
 
     ``problem`` says what is wrong where it is not ready; ``seconds`` is how long the probe took.
     """
@@ -59,22 +53,59 @@ class Health:
 
 
 class Client:
-    """A connection to one server; threads may share it.
+    """A connection to one server, or to several that serve alike; threads may share it.
 
-    ``timeout`` is how many seconds to wait for an answer. Every request carries an id of its own, which the
-    server logs and each error shows. Raises ValueError for a URL or token that cannot be used.
+    With ``api_key`` the URL is that of the edge, with ``token`` (or neither) TorchServe's own. Of several
+    URLs the one that answered last is asked first. ``timeout`` is :class:`Timeouts`, or how many seconds to
+    wait for an answer. What may go better a little later is sent again (:class:`Retries`), under the same
+    request id, which the server logs and each error shows. ``verify`` is False, or a file of trusted
+    certificates; ``certificate`` the client's own (a file, or one with its key). Raises ValueError for a
+    URL, token or key that cannot be used.
     """
 
-    def __init__(self, url: str, *, token: str | None = None, timeout: float = DEFAULT_TIMEOUT_S) -> None:
-        self.url = _checked_url(url)
-        self.timeout = timeout
-        self._session = requests.Session()
-        self._session.trust_env = not _is_loopback(self.url)  # a proxy cannot reach this machine's own server
-        if token:
-            self._session.auth = _BearerToken(token)
+    def __init__(
+        self,
+        url: Union[str, Sequence[str]],
+        *,
+        token: Optional[str] = None,
+        api_key: Optional[str] = None,
+        timeout: Union[float, Timeouts] = Timeouts(),  # noqa: B008 - frozen
+        retries: Retries = Retries(),  # noqa: B008
+        verify: Union[bool, str] = True,
+        certificate: Union[str, tuple[str, str], None] = None,
+    ) -> None:
+        if token and api_key:
+            raise ValueError("pass an API key (to the edge) or a token (to TorchServe itself), not both")
+        urls = [url] if isinstance(url, str) else list(url)
+        if not urls:
+            raise ValueError("a client needs the URL of a server")
+        self.retries = retries
+        self._routes: Routes = EDGE if api_key else TORCHSERVE
+        self._endpoints: list[Endpoint] = [FixedEndpoint(one, token=token, api_key=api_key) for one in urls]
+        self._preferred = 0
+        timeouts = timeout if isinstance(timeout, Timeouts) else Timeouts(read=timeout)
+        self._transport = Transport(timeouts, verify=verify, certificate=certificate)
+        self._name = urls[0].rstrip("/")
+
+    @classmethod
+    def of_state(
+        cls,
+        folder: Union[str, Path],
+        *,
+        timeout: Union[float, Timeouts] = Timeouts(),  # noqa: B008
+        retries: Retries = Retries(),  # noqa: B008
+    ) -> Client:
+        """A client of the server that ``make serve`` runs on this machine, by its state folder.
+
+        It follows the server through new tokens and restarts.
+        """
+        client = cls("http://localhost", timeout=timeout, retries=retries)
+        client._endpoints = [StateEndpoint(Path(folder))]
+        client._name = str(folder)
+        return client
 
     def __repr__(self) -> str:
-        return f"Client({self.url!r})"
+        return f"Client({self._name!r})"
 
     def __enter__(self) -> Client:
         return self
@@ -84,9 +115,14 @@ class Client:
     ) -> None:
         self.close()
 
+    @property
+    def url(self) -> str:
+        """Where the next request goes first. Raises :class:`UnreachableError` where no server is ready."""
+        return self._endpoints[self._preferred].address().url
+
     def close(self) -> None:
         """Let go of the connections."""
-        self._session.close()
+        self._transport.close()
 
     def detect(
         self,
@@ -106,29 +142,30 @@ class Client:
         Raises an :class:`OutOfSyncError` of the kind that fits.
         """
         options = {"deblur": deblur, "mode": mode, "lam": lam, "max_len": max_len, "include": include}
-        request_id, status, body, upload_ms = self._upload(DETECT_PATH, file, _given(options))
-        answer = read_json(status, body, request_id=request_id)
-        try:
-            return Result.from_dict({**answer, "timing_ms": _timing(answer.get("timing_ms"), upload_ms)})
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UnexpectedAnswerError(
-                "the answer is JSON but no result", status=status, request_id=request_id
-            ) from error
+
+        def read(answer: Answer, upload_ms: float) -> Result:
+            values = answer.json()
+            try:
+                return Result.from_dict({**values, "timing_ms": _timing(values.get("timing_ms"), upload_ms)})
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise answer.unexpected("the answer is JSON but no result") from error
+
+        return self._upload(self._routes.detect, file, _given(options), read)
 
     def deblur(self, file: VideoFile) -> bytes:
         """The video with sharper faces and its own sound, as the bytes of an mp4 file."""
-        request_id, status, body, _ = self._upload(DEBLUR_PATH, file, {})
-        return read_video(status, body, request_id=request_id)
+        return self._upload(self._routes.deblur, file, {}, lambda answer, _: answer.video())
 
     def health(self) -> Health:
         """Whether the server works. A server that cannot be reached or refuses the token raises.
 
         TorchServe's own ping knows nothing of the workflow, so an empty file is sent through the whole chain:
-        that it is refused as empty shows that both nodes work.
+        that it is refused as empty shows that both nodes work. The edge does so by itself.
         """
         started = time.monotonic()
-        request_id, code, body = self._send("GET", PING_PATH)
-        status = str(read_json(code, body, request_id=request_id).get("status", "unknown"))
+        if self._routes is EDGE:
+            return self._edge_health(started)
+        status = str(self._ask("GET", self._routes.health, Answer.json).get("status", "unknown"))
         problem = ""
         try:
             self.detect(b"")
@@ -139,49 +176,102 @@ class Client:
             problem = str(error)
         return Health(status, not problem, problem, time.monotonic() - started)
 
-    def _upload(self, path: str, file: VideoFile, options: dict[str, Any]) -> tuple[str, int, bytes, float]:
-        """The request's id, the status and body of the answer, and how long sending took (ms)."""
-        with open_video(file) as (source, size):
-            body = MultipartBody(source, size, options)
-            headers = {"Content-Type": body.content_type, SENT_HEADER: f"{time.time():.6f}"}
-            request_id, status, content = self._send("POST", path, data=body, headers=headers)
-        return request_id, status, content, body.sending_ms
+    def wait_until_ready(self, seconds: float) -> Health:
+        """Return once the whole chain answers; raises the last error, or a time-out, where it never does."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                health = self.health()
+                if health.ready:
+                    return health
+                problem: OutOfSyncError = RequestTimeoutError(f"not ready: {health.problem}")
+            except (TransportError, ServerError) as error:
+                problem = error
+            if time.monotonic() + READY_POLL_S > deadline:
+                raise problem
+            time.sleep(READY_POLL_S)
 
-    def _send(
-        self,
-        method: str,
-        path: str,
-        *,
-        data: MultipartBody | None = None,
-        headers: dict[str, str] | None = None,
-    ) -> tuple[str, int, bytes]:
-        """The request's id, and the status and body of the answer."""
+    def _edge_health(self, started: float) -> Health:
+        def read(answer: Answer) -> Health:
+            values = answer.json() if answer.status != 503 else {"status": "not_ready"}
+            status = str(values.get("status", "unknown"))
+            problem = "" if status == "ready" else "no server behind the edge is ready"
+            return Health(status, not problem, problem, time.monotonic() - started)
+
+        return self._ask("GET", self._routes.health, read)
+
+    def _upload(
+        self, path: str, file: VideoFile, options: dict[str, Any], read: Callable[[Answer, float], T]
+    ) -> T:
+        """What ``read`` makes of the answer and of how long sending took (ms)."""
+        key = uuid.uuid4().hex  # one for every attempt at this call
+        with open_video(file) as (source, size):
+            start = source.tell()
+
+            def send(endpoint: Endpoint, request_id: str) -> T:
+                source.seek(start)
+                body = MultipartBody(source, size, options)
+                headers = {
+                    "Content-Type": body.content_type,
+                    SENT_HEADER: f"{time.time():.6f}",
+                    IDEMPOTENCY_HEADER: key,
+                }
+                answer = self._transport.send(
+                    "POST", endpoint.address(), path, request_id=request_id, body=body, headers=headers
+                )
+                return read(answer, body.sending_ms)
+
+            return self._persist(path, send)
+
+    def _ask(self, method: str, path: str, read: Callable[[Answer], T]) -> T:
+        """What ``read`` makes of the answer to a request without a body."""
+
+        def send(endpoint: Endpoint, request_id: str) -> T:
+            return read(self._transport.send(method, endpoint.address(), path, request_id=request_id))
+
+        return self._persist(path, send)
+
+    def _persist(self, path: str, send: Callable[[Endpoint, str], T]) -> T:
+        """Send until there is an answer that no repetition would better."""
         request_id = uuid.uuid4().hex
+        patience = Patience(self.retries)
+        started = time.monotonic()
+        outcome = "ok"
         try:
-            response = self._session.request(
-                method,
-                self.url + path,
-                data=data,  # type: ignore[arg-type] # requests reads any object with read() and a length
-                headers={**(headers or {}), REQUEST_ID_HEADER: request_id},
-                timeout=(CONNECT_TIMEOUT_S, self.timeout),
-                allow_redirects=False,  # a body can be sent once only
-            )
-        except requests.exceptions.SSLError:
-            message = f"no trusted connection to {self.url}"
-            raise UnreachableError(message, request_id=request_id) from None
-        except requests.ConnectTimeout:
-            raise UnreachableError(f"{self.url} does not answer", request_id=request_id) from None
-        except requests.Timeout:
-            message = f"no answer within {self.timeout:g} seconds"
-            raise RequestTimeoutError(message, request_id=request_id) from None
-        except requests.ConnectionError as error:
-            if error.args and isinstance(error.args[0], MaxRetryError):  # raised before a connection stands
-                raise UnreachableError(f"nothing answers at {self.url}", request_id=request_id) from None
-            raise ConnectionLostError("the connection broke off", request_id=request_id) from None
-        except requests.RequestException as error:
-            message = f"the request could not be carried out ({type(error).__name__})"
-            raise ConnectionLostError(message, request_id=request_id) from None
-        return request_id, response.status_code, response.content
+            while True:
+                place = self._preferred
+                try:
+                    return send(self._endpoints[place], request_id)
+                except OutOfSyncError as error:
+                    outcome = error.code
+                    wait = self._wait_after(error, place, patience)
+                    if wait is None:
+                        error.request_id = error.request_id or request_id
+                        raise
+                    logger.warning(
+                        "request %s: %s (attempt %d); again in %.1f s",
+                        request_id,
+                        error.code,
+                        patience.attempt,
+                        wait,
+                    )
+                    patience.wait(wait)
+                    outcome = "ok"
+        finally:
+            seconds = time.monotonic() - started
+            logger.info("request %s: %s, %s, %.3f s", request_id, path, outcome, seconds)
+
+    def _wait_after(self, error: OutOfSyncError, place: int, patience: Patience) -> Optional[float]:
+        """Seconds until the next attempt, which may go elsewhere; None where there is to be none."""
+        if isinstance(error, AuthenticationError):  # the token may have been changed since it was read
+            renewed = self._endpoints[place].renew()
+            return 0.0 if renewed and patience.next_wait(None) is not None else None
+        if not error.repeatable:
+            return None
+        self._endpoints[place].renew()
+        if place == self._preferred:
+            self._preferred = (place + 1) % len(self._endpoints)
+        return patience.next_wait(error.retry_after)
 
 
 def _timing(timing_ms: Optional[Mapping[str, float]], upload_ms: float) -> dict[str, float]:
@@ -194,36 +284,6 @@ def _timing(timing_ms: Optional[Mapping[str, float]], upload_ms: float) -> dict[
         return timing
     upload = min(upload_ms, arrival)
     return {"upload": round(upload, 3), "queueing": round(arrival - upload, 3), **timing}
-
-
-class _BearerToken(AuthBase):
-    """Set as ``auth``, because requests lets a .netrc entry replace a plain Authorization header."""
-
-    def __init__(self, token: str) -> None:
-        if not (token.isascii() and token.isprintable()) or " " in token:
-            raise ValueError("the token holds characters that no token has")  # never quote it
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
-
-
-def _checked_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("the URL holds a user name or password; pass the token by itself")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{url!r} is not an http or https URL")
-    return url.rstrip("/")
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

@@ -19,10 +19,14 @@
     ├── ServerError                 the server could not do its work
     │   ├── BusyError               busy
     │   ├── InternalError           internal
-    │   └── NotDeployedError        not_deployed (the server runs, without the detector)
+    │   ├── WorkerDiedError         worker_died (while it was at the request)
+    │   ├── NotDeployedError        not_deployed (the server runs, without the detector)
+    │   ├── NotFoundError           not_found (the edge has no such address)
+    │   └── MethodNotAllowedError   method_not_allowed
     ├── AuthenticationError         authentication
     └── TransportError              no usable answer came back
         ├── UnreachableError        unreachable
+        ├── UntrustedServerError    untrusted (its certificate)
         ├── ConnectionLostError     connection_lost
         ├── RequestTimeoutError     timeout
         └── UnexpectedAnswerError   unexpected_answer
@@ -39,11 +43,13 @@ class OutOfSyncError(Exception):
 
     ``code`` is a stable word to match on, ``status`` the HTTP status that fits it (0 where no answer came),
     ``stage`` where in the server's chain it arose, ``message`` and ``hint`` are sentences for people, and
-    ``request_id`` is what the server's logs call this request.
+    ``request_id`` is what the server's logs call this request. ``repeatable`` says whether the same request
+    may do better a little later, and ``retry_after`` after how many seconds the server thinks so, if it said.
     """
 
     default_code: ClassVar[str] = "unknown"
     default_hint: ClassVar[str] = ""  # for failures that the client finds itself; the server sends its own
+    repeatable: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -62,6 +68,7 @@ class OutOfSyncError(Exception):
         self.stage = stage
         self.hint = self.default_hint if hint is None else hint
         self.request_id = request_id
+        self.retry_after: float | None = None
 
     def __str__(self) -> str:
         sentence = self.message.rstrip(".") + "."
@@ -167,6 +174,7 @@ class BusyError(ServerError):
 
     default_code = "busy"
     default_hint = "Wait a moment and send the request again."
+    repeatable = True
 
 
 class InternalError(ServerError):
@@ -176,6 +184,14 @@ class InternalError(ServerError):
     default_hint = "Try again; if it persists, report it with the request id."
 
 
+class WorkerDiedError(ServerError):
+    """The process that was at the request ended; TorchServe starts another."""
+
+    default_code = "worker_died"
+    default_hint = "Try again; if it persists, this file may be what ends it: report it with the request id."
+    repeatable = True
+
+
 class NotDeployedError(ServerError):
     """The server runs, but it does not serve the detector."""
 
@@ -183,11 +199,24 @@ class NotDeployedError(ServerError):
     default_hint = "Register the workflow (`make serve` does) or check the URL."
 
 
+class NotFoundError(ServerError):
+    """The edge has nothing under this address."""
+
+    default_code = "not_found"
+    default_hint = "Check the URL: it ends before /v1."
+
+
+class MethodNotAllowedError(ServerError):
+    """The address is asked in another way."""
+
+    default_code = "method_not_allowed"
+
+
 class AuthenticationError(OutOfSyncError):
-    """The token is missing, wrong or expired."""
+    """The token or API key is missing, wrong or expired."""
 
     default_code = "authentication"
-    default_hint = "Pass the server's current inference token; TorchServe makes new ones at each start."
+    default_hint = "Pass an API key of the edge, or TorchServe's current inference token: it makes new ones."
 
 
 class TransportError(OutOfSyncError):
@@ -199,6 +228,14 @@ class UnreachableError(TransportError):
 
     default_code = "unreachable"
     default_hint = "Check that the server runs and that the URL is right."
+    repeatable = True
+
+
+class UntrustedServerError(TransportError):
+    """The server's certificate is not one that is trusted here."""
+
+    default_code = "untrusted"
+    default_hint = "Name the certificate authority that signed it, or check that the URL is right."
 
 
 class ConnectionLostError(TransportError):
@@ -206,6 +243,7 @@ class ConnectionLostError(TransportError):
 
     default_code = "connection_lost"
     default_hint = "Try again; a server also hangs up on a file that is too large for it."
+    repeatable = True
 
 
 class RequestTimeoutError(TransportError):

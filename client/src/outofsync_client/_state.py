@@ -36,4 +36,4 @@ def read_state(folder: Path) -> RunningServer:
             management_token=str(state["management_token"]),
         )
     except (ValueError, KeyError, TypeError):
-        raise LookupError(f"{path} cannot be read; stop the server and start it again") from None
+        raise LookupError(f"{path} cannot be read; remove it, or pass --url") from None

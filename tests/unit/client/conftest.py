@@ -13,9 +13,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from outofsync_client import Client
+from outofsync_client import Client, Retries
 
 TOKEN = "s3cret-token"
+API_KEY = "oos_s3cret-key"
 MAX_REQUEST_BYTES = 1_000_000
 
 
@@ -41,6 +42,8 @@ class StubServer:
     url: str = ""
     received: list[Received] = field(default_factory=list)
     answer: Callable[[Received], tuple[int, bytes]] = lambda _: (500, b"")
+    token: str = TOKEN
+    retry_after: str | None = None  # sent with every error
 
     def answers(self, values: dict[str, Any], status: int = 200) -> None:
         """Give every request the same JSON."""
@@ -80,13 +83,20 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(*self._answer(received))
 
     def _answer(self, received: Received) -> tuple[int, bytes]:
-        if received.headers.get("Authorization") != f"Bearer {TOKEN}":
+        if received.headers.get("X-Api-Key") == API_KEY:
+            return self._answer_as_edge(received)
+        if received.headers.get("Authorization") != f"Bearer {self.stub.token}":
             return torchserve_error(400, "InvalidKeyException", "Token Authorization failed.")
         if self.path == "/ping":
             return 200, b'{"status": "Healthy"}'
         if self.path in ("/wfpredict/deepfake", "/predictions/deblur"):
             return self.stub.answer(received)
         return torchserve_error(404, "ModelNotFoundException", "Model not found")
+
+    def _answer_as_edge(self, received: Received) -> tuple[int, bytes]:
+        if self.path == "/v1/health":
+            return 200, b'{"status": "ready", "servers": []}'
+        return self.stub.answer(received)
 
     def _fields(self, body: bytes) -> dict[str, bytes]:
         content_type = self.headers.get("Content-Type", "")
@@ -102,6 +112,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, status: int, body: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
+        if status >= 400 and self.stub.retry_after is not None:
+            self.send_header("Retry-After", self.stub.retry_after)
         if status >= 400:
             self.send_header("Connection", "close")
             self.close_connection = True
@@ -135,7 +147,7 @@ def server() -> Iterator[StubServer]:
 
 @pytest.fixture
 def client(server: StubServer) -> Iterator[Client]:
-    with Client(server.url, token=TOKEN, timeout=10) as client:
+    with Client(server.url, token=TOKEN, timeout=10, retries=Retries.none()) as client:
         yield client
 
 

@@ -154,15 +154,19 @@ def test_health_says_ready_or_why_not(run: Callable[..., Result], server: StubSe
     assert TOKEN not in result.output
 
 
+def state_of(url: str) -> dict[str, str]:
+    """What a server on this machine keeps while it is ready."""
+    others = dict.fromkeys(("management_url", "metrics_url", "management_token"), "")
+    return {"url": url, "token": TOKEN, **others}
+
+
 def test_a_running_servers_state_file_is_found_from_below(
     run: Callable[..., Result], server: StubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OUTOFSYNC_URL")
     monkeypatch.delenv("OUTOFSYNC_TOKEN")
     (tmp_path / ".state").mkdir()
-    (tmp_path / ".state" / "server.json").write_text(
-        json.dumps({"url": server.url, "token": TOKEN, "pid": os.getpid()})
-    )
+    (tmp_path / ".state" / "server.json").write_text(json.dumps({**state_of(server.url), "pid": os.getpid()}))
     below = tmp_path / "videos" / "today"
     below.mkdir(parents=True)
     monkeypatch.chdir(below)
@@ -175,7 +179,7 @@ def test_a_state_files_token_goes_to_no_other_server(
 ) -> None:
     monkeypatch.delenv("OUTOFSYNC_TOKEN")
     (tmp_path / ".state").mkdir()
-    (tmp_path / ".state" / "server.json").write_text(json.dumps({"url": "http://other:1", "token": TOKEN}))
+    (tmp_path / ".state" / "server.json").write_text(json.dumps(state_of("http://other:1")))
     result = run("health")
     assert result.exit_code == 3
     assert "Authorization" not in server.received[0].headers

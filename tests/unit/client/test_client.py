@@ -15,7 +15,7 @@ import pytest
 
 import outofsync_client
 from outofsync.options import DEBLUR, INCLUDE, MODES
-from outofsync_client import Client, DeblurChoice, IncludeChoice, ModeChoice
+from outofsync_client import Client, DeblurChoice, IncludeChoice, ModeChoice, Retries
 
 if TYPE_CHECKING:
     from unit.client.conftest import StubServer
@@ -167,7 +167,7 @@ def test_nobody_listening_is_unreachable() -> None:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
     with pytest.raises(outofsync_client.UnreachableError, match=str(port)) as caught:
-        Client(f"http://127.0.0.1:{port}").detect(b"x")
+        Client(f"http://127.0.0.1:{port}", retries=Retries.none()).detect(b"x")
     assert caught.value.request_id
 
 
@@ -187,7 +187,7 @@ def test_a_server_that_hangs_up_is_a_lost_connection() -> None:
         hang_up = threading.Thread(target=lambda: rude.accept()[0].close())
         hang_up.start()
         with pytest.raises(outofsync_client.ConnectionLostError):
-            Client(f"http://127.0.0.1:{rude.getsockname()[1]}").detect(b"x")
+            Client(f"http://127.0.0.1:{rude.getsockname()[1]}", retries=Retries.none()).detect(b"x")
         hang_up.join()
 
 

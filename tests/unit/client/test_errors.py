@@ -22,6 +22,10 @@ OWN_CODES = {
     "timeout",
     "unexpected_answer",
     "unreachable",
+    "untrusted",
+    "worker_died",
+    "not_found",
+    "method_not_allowed",
     "unreadable_file",
 }
 
@@ -69,7 +73,7 @@ def test_a_code_of_a_newer_server_is_kept(server: StubServer, client: Client) ->
 @pytest.mark.parametrize(
     ("status", "kind", "message", "expected"),
     [
-        (500, "InternalServerException", "Error executing deblur", outofsync_client.InternalError),
+        (500, "InternalServerException", "Error executing deblur", outofsync_client.WorkerDiedError),
         (
             500,
             "InternalServerException",
@@ -77,7 +81,7 @@ def test_a_code_of_a_newer_server_is_kept(server: StubServer, client: Client) ->
             outofsync_client.BusyError,
         ),
         (503, "ServiceUnavailableException", 'Model "x" has no worker to serve', outofsync_client.BusyError),
-        (507, "InternalServerException", "Worker died.", outofsync_client.InternalError),
+        (507, "InternalServerException", "Worker died.", outofsync_client.WorkerDiedError),
         (507, "OutOfMemoryError", "Cannot reserve direct buffer memory", outofsync_client.BusyError),
         (404, "WorkflowNotFoundException", "Workflow not found", outofsync_client.NotDeployedError),
         (400, "InvalidKeyException", "Token Authorization failed.", outofsync_client.AuthenticationError),

@@ -12,11 +12,13 @@ from typing import Any, NoReturn, get_args
 import click
 
 from outofsync_client import __version__
-from outofsync_client._client import DEFAULT_TIMEOUT_S, Client, DeblurChoice, ModeChoice
+from outofsync_client._client import Client, DeblurChoice, ModeChoice
 from outofsync_client._exceptions import OutOfSyncError
+from outofsync_client._retries import Retries
+from outofsync_client._transport import Timeouts
 from outofsync_client.cli.batch import EXIT_ERROR, EXIT_REAL, exit_code, judge
 from outofsync_client.cli.display import json_line, progress, verdict_table
-from outofsync_client.cli.server import TOKEN_VARIABLE, URL_VARIABLE, find_server
+from outofsync_client.cli.server import KEY_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE, open_client
 from outofsync_client.reports import Outcome, ReportFolder
 
 MOST_JOBS = 16  # below a server's queue size, so that one command never fills it
@@ -53,11 +55,20 @@ def _with_server(command: Any) -> Any:
         click.option(
             "--url", help=f"Server address. [default: ${URL_VARIABLE}, or the one `make serve` runs]"
         ),
-        click.option("--token", help=f"Inference token; ${TOKEN_VARIABLE} keeps it out of the process list."),
+        click.option("--api-key", help=f"Key of the edge; ${KEY_VARIABLE} keeps it out of the process list."),
+        click.option("--token", help=f"TorchServe's inference token, to ask it directly; ${TOKEN_VARIABLE}."),
+        click.option("--ca-bundle", help="File of the certificates that vouch for the server."),
+        click.option(
+            "--attempts",
+            type=click.IntRange(1, 100),
+            default=Retries.attempts,
+            show_default=True,
+            help="Tries in all, where the server is busy or away.",
+        ),
         click.option(
             "--timeout",
             type=click.FloatRange(min=0, min_open=True),
-            default=DEFAULT_TIMEOUT_S,
+            default=Timeouts.read,
             show_default=True,
             help="Seconds to wait for an answer.",
         ),
@@ -67,10 +78,26 @@ def _with_server(command: Any) -> Any:
     return command
 
 
-def _client(url: str | None, token: str | None, timeout: float) -> Client:
+def _client(
+    *,
+    url: str | None,
+    token: str | None,
+    api_key: str | None,
+    ca_bundle: str | None,
+    attempts: int,
+    timeout: float,
+) -> Client:
     try:
-        server = find_server(url, token, environment=os.environ, directory=Path.cwd())
-        return Client(server.url, token=server.token, timeout=timeout)
+        return open_client(
+            url,
+            token,
+            api_key,
+            environment=os.environ,
+            directory=Path.cwd(),
+            timeout=timeout,
+            retries=Retries(attempts=attempts),
+            verify=ca_bundle or True,
+        )
     except (LookupError, ValueError) as error:
         raise click.UsageError(str(error)) from None
 
@@ -104,15 +131,13 @@ def detect(
     output_dir: Path | None,
     jobs: int,
     as_json: bool,
-    url: str | None,
-    token: str | None,
-    timeout: float,
-    **options: Any,
+    **choices: Any,
 ) -> int:
     """Judge each FILE and print its verdict."""
+    options = {name: choices.pop(name) for name in ("deblur", "mode", "lam", "max_len")}
     if output_dir:
         options["include"] = PICTURED
-    with _client(url, token, timeout) as client:
+    with _client(**choices) as client:
         try:
             outcomes = _judge_all(client, files, options, jobs=jobs, output_dir=output_dir)
         except OSError as error:  # unreadable videos are outcomes, so this is about the reports
@@ -146,9 +171,9 @@ def _judge_all(
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("target", metavar="OUT", type=click.Path(dir_okay=False, path_type=Path))
 @_with_server
-def deblur(source: Path, target: Path, url: str | None, token: str | None, timeout: float) -> int:
+def deblur(source: Path, target: Path, **server: Any) -> int:
     """Sharpen the faces of the video IN and write the result to OUT, an mp4 file with the same sound."""
-    with _client(url, token, timeout) as client:
+    with _client(**server) as client:
         try:
             video = client.deblur(source)
         except OutOfSyncError as error:
@@ -163,9 +188,9 @@ def deblur(source: Path, target: Path, url: str | None, token: str | None, timeo
 
 @cli.command()
 @_with_server
-def health(url: str | None, token: str | None, timeout: float) -> int:
+def health(**server: Any) -> int:
     """Tell whether the server is ready: 0 if the whole chain answers, else 3."""
-    with _client(url, token, timeout) as client:
+    with _client(**server) as client:
         try:
             found = client.health()
         except OutOfSyncError as error:

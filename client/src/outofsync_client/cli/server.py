@@ -2,55 +2,54 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from outofsync_client._client import Client
+from outofsync_client._state import STATE_FILE, read_state
 
 URL_VARIABLE = "OUTOFSYNC_URL"
 TOKEN_VARIABLE = "OUTOFSYNC_TOKEN"
-STATE_FILE = Path(".state/server.json")  # written by `make serve`
+KEY_VARIABLE = "OUTOFSYNC_API_KEY"
+STATE_FOLDER = ".state"  # where `make serve` keeps its server's state
 
 
-@dataclass(frozen=True)
-class Server:
-    """A server's address and its inference token, if it asks for one."""
+def open_client(
+    url: str | None,
+    token: str | None,
+    api_key: str | None,
+    *,
+    environment: Mapping[str, str],
+    directory: Path,
+    **settings: Any,
+) -> Client:
+    """A client of the server named by options, else by the environment, else by the nearest state folder.
 
-    url: str
-    token: str | None = field(default=None, repr=False)
-
-
-def find_server(
-    url: str | None, token: str | None, *, environment: Mapping[str, str], directory: Path
-) -> Server:
-    """The server named by options, else by the environment, else by the nearest state file.
-
-    A state file's token goes to that file's own server only. Raises LookupError where no server is named.
+    A state folder's token goes to that folder's own server only. Raises LookupError where no server is named,
+    and ValueError for what cannot be used.
     """
-    running = _running_server(directory)
-    url = url or environment.get(URL_VARIABLE) or (running.url if running else None)
+    url = url or environment.get(URL_VARIABLE)
+    api_key = api_key or (None if token else environment.get(KEY_VARIABLE))
+    token = token or (None if api_key else environment.get(TOKEN_VARIABLE))
+    folder = None if token or api_key else find_state(directory)
+    if folder and (not url or url.rstrip("/") == _url_in(folder)):
+        return Client.of_state(folder, **{key: settings[key] for key in ("timeout", "retries")})
     if not url:
         raise LookupError(
             f"no server is named: pass --url, set {URL_VARIABLE}, or start one here with `make serve`"
         )
-    token = token or environment.get(TOKEN_VARIABLE)
-    if not token and running and running.url.rstrip("/") == url.rstrip("/"):
-        token = running.token
-    return Server(url, token)
+    return Client(url, token=token, api_key=api_key, **settings)
 
 
-def _running_server(directory: Path) -> Server | None:
-    """What the nearest state file says, from ``directory`` upwards."""
-    for folder in (directory, *directory.parents):
-        path = folder / STATE_FILE
-        if path.is_file():
-            return _read_state(path)
-    return None
+def find_state(directory: Path) -> Path | None:
+    """The nearest state folder of a server that is ready, from ``directory`` upwards."""
+    folders = (folder / STATE_FOLDER for folder in (directory, *directory.parents))
+    return next((folder for folder in folders if (folder / STATE_FILE).is_file()), None)
 
 
-def _read_state(path: Path) -> Server:
+def _url_in(folder: Path) -> str | None:
     try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-        return Server(str(state["url"]), state.get("token"))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise LookupError(f"{path} cannot be read; remove it or pass --url and --token") from None
+        return read_state(folder).url.rstrip("/")
+    except FileNotFoundError:
+        return None

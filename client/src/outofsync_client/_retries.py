@@ -1,0 +1,92 @@
+"""When and how often a request is sent again.
+
+Judging is a function of the file and the options alone, so a request may be sent twice; what is repeated is
+only what may go better the next time: a busy server, a lost connection, a worker that died.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Callable, Optional
+
+
+@dataclass(frozen=True)
+class Retries:
+    """How patient a client is.
+
+    ``attempts``: tries in all; ``first_wait``: seconds before the second try at most, doubled with each
+    further one up to ``longest_wait``; ``budget``: seconds since the first try in which another may begin, so
+    that work which takes long is not done twice. A server's Retry-After is a lower bound. Waits are random
+    below their bound, so that many clients do not return in step. Raises ValueError for values that make no
+    sense.
+    """
+
+    attempts: int = 6
+    first_wait: float = 0.5
+    longest_wait: float = 20.0
+    budget: float = 300.0
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1 or min(self.first_wait, self.longest_wait, self.budget) < 0:
+            raise ValueError("a client tries at least once and waits for no negative time")
+
+    @classmethod
+    def none(cls) -> Retries:
+        """One try."""
+        return cls(attempts=1)
+
+    def bound(self, attempt: int) -> float:
+        """The longest wait (s) after this attempt, the first being 1."""
+        return min(self.longest_wait, self.first_wait * 2.0 ** min(attempt - 1, 60))
+
+
+class Patience:
+    """The waiting of one request; ``clock``, ``sleep`` and ``uniform`` are there for tests."""
+
+    def __init__(
+        self,
+        retries: Retries,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self.attempt = 1
+        self._retries = retries
+        self._clock = clock
+        self._sleep = sleep
+        self._until = clock() + retries.budget
+        self._uniform = uniform
+
+    def next_wait(self, retry_after: Optional[float]) -> Optional[float]:
+        """Seconds until the next attempt; None where there is to be none."""
+        if self.attempt >= self._retries.attempts:
+            return None
+        wait = self._uniform(0.0, self._retries.bound(self.attempt))
+        if retry_after is not None:
+            wait += retry_after
+        return wait if self._clock() + wait <= self._until else None
+
+    def wait(self, seconds: float) -> None:
+        """Let the time pass; the next attempt begins."""
+        self.attempt += 1
+        self._sleep(seconds)
+
+
+def retry_after_seconds(value: Optional[str]) -> Optional[float]:
+    """A Retry-After header in seconds from now; None where it is missing or makes no sense."""
+    if not value:
+        return None
+    if value.strip().isdigit():
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+    except (TypeError, ValueError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return max(0.0, (moment - datetime.now(timezone.utc)).total_seconds())

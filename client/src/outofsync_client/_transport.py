@@ -1,0 +1,107 @@
+"""One attempt at one request: bytes out, bytes in, and what can go wrong between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Optional, Union
+
+import requests
+from requests.auth import AuthBase
+from urllib3.exceptions import MaxRetryError
+
+from outofsync_client._answers import Answer
+from outofsync_client._endpoints import Address, is_loopback
+from outofsync_client._exceptions import (
+    ConnectionLostError,
+    RequestTimeoutError,
+    UnreachableError,
+    UntrustedServerError,
+)
+from outofsync_client._multipart import MultipartBody
+
+# TorchServe gives each node an id of its own; this one is shared.
+REQUEST_ID_HEADER = "X-OutOfSync-Request-Id"
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds to wait for a connection, and for an answer once the request is sent."""
+
+    connect: float = 10.0
+    read: float = 600.0
+
+
+class Transport:
+    """Connections to servers; threads may share it."""
+
+    def __init__(
+        self,
+        timeouts: Timeouts,
+        *,
+        verify: Union[bool, str] = True,
+        certificate: Union[str, tuple[str, str], None] = None,
+    ) -> None:
+        self.timeouts = timeouts
+        self._verify = verify
+        self._certificate = certificate
+        self._remote = requests.Session()
+        self._local = requests.Session()
+        self._local.trust_env = False  # a proxy cannot reach this machine's own server
+
+    def close(self) -> None:
+        self._remote.close()
+        self._local.close()
+
+    def send(
+        self,
+        method: str,
+        address: Address,
+        path: str,
+        *,
+        request_id: str,
+        body: Optional[MultipartBody] = None,
+        headers: Optional[Mapping[str, str]] = None,
+    ) -> Answer:
+        """The answer, whatever it says. Raises a :class:`TransportError` where none came."""
+        session = self._local if is_loopback(address.url) else self._remote
+        try:
+            response = session.request(
+                method,
+                address.url + path,
+                data=body,  # type: ignore[arg-type] # requests reads any object with read() and a length
+                headers={**(headers or {}), REQUEST_ID_HEADER: request_id},
+                auth=_Headers(address.headers),
+                timeout=(self.timeouts.connect, self.timeouts.read),
+                allow_redirects=False,  # a secret goes to the server it was meant for and no other
+                verify=self._verify,
+                cert=self._certificate,
+            )
+        except requests.exceptions.SSLError:
+            message = f"no trusted connection to {address.url}"
+            raise UntrustedServerError(message, request_id=request_id) from None
+        except requests.ConnectTimeout:
+            raise UnreachableError(f"{address.url} does not answer", request_id=request_id) from None
+        except requests.Timeout:
+            message = f"no answer within {self.timeouts.read:g} seconds"
+            raise RequestTimeoutError(message, request_id=request_id) from None
+        except requests.ConnectionError as error:
+            if error.args and isinstance(error.args[0], MaxRetryError):  # raised before a connection stands
+                message = f"nothing answers at {address.url}"
+                raise UnreachableError(message, request_id=request_id) from None
+            raise ConnectionLostError("the connection broke off", request_id=request_id) from None
+        except requests.RequestException as error:
+            message = f"the request could not be carried out ({type(error).__name__})"
+            raise ConnectionLostError(message, request_id=request_id) from None
+        return Answer(response.status_code, response.headers, response.content, request_id)
+
+
+class _Headers(AuthBase):
+    """Set as ``auth``, because requests lets a .netrc entry replace a plain Authorization header."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = headers
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers.update(self._headers)
+        return request

@@ -1,0 +1,277 @@
+"""What is sent again, when, and what is not."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from email.utils import formatdate
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from unit.client.conftest import API_KEY, TOKEN, torchserve_error
+
+from outofsync_client import (
+    AuthenticationError,
+    BusyError,
+    Client,
+    CorruptMediaError,
+    OutOfSyncError,
+    RequestTimeoutError,
+    Retries,
+    UnreachableError,
+    WorkerDiedError,
+)
+from outofsync_client._retries import Patience, retry_after_seconds
+
+if TYPE_CHECKING:
+    from unit.client.conftest import StubServer
+
+MakeResult = Callable[..., dict[str, Any]]
+AT_ONCE = Retries(first_wait=0.0)
+NO_WORKER = 'Model "x" has no worker to serve inference request.'
+
+PASSING = {
+    "busy, as data": (200, json.dumps({"error": {"code": "busy", "status": 503}}).encode()),
+    "busy, said by the edge": (429, json.dumps({"error": {"code": "busy", "status": 429}}).encode()),
+    "a full queue": torchserve_error(503, "ServiceUnavailableException", NO_WORKER),
+    "a full queue in a workflow": torchserve_error(500, "InternalServerException", NO_WORKER),
+    "a worker that died": torchserve_error(507, "InternalServerException", "Worker died."),
+    "a node that broke": torchserve_error(500, "InternalServerException", "Error executing deepfake__deblur"),
+    "memory for uploads": torchserve_error(507, "InternalServerException", "Cannot reserve memory"),
+    "a gateway alone": (502, b"<html>"),
+}
+LASTING = {
+    "corrupt_media": (422, json.dumps({"error": {"code": "corrupt_media", "status": 422}}).encode()),
+    "internal": (500, json.dumps({"error": {"code": "internal", "status": 500}}).encode()),
+    "timeout": (504, b""),
+    "not_deployed": torchserve_error(404, "WorkflowNotFoundException", "Workflow not found"),
+}
+
+
+def fail_first(
+    server: StubServer, failures: list[tuple[int, bytes]], result: dict[str, Any]
+) -> list[tuple[int, bytes]]:
+    """The server's next answers are these failures, then the result."""
+    answers = [*failures, (200, json.dumps(result).encode())]
+    server.answer = lambda _: answers.pop(0)
+    return answers
+
+
+@pytest.mark.parametrize("name", PASSING)
+def test_what_passes_is_waited_for(server: StubServer, make_result: MakeResult, name: str) -> None:
+    fail_first(server, [PASSING[name]] * 2, make_result())
+    with Client(server.url, token=TOKEN, retries=AT_ONCE) as client:
+        assert client.detect(b"video").verdict == "real"
+    assert [request.fields["data"] for request in server.received] == [b"video"] * 3, (
+        "each time from its start"
+    )
+    identities = {request.headers["X-OutOfSync-Request-Id"] for request in server.received}
+    keys = {request.headers["Idempotency-Key"] for request in server.received}
+    assert (len(identities), len(keys)) == (1, 1)
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_what_lasts_is_said_at_once(server: StubServer, make_result: MakeResult, name: str) -> None:
+    left = fail_first(server, [LASTING[name]], make_result())
+    with Client(server.url, token=TOKEN, retries=AT_ONCE) as client, pytest.raises(OutOfSyncError) as caught:
+        client.detect(b"video")
+    assert caught.value.code == name
+    assert len(left) == 1
+
+
+def test_the_last_failure_is_raised_when_patience_ends(server: StubServer, make_result: MakeResult) -> None:
+    fail_first(server, [PASSING["a worker that died"]] * 9, make_result())
+    retries = Retries(attempts=3, first_wait=0.0)
+    with Client(server.url, token=TOKEN, retries=retries) as client, pytest.raises(WorkerDiedError) as caught:
+        client.detect(b"video")
+    assert len(server.received) == 3
+    assert caught.value.request_id == server.received[0].headers["X-OutOfSync-Request-Id"]
+
+
+def test_a_server_that_says_when_to_return_is_not_asked_before(
+    server: StubServer, make_result: MakeResult
+) -> None:
+    fail_first(server, [PASSING["a full queue"]], make_result())
+    server.retry_after = "1"
+    started = time.monotonic()
+    with Client(server.url, token=TOKEN, retries=AT_ONCE) as client:
+        client.detect(b"video")
+    assert time.monotonic() - started >= 1.0
+
+
+def test_a_wait_beyond_the_budget_is_not_begun(server: StubServer, make_result: MakeResult) -> None:
+    fail_first(server, [PASSING["a full queue"]], make_result())
+    server.retry_after = "3600"
+    with Client(server.url, token=TOKEN) as client, pytest.raises(BusyError) as caught:
+        client.detect(b"video")
+    assert caught.value.retry_after == 3600.0
+
+
+def test_an_answer_that_is_late_is_not_asked_for_twice(server: StubServer) -> None:
+    release = threading.Event()
+    server.answer = lambda _: (200, b"{}") if release.wait(20) else (500, b"")
+    with Client(server.url, token=TOKEN, timeout=0.2, retries=AT_ONCE) as client:
+        with pytest.raises(RequestTimeoutError):
+            client.detect(b"video")
+        release.set()
+    assert len(server.received) == 1
+
+
+def test_a_file_is_sent_again_from_where_it_stood(
+    server: StubServer, make_result: MakeResult, tmp_path: Path
+) -> None:
+    fail_first(server, [PASSING["a full queue"]], make_result())
+    path = tmp_path / "video"
+    path.write_bytes(b"header" + b"video" * 1000)
+    with Client(server.url, token=TOKEN, retries=AT_ONCE) as client, path.open("rb") as stream:
+        stream.seek(6)
+        client.detect(stream)
+    assert [request.fields["data"] for request in server.received] == [b"video" * 1000] * 2
+
+
+def test_a_second_server_takes_over(server: StubServer, make_result: MakeResult) -> None:
+    server.answers(make_result())
+    with socket.socket() as taken:  # bound, so that nobody else gets the port, and nobody answers there
+        taken.bind(("127.0.0.1", 0))
+        dead = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        with Client([dead, server.url], token=TOKEN, retries=AT_ONCE) as client:
+            for _ in range(3):
+                client.detect(b"video")
+            assert client.url == server.url, "the one that answers is asked first from then on"
+    assert len(server.received) == 3
+
+
+def write_state(folder: Path, url: str, token: str) -> None:
+    others = dict.fromkeys(("management_url", "metrics_url", "management_token"), "")
+    (folder / "server.json").write_text(json.dumps({"url": url, "token": token, **others}))
+
+
+def test_a_token_that_was_changed_is_read_again(
+    server: StubServer, make_result: MakeResult, tmp_path: Path
+) -> None:
+    server.answers(make_result())
+    write_state(tmp_path, server.url, TOKEN)
+    with Client.of_state(tmp_path) as client:
+        client.detect(b"video")
+        server.token = "another"
+        write_state(tmp_path, server.url, "another")
+        client.detect(b"video")
+
+
+def test_a_token_that_is_wrong_for_good_is_said(server: StubServer, tmp_path: Path) -> None:
+    write_state(tmp_path, server.url, "wrong")
+    with Client.of_state(tmp_path) as client, pytest.raises(AuthenticationError):
+        client.detect(b"video")
+    with Client(server.url, token="wrong") as client, pytest.raises(AuthenticationError):
+        client.detect(b"video")
+
+
+def test_a_server_that_comes_back_elsewhere_is_found(
+    server: StubServer, make_result: MakeResult, tmp_path: Path
+) -> None:
+    server.answers(make_result())
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        write_state(tmp_path, f"http://127.0.0.1:{taken.getsockname()[1]}", "old")
+        client = Client.of_state(tmp_path, retries=Retries(first_wait=0.3))
+        client.url  # noqa: B018 - read while the server is where it was
+        (tmp_path / "server.json").unlink()
+        back = threading.Timer(0.2, write_state, (tmp_path, server.url, TOKEN))
+        back.start()
+        assert client.detect(b"video").verdict == "real"
+        back.join()
+        client.close()
+
+
+def test_without_a_server_the_state_folder_is_named(tmp_path: Path) -> None:
+    with (
+        Client.of_state(tmp_path, retries=Retries.none()) as client,
+        pytest.raises(UnreachableError) as caught,
+    ):
+        client.detect(b"video")
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_with_an_api_key_the_edge_is_asked(server: StubServer, make_result: MakeResult) -> None:
+    server.answers(make_result())
+    with Client(server.url, api_key=API_KEY) as client:
+        assert client.detect(b"video").verdict == "real"
+        assert client.health().ready
+        assert [request.path for request in server.received] == ["/v1/detect", "/v1/health"]
+        assert "Authorization" not in server.received[0].headers
+        assert API_KEY not in repr(client)
+
+
+def test_the_edges_own_status_means_the_same_error(server: StubServer) -> None:
+    server.answer = lambda _: LASTING["corrupt_media"]
+    with Client(server.url, api_key=API_KEY) as client, pytest.raises(CorruptMediaError):
+        client.detect(b"video")
+
+
+def test_a_token_and_a_key_are_a_mistake() -> None:
+    with pytest.raises(ValueError, match="not both"):
+        Client("http://127.0.0.1:1", token="a", api_key="b")
+
+
+def test_attempts_are_logged_without_secrets(
+    server: StubServer, make_result: MakeResult, caplog: pytest.LogCaptureFixture
+) -> None:
+    fail_first(server, [PASSING["a full queue"]], make_result())
+    with caplog.at_level(logging.INFO, "outofsync_client"):
+        Client(server.url, token=TOKEN, retries=AT_ONCE).detect(b"video")
+    identity = server.received[0].headers["X-OutOfSync-Request-Id"]
+    first, last = caplog.messages
+    assert identity in first
+    assert "busy (attempt 1)" in first
+    assert identity in last
+    assert TOKEN not in caplog.text
+
+
+def test_threads_share_a_client(server: StubServer, make_result: MakeResult) -> None:
+    result = make_result()
+    refusals = iter([PASSING["a full queue"]] * 20)
+    server.answer = lambda _: next(refusals, (200, json.dumps(result).encode()))
+    patient = Retries(attempts=50, first_wait=0.01)
+    with Client(server.url, token=TOKEN, retries=patient) as client, ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(client.detect, [os.urandom(1000) for _ in range(40)]))
+    assert len(results) == 40
+    assert len(server.received) == 60
+
+
+def test_waits_are_random_below_a_bound_that_doubles() -> None:
+    patience = Patience(
+        Retries(attempts=5, first_wait=1.0, longest_wait=3.0),
+        clock=lambda: 0.0,
+        sleep=lambda _: None,
+        uniform=lambda low, high: high if low == 0.0 else -1.0,
+    )
+    bounds = []
+    while (wait := patience.next_wait(None)) is not None:
+        bounds.append(wait)
+        patience.wait(wait)
+    assert bounds == [1.0, 2.0, 3.0, 3.0]
+
+
+@pytest.mark.parametrize("values", [{"attempts": 0}, {"first_wait": -1.0}, {"budget": -1.0}])
+def test_patience_that_makes_no_sense_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="at least once"):
+        Retries(**values)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("5", 5.0), (" 7 ", 7.0), ("soon", None), ("", None), (None, None), ("-3", None)]
+)
+def test_a_number_of_seconds_is_read(header: str | None, seconds: float | None) -> None:
+    assert retry_after_seconds(header) == seconds
+
+
+def test_a_moment_is_read() -> None:
+    assert retry_after_seconds(formatdate(time.time() + 60, usegmt=True)) == pytest.approx(60, abs=2)
+    assert retry_after_seconds(formatdate(time.time() - 60, usegmt=True)) == 0.0
