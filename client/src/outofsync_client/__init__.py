@@ -43,8 +43,7 @@ from outofsync_client._multipart import VideoFile
 from outofsync_client._result import FaceTrack, Reason, Result, Segment
 from outofsync_client._retries import Retries
 from outofsync_client._transport import Timeouts
-
-__version__ = "0.1.0"
+from outofsync_client._version import __version__ as __version__
 
 __all__ = [
     "AuthenticationError",

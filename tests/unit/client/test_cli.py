@@ -106,7 +106,7 @@ def test_an_output_folder_gets_the_reports(
 ) -> None:
     result = run("detect", "real.mp4", "mute.mp4", "--output-dir", "results", "--max-len", "20")
     assert result.exit_code == 3
-    assert server.received[0].options == {"max_len": 20, "include": ["delays", "features"]}
+    assert server.received[0].options == {"max_len": 20, "include": ["delays", "features", "frames"]}
     assert sorted(path.name for path in (tmp_path / "results").iterdir()) == [
         "detection_summary.csv",
         "mute.json",
@@ -124,6 +124,23 @@ def test_an_output_folder_that_cannot_be_made_is_an_error(run: Callable[..., Res
     result = run("detect", "real.mp4", "--output-dir", "file/below")
     assert result.exit_code == 3
     assert "reports cannot be written" in result.stderr
+
+
+def test_a_report_is_made_of_a_result_without_a_server(
+    run: Callable[..., Result], make_result: MakeResult, tmp_path: Path
+) -> None:
+    written = tmp_path / "clip.json"
+    written.write_text(json.dumps(make_result()))
+    formats = ("--format", "pdf", "--format", "html")
+    result = run("report", str(written), *formats, "--output-dir", str(tmp_path / "new"))
+    assert result.exit_code == 0
+    made = [tmp_path / "new" / f"clip_report.{kind}" for kind in ("pdf", "html")]
+    assert result.stdout.splitlines() == [str(path) for path in made]
+    assert all(path.stat().st_size for path in made)
+    written.write_text("{}")
+    refused = run("report", str(written))
+    assert refused.exit_code == 3
+    assert "holds no result" in refused.stderr
 
 
 def test_deblur_writes_the_video(run: Callable[..., Result], server: StubServer, tmp_path: Path) -> None:

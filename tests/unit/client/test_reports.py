@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from PIL import Image
 
 from outofsync_client import NoAudioError, Result
-from outofsync_client.reports import ReportFolder
+from outofsync_client.reports import ReportFolder, save_report, story
 from outofsync_client.reports.folder import distinct_names
 from outofsync_client.reports.picture import draw
 from outofsync_client.reports.wording import delay_words, percent
@@ -153,3 +157,64 @@ def test_delays_are_told_in_words(frames: int | None, words: str) -> None:
 )
 def test_rounding_claims_no_certainty(probability: float, words: str) -> None:
     assert percent(probability) == words
+
+
+def jpeg() -> str:
+    """A small grey picture, as a server sends stills."""
+    picture = io.BytesIO()
+    Image.new("RGB", (16, 16), "grey").save(picture, "JPEG")
+    return base64.b64encode(picture.getvalue()).decode()
+
+
+@pytest.fixture
+def doubtful(make_result: MakeResult) -> Result:
+    """A fake with a still of its suspicious stretch, and a hostile name among its reasons."""
+    frames = [{"time": 3.2, "track": 0, "jpeg": jpeg()}, {"time": 1.5, "track": 0, "jpeg": "not base64!"}]
+    reasons = [{"code": "out_of_sync", "message": "Lips and voice do <script>alert(1)</script> not fit."}]
+    return Result.from_dict(
+        make_result(verdict="fake", probability_fake=0.97, frames=frames, reasons=reasons)
+    )
+
+
+def test_a_page_tells_the_whole_story_and_loads_nothing(doubtful: Result, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    save_report(path, doubtful, title='<img src=x onerror="alert(1)">.mp4', options={"deblur": "always"})
+    page = path.read_text(encoding="utf-8")
+    told = ("very likely manipulated", "97 %", "3.0 to 3.4 s", doubtful.id, "always", "one piece of evidence")
+    for words in told:
+        assert words in page
+    assert page.count("data:image/jpeg") == 1
+    assert page.count("no still") == 1
+    assert "<script" not in page
+    assert "<img src=x" not in page
+    assert not re.search(r"""(src|href)=["'](?!data:)""", page)
+
+
+@pytest.mark.parametrize("kind", ["pdf", "png"])
+@pytest.mark.parametrize("which", ["fake", "no face"])
+def test_a_report_on_paper(
+    doubtful: Result, no_face: dict[str, Any], tmp_path: Path, kind: str, which: str
+) -> None:
+    result = doubtful if which == "fake" else Result.from_dict(no_face)
+    path = tmp_path / f"report.{kind}"
+    save_report(path, result, title="$x_1$ \n clip.mp4")
+    if kind == "png":
+        assert imread(path).std() > 0.05
+    else:
+        assert path.read_bytes().startswith(b"%PDF")
+        assert path.read_bytes().count(b"/Type /Page ") == 2
+
+
+def test_moments_are_the_most_suspicious_in_order_of_time(make_result: MakeResult) -> None:
+    segments = [
+        {"start": float(start), "end": start + 1.0, "track": 0, "probability_fake": (start * 7 % 10) / 10}
+        for start in range(10)
+    ]
+    found = story.moments(Result.from_dict(make_result(segments=segments)))
+    assert [moment.segment.probability_fake for moment in found] == [0.7, 0.4, 0.8, 0.5, 0.9, 0.6]
+    assert [moment.segment.start for moment in found] == [1.0, 2.0, 4.0, 5.0, 7.0, 8.0]
+
+
+def test_another_format_is_a_sentence(doubtful: Result, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"report\.docx: a report is one of \.html, \.pdf, \.png"):
+        save_report(tmp_path / "report.docx", doubtful)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import traceback
@@ -14,16 +15,18 @@ import click
 from outofsync_client import __version__
 from outofsync_client._client import Client, DeblurChoice, ModeChoice
 from outofsync_client._exceptions import OutOfSyncError
+from outofsync_client._result import Result
 from outofsync_client._retries import Retries
 from outofsync_client._transport import Timeouts
 from outofsync_client.cli.batch import EXIT_ERROR, EXIT_REAL, exit_code, judge
 from outofsync_client.cli.display import json_line, progress, verdict_table
 from outofsync_client.cli.server import KEY_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE, open_client
-from outofsync_client.reports import Outcome, ReportFolder
+from outofsync_client.reports import Outcome, ReportFolder, save_report
+from outofsync_client.reports.files import FORMATS
 
 MOST_JOBS = 16  # below a server's queue size, so that one command never fills it
 EXIT_STOPPED = 130  # as shells have it for Ctrl-C
-PICTURED = ["delays", "features"]  # what the reports show
+PICTURED = ["delays", "features", "frames"]  # what the reports show
 
 EXIT_CODES = (
     "Exit codes: 0 every video is real or likely real, 1 some are fake or likely fake, 2 some are "
@@ -157,7 +160,7 @@ def _judge_all(
 ) -> list[Outcome]:
     """The outcomes in the order of the files; reports are written as each is done."""
     outcomes: dict[int, Outcome] = {}
-    folder = ReportFolder(output_dir, files) if output_dir else nullcontext()
+    folder = ReportFolder(output_dir, files, options) if output_dir else nullcontext()
     with folder as reports, progress(len(files)) as report_progress:
         for place, outcome in judge(client, files, options, jobs=jobs):
             outcomes[place] = outcome
@@ -165,6 +168,28 @@ def _judge_all(
                 reports.add(place, outcome)
             report_progress(files[place], outcome)
     return [outcomes[place] for place in sorted(outcomes)]
+
+
+@cli.command()
+@click.argument(
+    "results", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="JSON…"
+)
+@click.option("--format", "formats", multiple=True, default=["html"], type=click.Choice(tuple(FORMATS)))
+@click.option("--output-dir", type=click.Path(file_okay=False, path_type=Path), help="[default: beside each]")
+def report(results: tuple[Path, ...], formats: tuple[str, ...], output_dir: Path | None) -> int:
+    """Make reports of results that `detect` wrote as JSON, without asking a server."""
+    for path in results:
+        try:
+            result = Result.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            raise click.ClickException(f"{path} holds no result") from None
+        folder = output_dir or path.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in formats:
+            target = folder / f"{path.stem}_report.{name}"
+            save_report(target, result, title=path.stem)
+            click.echo(str(target))
+    return EXIT_REAL
 
 
 @cli.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from outofsync_client.reports.files import save_report
 from outofsync_client.reports.folder import Outcome, ReportFolder
 
-__all__ = ["Outcome", "ReportFolder"]
+__all__ = ["Outcome", "ReportFolder", "save_report"]

@@ -8,13 +8,14 @@
     {video}.json              the result, or the error
     {video}_delays.csv        delay_-15 … delay_15 (logits), timestamp (seconds); a row per window
     {video}_analysis.png      four panels
+    {video}_report.html       the whole story on one page, for people; also as .pdf
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +25,8 @@ import numpy as np
 
 from outofsync_client._exceptions import OutOfSyncError
 from outofsync_client._result import MAX_DELAY, Result
+from outofsync_client.reports.document import save_pdf
+from outofsync_client.reports.page import save_page
 from outofsync_client.reports.picture import save_picture
 from outofsync_client.reports.wording import describe, printable
 
@@ -38,10 +41,14 @@ class ReportFolder:
     """Writes reports on ``videos`` into ``directory``, which it makes where it is missing.
 
     Add each video's outcome as it comes, in any order. As a context manager it ends with :meth:`finish`.
+    ``options`` are what was asked of the server; reports say so.
     """
 
-    def __init__(self, directory: Path, videos: Sequence[Path]) -> None:
+    def __init__(
+        self, directory: Path, videos: Sequence[Path], options: Mapping[str, Any] | None = None
+    ) -> None:
         self.directory = directory
+        self._options = options or {}
         self._videos = list(videos)
         self._names = distinct_names(self._videos)
         self._outcomes: dict[int, Outcome] = {}
@@ -64,7 +71,10 @@ class ReportFolder:
             _write_json(self._path(f"{name}.json"), outcome.to_dict())
             if len(outcome.delays):
                 write_delays(self._path(f"{name}_delays.csv"), outcome)
-            save_picture(self._path(f"{name}_analysis.png"), outcome, title=self._videos[index].name)
+            title = self._videos[index].name
+            save_picture(self._path(f"{name}_analysis.png"), outcome, title=title)
+            save_page(self._path(f"{name}_report.html"), outcome, title=title, options=self._options)
+            save_pdf(self._path(f"{name}_report.pdf"), outcome, title=title, options=self._options)
         else:
             _write_json(self._path(f"{name}.json"), {"error": outcome.to_dict()})
         self._log(self._videos[index], outcome)

@@ -11,6 +11,7 @@ from matplotlib.colors import PowerNorm
 from numpy.typing import NDArray
 
 from outofsync_client._result import DELAYS, FRAME_RATE, MAX_DELAY, Result
+from outofsync_client.reports.story import is_suspicious
 from outofsync_client.reports.wording import (
     NOTHING,
     delay_words,
@@ -29,7 +30,6 @@ VERDICT_COLOURS = {
     "inconclusive": "#64748b",
 }
 UNKNOWN_COLOUR = "#64748b"
-SUSPICIOUS = 0.5  # a segment's probability of being fake from which it is marked
 INK = "#1e293b"
 FAINT = "#94a3b8"
 PAPER = "#f1f5f9"
@@ -155,7 +155,7 @@ def summary(axes: Axes, result: Result) -> None:
 
 
 def _facts(result: Result) -> list[tuple[str, str]]:
-    suspicious = sum(_is_suspicious(segment.probability_fake) for segment in result.segments)
+    suspicious = sum(is_suspicious(segment.probability_fake) for segment in result.segments)
     return [
         ("probability of fake", percent(result.probability_fake)),
         ("score", number(result.score)),
@@ -207,7 +207,7 @@ def _reason_lines(result: Result) -> list[str]:
 def _segments_title(result: Result) -> str:
     if not result.segments:
         return "no scored segment"
-    suspicious = [segment for segment in result.segments if _is_suspicious(segment.probability_fake)]
+    suspicious = [segment for segment in result.segments if is_suspicious(segment.probability_fake)]
     if not suspicious:
         return "scored segments: none suspicious"
     worst = max(suspicious, key=lambda segment: segment.probability_fake or 0)
@@ -217,14 +217,10 @@ def _segments_title(result: Result) -> str:
     )
 
 
-def _is_suspicious(probability: float | None) -> bool:
-    return probability is not None and probability >= SUSPICIOUS
-
-
 def _segment_colour(probability: float | None) -> str:
     if probability is None:
         return FAINT
-    return VERDICT_COLOURS["fake"] if _is_suspicious(probability) else "#86c39a"
+    return VERDICT_COLOURS["fake"] if is_suspicious(probability) else "#86c39a"
 
 
 def _span(result: Result) -> tuple[float, float]:
