@@ -1,0 +1,23 @@
+"""What serves is what the roll-out record says: after each start, TorchServe is made to match it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from config.settings import ServeError
+from outofsync_client import OutOfSyncError
+from outofsync_client.models import Door, Management, Models
+
+
+def restore_pipelines(state: Path, model_store: Path, url: str, token: str) -> tuple[str, ...]:
+    """Load the recorded pipelines and let the promoted one serve; to be called once the workflow is loaded.
+
+    ``url`` and ``token`` are of the management interface. Returns sentences for the log, about what is not as
+    it was before. Raises :class:`ServeError` where the promoted pipeline cannot be served as it was
+    registered.
+    """
+    management = Management(lambda: Door(url, token))
+    try:
+        return Models(state, model_store, management=management).restore()
+    except OutOfSyncError as error:
+        raise ServeError(str(error)) from None
