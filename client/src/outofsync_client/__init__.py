@@ -39,6 +39,7 @@ from outofsync_client._exceptions import (
     UntrustedServerError,
     WorkerDiedError,
 )
+from outofsync_client._many import Judged, Outcome
 from outofsync_client._multipart import VideoFile
 from outofsync_client._result import FaceTrack, Reason, Result, Segment
 from outofsync_client._retries import Retries
@@ -59,6 +60,7 @@ __all__ = [
     "Health",
     "IncludeChoice",
     "InternalError",
+    "Judged",
     "MediaError",
     "MethodNotAllowedError",
     "ModeChoice",
@@ -67,6 +69,7 @@ __all__ = [
     "NotDeployedError",
     "NotFoundError",
     "OutOfSyncError",
+    "Outcome",
     "Reason",
     "RequestTimeoutError",
     "Result",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +21,7 @@ from outofsync_client._exceptions import (
     ServerError,
     TransportError,
 )
+from outofsync_client._many import Judged, judge_many
 from outofsync_client._multipart import MultipartBody, VideoFile, open_video
 from outofsync_client._result import Result
 from outofsync_client._retries import Patience, Retries
@@ -37,6 +38,7 @@ READY_POLL_S = 0.5
 
 logger = logging.getLogger("outofsync_client")
 T = TypeVar("T")
+F = TypeVar("F", bound=VideoFile)
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,15 @@ class Client:
                 raise answer.unexpected("the answer is JSON but no result") from error
 
         return self._upload(self._routes.detect, file, _given(options), read)
+
+    def detect_many(
+        self, files: Iterable[F], *, jobs: int = 4, ordered: bool = True, **options: Any
+    ) -> Iterator[Judged[F]]:
+        """Judge many videos, ``jobs`` at a time; the options are those of :meth:`detect`.
+
+        An error is its own video's outcome and stops no other. Yields in the files' order, or as they come.
+        """
+        return judge_many(lambda file: self.detect(file, **options), files, jobs=jobs, ordered=ordered)
 
     def deblur(self, file: VideoFile) -> bytes:
         """The video with sharper faces and its own sound, as the bytes of an mp4 file."""

@@ -114,6 +114,8 @@ def test_an_output_folder_gets_the_reports(
         "real.json",
         "real_analysis.png",
         "real_delays.csv",
+        "real_report.html",
+        "real_report.pdf",
         "testing_score.npy",
     ]
 

@@ -1,52 +1,84 @@
-"""Many videos, one after the other or a few at a time; an error stops only its own video."""
+"""``outofsync batch``: a live table of how far a long run is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Callable
 
-from outofsync_client._client import Client
-from outofsync_client._exceptions import OutOfSyncError
-from outofsync_client._result import Result
-from outofsync_client.reports import Outcome
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
 
-EXIT_REAL = 0
-EXIT_FAKE = 1
-EXIT_INCONCLUSIVE = 2
-EXIT_ERROR = 3
+from outofsync_client._many import Outcome
+from outofsync_client.batch.runner import Tally
+from outofsync_client.cli.display import STYLES
+from outofsync_client.reports.wording import describe, printable, verdict_words
 
-
-def judge(
-    client: Client, videos: Sequence[Path], options: dict[str, Any], *, jobs: int
-) -> Iterator[tuple[int, Outcome]]:
-    """Each video's place in ``videos`` and its outcome, as they are done."""
-
-    def one(video: Path) -> Outcome:
-        try:
-            return client.detect(video, **options)
-        except OutOfSyncError as error:
-            return error
-
-    pool = ThreadPoolExecutor(max_workers=jobs)
-    try:
-        places = {pool.submit(one, video): place for place, video in enumerate(videos)}
-        for done in as_completed(places):
-            yield places[done], done.result()
-    finally:  # also when the user stops: what has not begun is not begun any more
-        pool.shutdown(wait=True, cancel_futures=True)
+Report = Callable[[Path, Outcome], None]
 
 
-def exit_code(outcomes: Iterable[Outcome]) -> int:
-    """What the whole run comes to: an error outweighs a fake, and a fake an inconclusive video."""
-    codes = {_exit_code_of(outcome) for outcome in outcomes}
-    return next((code for code in (EXIT_ERROR, EXIT_FAKE, EXIT_INCONCLUSIVE) if code in codes), EXIT_REAL)
+class Pace:
+    """How fast a run goes, and how long the rest takes."""
+
+    def __init__(self, total: int, tally: Tally, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.total = total
+        self.tally = tally
+        self._clock = clock
+        self._started = clock()
+
+    @property
+    def left(self) -> int:
+        return max(0, self.total - self.tally.done - self.tally.skipped)
+
+    @property
+    def rate(self) -> float:
+        """Videos per minute."""
+        passed = self._clock() - self._started
+        return 60.0 * self.tally.done / passed if passed > 0 else 0.0
+
+    def words(self) -> str:
+        """The state in one line."""
+        words = f"{self.tally.done} judged, {self.tally.skipped} done before, {self.left} left"
+        if not self.tally.done:
+            return words
+        words = f"{words}, {self.rate:.1f} a minute"
+        return f"{words}, {_minutes(self.left / self.rate)} to go" if self.left else words
 
 
-def _exit_code_of(outcome: Outcome) -> int:
-    if not isinstance(outcome, Result):
-        return EXIT_ERROR
-    if outcome.is_fake:
-        return EXIT_FAKE
-    return EXIT_REAL if outcome.is_conclusive else EXIT_INCONCLUSIVE
+def _minutes(minutes: float) -> str:
+    if minutes < 1:
+        return "less than a minute"
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+def tally(pace: Pace) -> Group:
+    """The pace, and counts by verdict and error."""
+    table = Table()
+    table.add_column("outcome")
+    table.add_column("videos", justify="right")
+    for verdict in [*STYLES, *sorted(set(pace.tally.verdicts) - set(STYLES))]:
+        if count := pace.tally.verdicts[verdict]:
+            table.add_row(Text(verdict_words(verdict), STYLES.get(verdict, "")), str(count))
+    for code, count in sorted(pace.tally.errors.items()):
+        table.add_row(Text(f"error: {code}", "bold magenta"), str(count))
+    return Group(Text(pace.words(), no_wrap=True, overflow="ellipsis"), table)
+
+
+@contextmanager
+def live(pace: Pace, *, quiet: bool) -> Iterator[Report]:
+    """A function to call with each video that is done: a table on a terminal, a plain line elsewhere."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+
+        def say(path: Path, outcome: Outcome) -> None:
+            if not quiet:
+                console.print(Text(f"{printable(str(path))}: {describe(outcome)}"), soft_wrap=True)
+
+        yield say
+        return
+    with Live(tally(pace), console=console, transient=True) as shown:
+        yield lambda *_: shown.update(tally(pace))

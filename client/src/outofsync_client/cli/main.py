@@ -8,9 +8,10 @@ import sys
 import traceback
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import Any, NoReturn, TextIO, get_args
 
 import click
+from rich.console import Console
 
 from outofsync_client import __version__
 from outofsync_client._client import Client, DeblurChoice, ModeChoice
@@ -18,8 +19,11 @@ from outofsync_client._exceptions import OutOfSyncError
 from outofsync_client._result import Result
 from outofsync_client._retries import Retries
 from outofsync_client._transport import Timeouts
-from outofsync_client.cli.batch import EXIT_ERROR, EXIT_REAL, exit_code, judge
+from outofsync_client.batch import Batch, Ledger, find_videos
+from outofsync_client.batch.files import read_list
+from outofsync_client.cli.batch import Pace, live, tally
 from outofsync_client.cli.display import json_line, progress, verdict_table
+from outofsync_client.cli.outcomes import ERROR, EXIT_ERROR, EXIT_REAL, exit_code, exit_code_of_verdicts
 from outofsync_client.cli.server import KEY_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE, open_client
 from outofsync_client.reports import Outcome, ReportFolder, save_report
 from outofsync_client.reports.files import FORMATS
@@ -81,6 +85,23 @@ def _with_server(command: Any) -> Any:
     return command
 
 
+def _with_options(command: Any) -> Any:
+    """Add what a caller may ask of the server."""
+    options = (
+        click.option("--deblur", type=click.Choice(get_args(DeblurChoice)), help="Sharpen faces first."),
+        click.option(
+            "--mode",
+            type=click.Choice(get_args(ModeChoice)),
+            help="The whole video, or the published protocol.",
+        ),
+        click.option("--lam", type=float, help="Weight of the feature score."),
+        click.option("--max-len", type=int, help="Windows in one scored segment."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 def _client(
     *,
     url: str | None,
@@ -118,12 +139,7 @@ def cli() -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="Write the reports into this folder.",
 )
-@click.option("--deblur", type=click.Choice(get_args(DeblurChoice)), help="Sharpen faces first.")
-@click.option(
-    "--mode", type=click.Choice(get_args(ModeChoice)), help="The whole video, or the published protocol."
-)
-@click.option("--lam", type=float, help="Weight of the feature score.")
-@click.option("--max-len", type=int, help="Windows in one scored segment.")
+@_with_options
 @click.option(
     "--jobs", type=click.IntRange(1, MOST_JOBS), default=1, show_default=True, help="Videos at a time."
 )
@@ -137,7 +153,7 @@ def detect(
     **choices: Any,
 ) -> int:
     """Judge each FILE and print its verdict."""
-    options = {name: choices.pop(name) for name in ("deblur", "mode", "lam", "max_len")}
+    options = _options_among(choices)
     if output_dir:
         options["include"] = PICTURED
     with _client(**choices) as client:
@@ -155,6 +171,11 @@ def detect(
     return exit_code(outcomes)
 
 
+def _options_among(choices: dict[str, Any]) -> dict[str, Any]:
+    """Take out of a command's choices what the server is asked; what is left says which server."""
+    return {name: choices.pop(name) for name in ("deblur", "mode", "lam", "max_len")}
+
+
 def _judge_all(
     client: Client, files: tuple[Path, ...], options: dict[str, Any], *, jobs: int, output_dir: Path | None
 ) -> list[Outcome]:
@@ -162,12 +183,58 @@ def _judge_all(
     outcomes: dict[int, Outcome] = {}
     folder = ReportFolder(output_dir, files, options) if output_dir else nullcontext()
     with folder as reports, progress(len(files)) as report_progress:
-        for place, outcome in judge(client, files, options, jobs=jobs):
-            outcomes[place] = outcome
+        for judged in client.detect_many(files, jobs=jobs, ordered=False, **options):
+            outcomes[judged.place] = judged.outcome
             if reports:
-                reports.add(place, outcome)
-            report_progress(files[place], outcome)
+                reports.add(judged.place, judged.outcome)
+            report_progress(judged.file, judged.outcome)
     return [outcomes[place] for place in sorted(outcomes)]
+
+
+@cli.command(epilog=EXIT_CODES)
+@click.argument("names", nargs=-1, metavar="FILE|FOLDER|PATTERN…")
+@click.option("--from-list", type=click.File(), help="File with a name a line; - is standard input.")
+@click.option(
+    "--output-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder of results.jsonl, results.csv and errors.jsonl.",
+)
+@click.option("--resume", is_flag=True, help="Pass over what the ledger holds, by content and options.")
+@click.option("--retry-failed", is_flag=True, help="With --resume: try those again that failed before.")
+@click.option("--jobs", type=click.IntRange(1, MOST_JOBS), default=4, show_default=True)
+@click.option("--quiet", is_flag=True, help="Print the summary alone.")
+@_with_options
+@_with_server
+def batch(
+    names: tuple[str, ...],
+    from_list: TextIO | None,
+    output_dir: Path,
+    resume: bool,
+    retry_failed: bool,
+    jobs: int,
+    quiet: bool,
+    **choices: Any,
+) -> int:
+    """Judge thousands of videos; what is done stays done, whatever interrupts the run."""
+    options = _options_among(choices)
+    try:
+        paths = list(find_videos([*names, *(read_list(from_list) if from_list else [])]))
+        if not paths:
+            raise click.UsageError("no video is named")
+        with _client(**choices) as client, Ledger(output_dir, options, resume=resume) as ledger:
+            run = Batch(client, ledger, jobs=jobs, retry_failed=retry_failed)
+            pace = Pace(len(paths), run.tally)
+            with live(pace, quiet=quiet) as report_progress:
+                for path, outcome in run.run(paths):
+                    report_progress(path, outcome)
+    except FileExistsError as error:
+        raise click.ClickException(f"{error} (--resume)") from None
+    except OSError as error:
+        raise click.ClickException(str(error)) from None
+    Console().print(tally(pace))
+    verdicts = [*run.tally.verdicts, *([ERROR] if run.tally.errors else [])]
+    return exit_code_of_verdicts(verdicts)
 
 
 @cli.command()

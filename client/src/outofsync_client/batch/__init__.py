@@ -1,0 +1,9 @@
+"""Thousands of videos: found, judged a few at a time, written down one by one, so that none is done twice."""
+
+from __future__ import annotations
+
+from outofsync_client.batch.files import find_videos
+from outofsync_client.batch.ledger import Ledger
+from outofsync_client.batch.runner import Batch
+
+__all__ = ["Batch", "Ledger", "find_videos"]
