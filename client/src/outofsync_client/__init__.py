@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from outofsync_client._async_client import AsyncClient
 from outofsync_client._client import Client, DeblurChoice, Health, IncludeChoice, ModeChoice
 from outofsync_client._exceptions import (
     AuthenticationError,
@@ -47,6 +48,7 @@ from outofsync_client._transport import Timeouts
 from outofsync_client._version import __version__ as __version__
 
 __all__ = [
+    "AsyncClient",
     "AuthenticationError",
     "BadOptionsError",
     "BusyError",
