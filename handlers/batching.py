@@ -26,6 +26,7 @@ from outofsync.limits import Limits
 from outofsync.nodes import Request
 from outofsync.spool import Spool
 from outofsync.timing import StageTotals
+from underway import underway
 
 # TorchServe loses the answer of a workflow node that is ready before it has finished asking.
 SHORTEST_ANSWER_S = 0.005
@@ -123,7 +124,8 @@ class BatchHandler(ABC):
         """Answer a batch; every entry gets bytes, in order."""
         started = time.monotonic()
         headers = [context.get_all_request_header(index) for index in range(len(batch))]
-        answers = self.answer(batch, headers)
+        with underway(context):
+            answers = self.answer(batch, headers)
         count(context.metrics, len(batch), self.node.totals.take())
         if not self.in_workflow:  # there, TorchServe ignores both
             for index, answer in enumerate(answers):

@@ -41,6 +41,7 @@ class FakeContext:
 
     def __init__(self, name: str, headers: list[dict[str, Any]], settings: dict[str, Any]) -> None:
         self.model_name = name
+        self.manifest = {"model": {"modelVersion": "1.0"}}
         self.system_properties = {"model_dir": "/nowhere", "gpu_id": None}
         self.model_yaml_config = {"outofsync": settings}
         self.headers = headers
