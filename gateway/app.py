@@ -1,0 +1,209 @@
+"""The gateway's routes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from gateway.errors import EdgeError, edge_error, internal
+from gateway.judging import DEBLUR_PATH, Judge, Verdict
+from gateway.keys import KeyFile
+from gateway.listing import describe_pipelines
+from gateway.measures import Measures
+from gateway.openapi import DOCUMENT
+from gateway.servers import Pool, Server
+from gateway.settings import GatewaySettings
+from gateway.shadow import Shadow
+from gateway.upstream import REQUEST_ID_HEADER, Upstream
+from gateway.visit import HUNG_UP, Visit, headers_of
+
+logger = logging.getLogger("gateway")
+PIPELINE_HEADER = "X-OutOfSync-Pipeline"
+OLD_ANSWER = (
+    "score",
+    "label",
+    "verdict",
+    "probability_fake",
+    "id",
+)  # what older systems read, and a little more
+VIDEO = "video/mp4"
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+Work = Callable[[Visit], Awaitable[Response]]
+
+
+@dataclass
+class Gateway:
+    """One gateway's parts, and what it answers at each route."""
+
+    settings: GatewaySettings
+    measures: Measures
+    pool: Pool
+    upstream: Upstream
+    judge: Judge
+    shadow: Shadow
+    keys: KeyFile | None
+
+    @classmethod
+    def build(cls, settings: GatewaySettings, client: httpx.AsyncClient) -> Gateway:
+        measures = Measures()
+        names = [str(number) for number in range(1, len(settings.states) + 1)]
+        servers = [Server(state, name) for state, name in zip(settings.states, names, strict=True)]
+        pool = Pool(servers, client, measures, in_flight=settings.in_flight)
+        upstream = Upstream(client, settings.answer_s)
+        judge = Judge(settings, pool, upstream, measures)
+        shadow = Shadow(judge, measures, at_once=settings.shadows)
+        keys = KeyFile(settings.keys) if settings.keys else None
+        return cls(settings, measures, pool, upstream, judge, shadow, keys)
+
+    async def detect(self, visit: Visit) -> Response:
+        """The result, as the workflow gives it."""
+        return await self._judged(visit, lambda result: result)
+
+    async def detect_as_before(self, visit: Visit) -> Response:
+        """The result in the words of older systems."""
+        return await self._judged(visit, lambda result: {name: result.get(name) for name in OLD_ANSWER})
+
+    async def _judged(self, visit: Visit, shape: Callable[[dict[str, Any]], dict[str, Any]]) -> Response:
+        visit.authenticate(self.keys)
+        ask = visit.ask()
+        upload = visit.upload(self.settings.request_bytes)
+        kept = False
+        try:
+            verdict = await visit.unless_hung_up(self.judge.judge(ask, upload), upload)
+            self._note(visit, verdict)
+            if pipeline := self.shadow.wants(verdict):
+                kept = self.shadow.compare(pipeline, verdict, ask, upload)
+        finally:
+            if not kept:
+                upload.close()
+        headers = {PIPELINE_HEADER: verdict.pipeline} if verdict.pipeline else {}
+        return JSONResponse(shape(verdict.result), headers=headers)
+
+    def _note(self, visit: Visit, verdict: Verdict) -> None:
+        visit.facts |= {
+            "server": verdict.server.name,
+            "pipeline": verdict.pipeline,
+            "role": verdict.role,
+            "attempts": verdict.attempts,
+            "verdict": verdict.result.get("verdict"),
+        }
+
+    async def deblur(self, visit: Visit) -> Response:
+        """The video with sharper faces."""
+        visit.authenticate(self.keys)
+        ask = visit.ask()
+        upload = visit.upload(self.settings.request_bytes)
+
+        async def once(server: Server, attempt: int) -> bytes:
+            visit.facts |= {"server": server.name, "attempts": attempt}
+            return await self.upstream.content(server, DEBLUR_PATH, ask, upload)
+
+        try:
+            video = await visit.unless_hung_up(self.judge.persist(once, upload), upload)
+        finally:
+            upload.close()
+        return Response(video, media_type=VIDEO)
+
+    async def health(self, _: Visit) -> Response:
+        """Whether a request would be judged; no key is needed to ask, and nothing is told but that."""
+        servers = [{"server": server.name, "ready": server.up} for server in self.pool.servers]
+        ready = any(server.up for server in self.pool.servers)
+        values = {"status": "ready" if ready else "not_ready", "servers": servers}
+        return JSONResponse(values, status_code=200 if ready else 503)
+
+    async def models(self, visit: Visit) -> Response:
+        """Which pipelines there are, and which of them serves whom."""
+        visit.authenticate(self.keys)
+        listed = [
+            describe_pipelines(server.name, self.judge.record(server).values())
+            for server in self.pool.servers
+        ]
+        return JSONResponse({"servers": listed})
+
+    async def document(self, _: Visit) -> Response:
+        """The OpenAPI document."""
+        return JSONResponse(DOCUMENT)
+
+    def endpoint(self, route: str, work: Work) -> Endpoint:
+        """What Starlette calls: every failure becomes an envelope, every request is counted and logged."""
+
+        async def answer(request: Request) -> Response:
+            visit = Visit(request, route, self.measures)
+            code, status = "", HUNG_UP
+            response: Response
+            try:
+                response = await work(visit)
+                status = response.status_code
+            except EdgeError as error:
+                code, status = error.code, error.status
+                response = said(error, visit.request_id)
+            except ClientDisconnect:
+                code = "hung_up"
+                response = Response(status_code=HUNG_UP)
+            except Exception:
+                logger.exception("request %s failed", visit.request_id)
+                fault = internal("the gateway failed on this request")
+                code, status = fault.code, fault.status
+                response = said(fault, visit.request_id)
+            response.headers.setdefault(REQUEST_ID_HEADER, visit.request_id)
+            response.headers.setdefault("Cache-Control", "no-store")
+            visit.end(status, code=code, bytes_out=len(response.body))
+            return response
+
+        return answer
+
+    def app(self) -> Starlette:
+        routes = [
+            Route("/v1/detect", self.endpoint("/v1/detect", self.detect), methods=["POST"]),
+            Route("/v1/deblur", self.endpoint("/v1/deblur", self.deblur), methods=["POST"]),
+            Route("/v1/health", self.endpoint("/v1/health", self.health), methods=["GET"]),
+            Route("/v1/models", self.endpoint("/v1/models", self.models), methods=["GET"]),
+            Route("/v1/openapi.json", self.endpoint("/v1/openapi.json", self.document), methods=["GET"]),
+            Route("/detect", self.endpoint("/detect", self.detect_as_before), methods=["POST"]),
+        ]
+        return Starlette(
+            routes=routes,
+            exception_handlers={HTTPException: self._elsewhere},
+            lifespan=self._lifespan,
+        )
+
+    async def _elsewhere(self, request: Request, failure: Exception) -> Response:
+        """An address that is not there, or is asked in another way."""
+        assert isinstance(failure, HTTPException)
+        visit = Visit(request, "other", self.measures)
+        if failure.status_code == 405:
+            allowed = (failure.headers or {}).get("Allow", "")
+            error = edge_error("method_not_allowed", 405, f"this address takes {allowed}", Allow=allowed)
+        else:
+            error = edge_error("not_found", 404, "there is nothing at this address")
+        visit.end(error.status, code=error.code)
+        return said(error, visit.request_id)
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        watching = asyncio.create_task(self.pool.watch(self.settings.health_s))
+        try:
+            yield
+        finally:
+            await self.shadow.finish()
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+
+
+def said(error: EdgeError, request_id: str) -> Response:
+    return JSONResponse(
+        error.envelope(request_id), status_code=error.status, headers=headers_of(error, request_id)
+    )

@@ -1,0 +1,51 @@
+"""What Prometheus hears of the gateway."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+# From a pass that answers at once to a video of ten minutes.
+SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 600, 1800, 3600)
+DIFFERENCES = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
+
+
+class Measures:
+    """One gateway's metrics."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = self._counter("http_requests", "Requests answered.", "route", "status", "code")
+        self.seconds = Histogram(
+            "outofsync_http_request_seconds",
+            "From a request's first byte to its answer's last.",
+            ("route",),
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self.in_progress = self._gauge("http_in_progress", "Requests under way.", "route")
+        self.upload_bytes = self._counter("http_upload_bytes", "Bytes received.", "route")
+        self.server_up = self._gauge("server_up", "1 while a server answers its probe.", "server")
+        self.server_in_progress = self._gauge("server_in_progress", "Requests at a server.", "server")
+        self.retries = self._counter("retries", "Requests sent again.", "server", "reason")
+        self.pipeline_requests = self._counter(
+            "pipeline_requests", "Requests judged by a pipeline.", "pipeline", "role"
+        )
+        self.verdicts = self._counter("pipeline_verdicts", "Verdicts.", "pipeline", "role", "verdict")
+        self.comparisons = self._counter(
+            "shadow_comparisons", "Files judged by two pipelines.", "pipeline", "agrees"
+        )
+        self.difference = Histogram(
+            "outofsync_shadow_probability_difference",
+            "How far the probabilities of two pipelines are apart.",
+            ("pipeline",),
+            buckets=DIFFERENCES,
+            registry=self.registry,
+        )
+        self.shadows_dropped = self._counter("shadow_dropped", "Files not compared, for want of room.")
+        self.unrepeatable = self._counter("uploads_unrepeatable", "Uploads that no disk could hold.")
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"outofsync_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"outofsync_{name}", text, labels, registry=self.registry)

@@ -1,0 +1,39 @@
+"""What a gateway is started with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from outofsync.limits import Limits
+
+FORM_BYTES = 10_000_000  # room for what surrounds the file in a request, as in config/settings.py
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class GatewaySettings:
+    """Choices of whoever starts a gateway; times in seconds."""
+
+    states: tuple[Path, ...]  # state folders of the servers behind it
+    keys: Path | None  # None: everybody may ask, which only a private socket or loopback allows
+    socket: Path | None = None  # listen here …
+    host: str = LOOPBACK
+    port: int = 8000  # … or here
+    metrics_host: str = LOOPBACK
+    metrics_port: int | None = None
+    in_flight: int = 48  # requests under way at one server; its queue holds 64
+    queue_s: float = 5.0  # how long a request waits for one of them to end
+    patience_s: float = 30.0  # how long it waits for a server that is starting anew
+    answer_s: float = 3600.0  # how long a server may take
+    repeats: int = 2  # after a server has died under a request
+    health_s: float = 5.0  # between two probes of a server
+    drain_s: float = 60.0  # requests under way may take as long when the gateway stops
+    shadows: int = 2  # requests at a time that are judged a second time, for comparison
+    request_bytes: int = field(default=Limits().request_bytes + FORM_BYTES)
+
+    def __post_init__(self) -> None:
+        if not self.states:
+            raise ValueError("a gateway needs the state folder of a server at least")
+        if min(self.in_flight, self.queue_s, self.patience_s, self.answer_s, self.repeats) < 0:
+            raise ValueError("no number of requests or seconds is negative")

@@ -1,0 +1,101 @@
+"""Judging a file a second time by a pipeline on trial, once its caller has the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gateway.judging import Judge, Verdict
+from gateway.measures import Measures
+from gateway.pipelines import Pipeline
+from gateway.upload import Upload
+from gateway.upstream import Ask
+from outofsync_client import OutOfSyncError
+
+LOG = "shadow.jsonl"
+OLD_LOG = "shadow.jsonl.1"
+MOST_LOG_BYTES = 50_000_000
+COMPARED = ("verdict", "probability_fake", "score")
+
+logger = logging.getLogger("gateway")
+
+
+class Shadow:
+    """A few comparisons at a time; what comes beyond is dropped and counted."""
+
+    def __init__(self, judge: Judge, measures: Measures, *, at_once: int) -> None:
+        self._judge = judge
+        self._measures = measures
+        self._at_once = at_once
+        self._running: set[asyncio.Task[None]] = set()
+
+    def wants(self, verdict: Verdict) -> Pipeline | None:
+        """The pipeline that is to judge this file again, None for none."""
+        canary = self._judge.routing(verdict.server).canary
+        if canary is None or not canary.shadow or verdict.role != "promoted":
+            return None
+        return canary.pipeline if canary.takes(verdict.result.get("id", "")) else None
+
+    def compare(self, pipeline: Pipeline, verdict: Verdict, ask: Ask, upload: Upload) -> bool:
+        """Judge the upload again in the background; False where there is no room, and the upload is left."""
+        if len(self._running) >= self._at_once or not (upload.complete and upload.repeatable):
+            self._measures.shadows_dropped.inc()
+            return False
+        task = asyncio.create_task(self._compare(pipeline, verdict, ask, upload))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return True
+
+    async def finish(self) -> None:
+        """Wait for comparisons under way."""
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _compare(self, pipeline: Pipeline, verdict: Verdict, ask: Ask, upload: Upload) -> None:
+        with upload:
+            try:
+                result = await self._judge.by_pipeline(verdict.server, pipeline, ask, upload)
+            except OutOfSyncError as error:
+                result = {"verdict": f"error:{error.code}"}
+            except Exception:
+                logger.exception("request %s: the comparison failed", ask.request_id)
+                return
+        self._count(pipeline, verdict.result, result)
+        line = {
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "request_id": ask.request_id,
+            "id": verdict.result.get("id"),
+            "promoted": {"pipeline": verdict.pipeline, **_compared(verdict.result)},
+            "candidate": {"pipeline": pipeline.name, **_compared(result)},
+        }
+        append(verdict.server.state, line)
+
+    def _count(self, pipeline: Pipeline, promoted: dict[str, Any], candidate: dict[str, Any]) -> None:
+        agrees = promoted.get("verdict") == candidate.get("verdict")
+        self._measures.pipeline_requests.labels(pipeline.name, "shadow").inc()
+        self._measures.verdicts.labels(pipeline.name, "shadow", candidate.get("verdict")).inc()
+        self._measures.comparisons.labels(pipeline.name, str(agrees).lower()).inc()
+        before, after = promoted.get("probability_fake"), candidate.get("probability_fake")
+        if before is not None and after is not None:
+            self._measures.difference.labels(pipeline.name).observe(abs(before - after))
+
+
+def _compared(result: dict[str, Any]) -> dict[str, Any]:
+    return {name: result.get(name) for name in COMPARED}
+
+
+def append(folder: Path, line: dict[str, Any]) -> None:
+    """One comparison more; a log that has grown large makes room for a new one."""
+    path = folder / LOG
+    try:
+        if path.exists() and path.stat().st_size > MOST_LOG_BYTES:
+            path.replace(folder / OLD_LOG)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(descriptor, "a") as file:
+            file.write(json.dumps(line) + "\n")
+    except OSError as error:
+        logger.warning("a comparison could not be written: %s", error.strerror)

@@ -1,0 +1,122 @@
+"""One caller's request from its first byte to its answer's last: who asks, and what becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+
+from gateway.access import log_request
+from gateway.errors import EdgeError, too_large, unauthenticated
+from gateway.keys import KeyFile
+from gateway.measures import Measures
+from gateway.upload import Upload
+from gateway.upstream import PASSED_ON, REQUEST_ID_HEADER, Ask
+
+HUNG_UP = 499  # as nginx has it: nobody is left to read the answer
+_SAFE_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+T = TypeVar("T")
+
+
+@dataclass
+class Visit:
+    """What is known of a request while it is answered; its facts go to the access log."""
+
+    request: Request
+    route: str
+    measures: Measures
+    started: float = field(default_factory=time.monotonic)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        given = self.request.headers.get(REQUEST_ID_HEADER, "")
+        self.request_id = given if _SAFE_ID.fullmatch(given) else uuid.uuid4().hex
+        self.measures.in_progress.labels(self.route).inc()
+
+    def authenticate(self, keys: KeyFile | None) -> None:
+        """Raises ``authentication`` unless a valid key came along."""
+        if keys is None:
+            return
+        presented = presented_key(self.request)
+        if not presented:
+            raise unauthenticated("this address needs an API key, and none was sent")
+        holder = keys.holder(presented)
+        if holder is None:
+            raise unauthenticated("the API key is not valid")
+        self.facts["key"] = holder
+
+    def ask(self) -> Ask:
+        headers = {name: value for name in PASSED_ON if (value := self.request.headers.get(name))}
+        length = self.request.headers.get("content-length", "")
+        return Ask(self.request_id, headers, int(length) if length.isdigit() else None)
+
+    def upload(self, most_bytes: int) -> Upload:
+        """The body, not yet received; raises ``too_large`` where it says that it is."""
+        length = self.request.headers.get("content-length", "")
+        if length.isdigit() and int(length) > most_bytes:
+            raise too_large(most_bytes)
+        return Upload(self._body(), most_bytes=most_bytes)
+
+    async def _body(self) -> AsyncIterator[bytes]:
+        async for chunk in self.request.stream():
+            self.facts["bytes_in"] = self.facts.get("bytes_in", 0) + len(chunk)
+            yield chunk
+        self.facts["upload_s"] = round(time.monotonic() - self.started, 3)
+
+    async def unless_hung_up(self, work: Awaitable[T], upload: Upload) -> T:
+        """What the work gives; raises ClientDisconnect, and ends it, as soon as the caller has left."""
+        task = asyncio.ensure_future(work)
+        left = asyncio.ensure_future(self._left(upload))
+        try:
+            await asyncio.wait({task, left}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise ClientDisconnect
+            return task.result()
+        finally:
+            for one in (task, left):
+                one.cancel()
+            await asyncio.gather(task, left, return_exceptions=True)
+
+    async def _left(self, upload: Upload) -> None:
+        """Returns once the caller has left; until the body is here, receiving it tells."""
+        while not upload.complete:
+            await asyncio.sleep(0.05)
+        while (await self.request.receive())["type"] != "http.disconnect":
+            pass
+
+    def end(self, status: int, *, code: str = "", bytes_out: int = 0) -> None:
+        """Count and log what became of it."""
+        seconds = time.monotonic() - self.started
+        self.measures.in_progress.labels(self.route).dec()
+        self.measures.requests.labels(self.route, str(status), code).inc()
+        self.measures.seconds.labels(self.route).observe(seconds)
+        self.measures.upload_bytes.labels(self.route).inc(self.facts.get("bytes_in", 0))
+        log_request(
+            request_id=self.request_id,
+            route=self.route,
+            status=status,
+            code=code,
+            peer=self.request.headers.get("x-real-ip") or (self.request.client or ("",))[0],
+            seconds=round(seconds, 3),
+            bytes_out=bytes_out,
+            **self.facts,
+        )
+
+
+def presented_key(request: Request) -> str:
+    """The key of ``X-Api-Key``, or of ``Authorization: Bearer``."""
+    if key := request.headers.get("x-api-key"):
+        return key.strip()
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    return value.strip() if scheme.lower() == "bearer" else ""
+
+
+def headers_of(error: EdgeError, request_id: str) -> dict[str, str]:
+    return {REQUEST_ID_HEADER: request_id, "Cache-Control": "no-store", **dict(error.headers)}
