@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -20,12 +20,13 @@ _HINTS = {
 }
 
 
-@dataclass(frozen=True)
 class EdgeError(Exception):
-    """A request that ends here. ``headers`` go with the answer."""
+    """A request that ends here: the envelope's inner object but for its id, and the answer's headers."""
 
-    error: dict[str, Any]  # the envelope's inner object, but for the request id
-    headers: tuple[tuple[str, str], ...] = ()
+    def __init__(self, error: dict[str, Any], headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(error["message"])
+        self.error = error
+        self.headers = dict(headers or {})
 
     @property
     def status(self) -> int:
@@ -43,7 +44,7 @@ def edge_error(code: str, status: int, message: str, **headers: str) -> EdgeErro
     """An error that arose here; headers' names have underscores for dashes."""
     hint = _HINTS.get(code) or CATALOGUE[ErrorCode(code)].hint
     error = {"code": code, "status": status, "stage": STAGE, "message": message, "hint": hint}
-    return EdgeError(error, tuple((name.replace("_", "-"), value) for name, value in headers.items()))
+    return EdgeError(error, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
 def busy(message: str, *, after_s: int = RETRY_AFTER_S) -> EdgeError:
@@ -74,7 +75,7 @@ def told_by_server(error: client.OutOfSyncError) -> EdgeError:
     if error.code in {code.value for code in ErrorCode} and error.stage:
         values = error.to_dict()
         values.pop("request_id")
-        headers = (("Retry-After", str(RETRY_AFTER_S)),) if error.code == ErrorCode.BUSY else ()
+        headers = {"Retry-After": str(RETRY_AFTER_S)} if error.code == ErrorCode.BUSY else {}
         return EdgeError(values, headers)
     if isinstance(error, client.TooLargeError):
         return edge_error("too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error.message)

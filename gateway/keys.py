@@ -85,7 +85,7 @@ def read(path: Path) -> list[Key]:
 
 
 def add(path: Path, name: str, *, days: float | None = None) -> str:
-    """Make a key and return it; raises :class:`KeyChangeError` for a name that is in use or makes no sense."""
+    """Make a key and return it; raises :class:`KeyChangeError` for a name in use or without sense."""
     if not name or not set(name) <= _NAME_LETTERS:
         raise KeyChangeError(f"{name!r} is no name: letters, digits and . _ - @ are allowed")
     with _changing(path) as keys:

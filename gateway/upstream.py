@@ -12,7 +12,12 @@ import httpx
 
 from gateway.servers import Server
 from gateway.upload import Upload
-from outofsync_client import ConnectionLostError, OutOfSyncError, RequestTimeoutError, UnreachableError
+from outofsync_client import (
+    ConnectionLostError,
+    RequestTimeoutError,
+    UnexpectedAnswerError,
+    UnreachableError,
+)
 from outofsync_client._answers import error_in
 
 REQUEST_ID_HEADER = "X-OutOfSync-Request-Id"
@@ -44,7 +49,7 @@ class Upstream:
             values = _object(content)
             self.check(response.status_code, values, ask)
         if values is None:
-            raise OutOfSyncError("the answer is not JSON", code="unexpected_answer")
+            raise UnexpectedAnswerError("the answer is not JSON")
         return values
 
     async def content(self, server: Server, path: str, ask: Ask, body: Upload | bytes) -> bytes:

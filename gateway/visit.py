@@ -119,4 +119,4 @@ def presented_key(request: Request) -> str:
 
 
 def headers_of(error: EdgeError, request_id: str) -> dict[str, str]:
-    return {REQUEST_ID_HEADER: request_id, "Cache-Control": "no-store", **dict(error.headers)}
+    return {REQUEST_ID_HEADER: request_id, "Cache-Control": "no-store", **error.headers}

@@ -1,0 +1,162 @@
+"""A gateway in this process, before servers that answer as TorchServe does and as a test says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway import keys
+from gateway.app import Gateway
+from gateway.settings import GatewaySettings
+
+ANSWER_S = 30.0
+EMPTY = {"error": {"code": "empty_file", "status": 422, "stage": "request", "message": "", "hint": ""}}
+RESULT = {"id": "ab" * 32, "verdict": "real", "label": "REAL", "probability_fake": 0.1, "score": 1.0}
+Answer = Callable[[str, bytes], Response]  # of a path and a body
+
+
+def said(values: Any, status: int = 200) -> Response:
+    return Response(json.dumps(values), status, media_type="application/json")
+
+
+def torchserve_error(status: int, kind: str, message: str) -> Response:
+    return said({"code": status, "type": kind, "message": message}, status)
+
+
+def judged(_path: str, _body: bytes) -> Response:
+    """What a healthy server says."""
+    return said(RESULT)
+
+
+@dataclass
+class FakeServer:
+    """One TorchServe: ``answer`` says what becomes of requests with a body; probes are always answered."""
+
+    state: Path
+    answer: Answer = judged
+    token: str = "server-token"
+    asked: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+    first_bytes: threading.Event = field(default_factory=threading.Event)
+    url: str = ""
+
+    def app(self) -> Starlette:
+        return Starlette(routes=[Route("/{path:path}", self._handle, methods=["GET", "POST"])])
+
+    async def _handle(self, request: Request) -> Response:
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if chunk:
+                self.first_bytes.set()
+        if request.headers.get("authorization") != f"Bearer {self.token}":
+            return torchserve_error(400, "InvalidKeyException", "Token Authorization failed.")
+        if not body:
+            return said(EMPTY)
+        self.asked.append((request.url.path, dict(request.headers), body))
+        return await asyncio.to_thread(self.answer, request.url.path, body)
+
+    def publish(self) -> None:
+        """Write the state file, as the supervisor does."""
+        others = dict.fromkeys(("management_url", "metrics_url", "management_token"), "")
+        values = {"url": self.url, "token": self.token, **others}
+        partial = self.state / "server.partial"
+        partial.write_text(json.dumps(values))
+        partial.replace(self.state / "server.json")
+
+    def record(self, **values: Any) -> None:
+        (self.state / "pipelines.json").write_text(json.dumps({"format": 1, "pipelines": {}, **values}))
+
+
+class Background:
+    """An ASGI application that listens on loopback, in a thread of its own."""
+
+    def __init__(self, app: Any) -> None:
+        config = uvicorn.Config(app, port=0, log_level="critical", timeout_graceful_shutdown=1)
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+
+    def __enter__(self) -> str:
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.005)
+        port = self._server.servers[0].sockets[0].getsockname()[1]
+        return f"http://127.0.0.1:{port}"
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = self._server.force_exit = True
+        self._thread.join()
+
+
+@dataclass
+class LiveGateway:
+    """A gateway that answers, and what stands behind it."""
+
+    url: str
+    key: str
+    keys: Path
+    servers: list[FakeServer]
+    gateway: Gateway
+
+    def ask(self, method: str, path: str, *, key: str | None = None, **request: Any) -> httpx.Response:
+        headers = {"X-Api-Key": self.key if key is None else key, **request.pop("headers", {})}
+        return httpx.request(
+            method, self.url + path, headers=headers, timeout=ANSWER_S, trust_env=False, **request
+        )
+
+    def detect(self, body: bytes = b"video", **request: Any) -> httpx.Response:
+        return self.ask("POST", "/v1/detect", content=body, **request)
+
+    def metric(self, name: str, **labels: str) -> float:
+        return self.gateway.measures.registry.get_sample_value(name, labels) or 0.0
+
+
+MakeGateway = Callable[..., LiveGateway]
+
+
+@pytest.fixture
+def make_gateway(tmp_path: Path) -> Iterator[MakeGateway]:
+    """Starts a gateway with as many servers as asked for; all are up when it returns."""
+    with ExitStack() as running:
+
+        def make(servers: int = 1, **choices: Any) -> LiveGateway:
+            fakes = []
+            for number in range(servers):
+                state = tmp_path / f"state-{number}"
+                state.mkdir()
+                fake = FakeServer(state)
+                fake.url = running.enter_context(Background(fake.app()))
+                fake.publish()
+                fakes.append(fake)
+            path = tmp_path / "keys.json"
+            key = keys.add(path, "tester")
+            settings = GatewaySettings(
+                states=tuple(fake.state for fake in fakes), keys=path, **{"health_s": 0.2, **choices}
+            )
+            gateway = Gateway.build(settings, httpx.AsyncClient(trust_env=False))
+            url = running.enter_context(Background(gateway.app()))
+            while not all(server.up for server in gateway.pool.servers):
+                time.sleep(0.01)
+            return LiveGateway(url, key, path, fakes, gateway)
+
+        yield make
+
+
+@pytest.fixture
+def live(make_gateway: MakeGateway) -> LiveGateway:
+    """A gateway with one server."""
+    return make_gateway()
