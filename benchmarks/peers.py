@@ -28,7 +28,8 @@ from benchmarks.report import median, parser, print_table, write_json
 from benchmarks.schedule import Comparison, compare, read_clip
 from benchmarks.server import detect_url, served
 from benchmarks.serving import clips
-from config.settings import LOOPBACK, choose_ports
+from config.ports import choose_ports
+from config.settings import LOOPBACK
 from outofsync.constants import FRAME_RATE, MAX_WINDOWS
 
 REQUESTS = {1: 8, 8: 16}  # by the number of clients

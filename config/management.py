@@ -64,6 +64,15 @@ class Management:
         description: dict[str, Any] = response.json()[0]
         return description
 
+    def renew_token(self, purpose: str) -> None:
+        """Let TorchServe make a token anew, in its key file; this session's own token must be the API key."""
+        try:
+            response = self.session.get(f"{self.url}/token", params={"type": purpose}, timeout=30)
+        except requests.RequestException as error:
+            raise ServeError(f"the {purpose} token was not renewed: {error}") from None
+        if response.status_code != OK:
+            raise ServeError(f"the {purpose} token was not renewed: {response.text.strip()}")
+
     def _post(self, collection: str, query: dict[str, str]) -> None:
         """Register one archive; one that is registered already is as good."""
         try:

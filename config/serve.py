@@ -1,4 +1,4 @@
-"""Start, watch and stop a server: ``python -m config.serve start|run|status|env|stop``.
+"""Start, watch and stop a server: ``python -m config.serve start|run|status|env|rotate|stop``.
 
 ``start`` returns once the server is ready; ``run`` stays in the foreground, for service managers.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from pathlib import Path
 import psutil
 
 from config.management import POLL_S
+from config.server import JAVA_STOP_S, WORKERS_STOP_S
 from config.settings import (
     DEFAULT_STATE,
     DEFAULT_STORE,
@@ -25,7 +27,9 @@ from config.settings import (
     ServerSettings,
 )
 from config.state import ServerState, StateFolder
-from config.supervisor import JAVA_STOP_S, WORKERS_STOP_S, Supervisor
+from config.supervisor import Supervisor
+
+ROTATION_S = 30.0  # the longest a change of tokens may take
 
 
 def start(settings: ServerSettings) -> ServerState:
@@ -66,6 +70,22 @@ def stop(state: Path, *, drain_s: float) -> bool:
     return True
 
 
+def rotate(state: Path) -> ServerState:
+    """Let a running server make its tokens anew; raises :class:`ServeError` where none is ready."""
+    folder = StateFolder(state)
+    before, supervisor = folder.server(), folder.supervisor()
+    if before is None or supervisor is None:
+        raise ServeError("no server is ready; start one: make serve")
+    supervisor.send_signal(signal.SIGHUP)
+    deadline = time.monotonic() + ROTATION_S
+    while time.monotonic() < deadline:
+        now = folder.server()
+        if now is not None and now.token != before.token:
+            return now
+        time.sleep(POLL_S)
+    raise ServeError(f"the tokens were not changed; {folder.log_file} says why")
+
+
 def end_orphans(folder: StateFolder) -> None:
     """End what a supervisor that was killed, or does not end, has left running."""
     left: list[psutil.Process] = []
@@ -102,7 +122,7 @@ def running(settings: ServerSettings) -> Iterator[ServerState]:
 def parse_settings(arguments: list[str]) -> tuple[str, ServerSettings]:
     defaults = ServerSettings()
     parser = argparse.ArgumentParser(description="Run OutOfSync's server.")
-    parser.add_argument("action", choices=("start", "run", "status", "env", "stop"))
+    parser.add_argument("action", choices=("start", "run", "status", "env", "rotate", "stop"))
     parser.add_argument("--state", type=Path, default=DEFAULT_STATE, help="folder of this server's state")
     parser.add_argument("--model-store", type=Path, default=DEFAULT_STORE, help="folder of the archives")
     parser.add_argument(
@@ -113,6 +133,9 @@ def parse_settings(arguments: list[str]) -> tuple[str, ServerSettings]:
     parser.add_argument("--workflow-only", action="store_true", help="no /predictions/…: half the memory")
     parser.add_argument("--start-seconds", type=float, default=defaults.start_s)
     parser.add_argument("--drain-seconds", type=float, default=defaults.drain_s)
+    parser.add_argument(
+        "--rotate-hours", type=float, default=defaults.rotate_s / 3600.0, help="age of tokens"
+    )
     options = parser.parse_args(arguments)
     settings = ServerSettings(
         state=options.state.resolve(),
@@ -123,6 +146,7 @@ def parse_settings(arguments: list[str]) -> tuple[str, ServerSettings]:
         plain_models=not options.workflow_only,
         start_s=options.start_seconds,
         drain_s=options.drain_seconds,
+        rotate_s=options.rotate_hours * 3600.0,
     )
     return options.action, settings
 
@@ -138,6 +162,9 @@ def perform(action: str, settings: ServerSettings) -> int:
     elif action == "stop":
         stopped = stop(settings.state, drain_s=settings.drain_s)
         say("stopped\n" if stopped else f"no server runs from {settings.state}\n")
+    elif action == "rotate":
+        rotate(settings.state)
+        say("the tokens were changed; clients that read the state folder follow\n")
     elif action == "env":
         ready = StateFolder(settings.state).server()
         if ready is None:

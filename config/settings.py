@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import socket
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
+from typing import TYPE_CHECKING
 
 from outofsync.limits import Limits
+
+if TYPE_CHECKING:
+    from config.ports import Ports
 
 CONFIG = Path(__file__).resolve().parent
 ROOT = CONFIG.parent
@@ -35,57 +37,16 @@ class ServerSettings:
     plain_models: bool = True  # /predictions/deblur and /predictions/ensemble, two more workers
     start_s: float = 600.0  # until every network is loaded and has answered
     drain_s: float = 30.0  # requests under way may take as long when the server stops
+    rotate_s: float = 12 * 3600.0  # TorchServe's tokens are made anew so often
 
     def arguments(self) -> list[str]:
         """The command line that makes the same settings (config/serve.py)."""
         words = ["--state", str(self.state), "--model-store", str(self.model_store), "--device", self.device]
         words += ["--config", str(self.config)]
+        words += ["--rotate-hours", str(self.rotate_s / 3600.0)]
         words += ["--start-seconds", str(self.start_s), "--drain-seconds", str(self.drain_s)]
         words += [] if self.port is None else ["--port", str(self.port)]
         return words if self.plain_models else [*words, "--workflow-only"]
-
-
-@dataclass(frozen=True)
-class Ports:
-    """Where one server listens; all on loopback."""
-
-    inference: int
-    management: int
-    metrics: int
-    grpc_inference: int
-    grpc_management: int
-
-    @property
-    def inference_url(self) -> str:
-        return f"http://{LOOPBACK}:{self.inference}"
-
-    @property
-    def management_url(self) -> str:
-        return f"http://{LOOPBACK}:{self.management}"
-
-
-def choose_ports(wanted: int | None) -> Ports:
-    """Free ports; raises :class:`ServeError` where the one asked for is taken."""
-    with ExitStack() as held:  # all are held until the last is found, so that no two are the same
-        first = _bind(held, DEFAULT_PORT if wanted is None else wanted)
-        if first is None and wanted is not None:
-            raise ServeError(f"port {wanted} is in use; free it or choose another: make serve PORT=…")
-        inference = first or _bind(held, 0)
-        others = [_bind(held, 0) for _ in range(4)]
-        ports = [port for port in (inference, *others) if port is not None]
-    return Ports(*ports)
-
-
-def _bind(held: ExitStack, port: int) -> int | None:
-    """Bind a loopback port (0: any), or None where it is taken."""
-    listener = held.enter_context(socket.socket())
-    # As TorchServe will: connections of a server that has just stopped do not block its port.
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((LOOPBACK, port))
-    except OSError:
-        return None
-    return int(listener.getsockname()[1])
 
 
 def server_properties(settings: ServerSettings, ports: Ports) -> str:
@@ -100,6 +61,8 @@ def server_properties(settings: ServerSettings, ports: Ports) -> str:
         "model_store": _escaped(str(settings.model_store.resolve())),
         "max_request_size": limits.request_bytes + FORM_BYTES,
         "max_response_size": limits.clip_bytes,
+        # A token that was not changed in time still serves until the next turn.
+        "token_expiration_min": round(2 * settings.rotate_s / 60) + 10,
     }
     kind = "cpu" if settings.device == "cpu" else "gpu"
     parts = ("server.properties", f"{kind}.properties")

@@ -1,4 +1,5 @@
-"""Runs one TorchServe: starts it, loads the workflow, tries it, declares it ready, and drains it at the end.
+"""Runs one TorchServe: loads the workflow, tries it, declares it ready, changes its tokens, starts it anew
+when it dies, and drains it at the end.
 
 TorchServe loads no workflow at start, is "healthy" without one, and resets open connections when it is
 terminated; this process fills those gaps and is what a service manager should run.
@@ -8,137 +9,116 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections import deque
 from typing import NoReturn
 
-import psutil
+from config import java, notify
+from config.draining import drain
+from config.management import POLL_S
+from config.ports import Ports, choose_ports, choosing
+from config.server import Server
+from config.settings import ServeError, ServerSettings
+from config.state import StateFolder
 
-from config import java
-from config.management import POLL_S, Management
-from config.settings import LOOPBACK, Ports, ServeError, ServerSettings, choose_ports, server_properties
-from config.state import ServerState, StateFolder
-from outofsync.timing import Stopwatch
-
-JAVA_STOP_S = 30.0
-WORKERS_STOP_S = 10.0
+CRASHES = 5  # TorchServe may end by itself so often …
+CRASHES_S = 600.0  # … in so many seconds; then starting it anew is no help
+LONGEST_PAUSE_S = 10.0
+MOST_THREADS = 2000  # of Java: each request that a worker dies under leaves one or two behind for ever
 
 
 class Supervisor:
-    """One server from start to end."""
+    """One server from start to end, through as many lives of TorchServe as it takes."""
 
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
         self.folder = StateFolder(settings.state)
-        self.deadline = time.monotonic() + settings.start_s
-        self.java: subprocess.Popen[bytes] | None = None
-        self.watch = Stopwatch()
+        self.server: Server | None = None
+        self.rotate_now = False
 
     def run(self) -> NoReturn:
-        """Serve until terminated, then exit; raises :class:`ServeError` where the server fails instead."""
+        """Serve until terminated, then exit; raises :class:`ServeError` where the server fails for good."""
         if running := self.folder.supervisor():
             raise ServeError(f"a server runs from {self.folder.path} already (process {running.pid})")
         java.check_device(self.settings.device)
-        ports = choose_ports(self.settings.port)
         self.folder.create()
         for terminator in (signal.SIGTERM, signal.SIGINT):
             signal.signal(terminator, lambda *_: sys.exit(0))
+        signal.signal(signal.SIGHUP, self._ask_for_rotation)
         try:
-            self._serve(ports)
+            self._keep_serving()
         finally:
             for terminator in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(terminator, signal.SIG_IGN)
-            self._end(ports)
+            self._end()
 
-    def _serve(self, ports: Ports) -> NoReturn:
-        """From Java's start to its end."""
+    def _ask_for_rotation(self, *_: object) -> None:
+        self.rotate_now = True
+
+    def _keep_serving(self) -> NoReturn:
+        """One life after the other."""
+        crashes: deque[float] = deque(maxlen=CRASHES)
+        ports: Ports | None = None
+        while True:
+            try:
+                ports = self._live(ports)
+            except ServeError as error:
+                if ports is None:
+                    raise  # it never served: whoever starts it has to know
+                sys.stderr.write(f"{error}\n")
+            self._clean_up(drained=False)
+            crashes.append(time.monotonic())
+            if len(crashes) == CRASHES and crashes[-1] - crashes[0] < CRASHES_S:
+                raise ServeError(f"TorchServe ended {CRASHES} times in {crashes[-1] - crashes[0]:.0f} s")
+            time.sleep(min(LONGEST_PAUSE_S, 0.5 * 2.0 ** (len(crashes) - 1)))
+
+    def _live(self, before: Ports | None) -> Ports:
+        """From Java's start to its end; returns where it listened. On the same ports as before if it can."""
         self.folder.clear()
         self.folder.record(os.getpid())
-        self.folder.properties_file.write_text(server_properties(self.settings, ports))
-        with self.watch.stage("java"):
-            self.java = java.start(
-                self.folder.properties_file,
-                folder=self.folder.java_folder,
-                temporary=self.folder.make_temporary(),
-                settings=self.settings,
-            )
-            self.folder.record(os.getpid(), self.java.pid)
-            from config.probe import probe_workflow  # takes a while to import, in which Java starts
+        with choosing():
+            ports = choose_ports(self.settings.port, before)
+            server = self.server = Server(self.settings, self.folder, ports)
+            server.wait()
+        self.folder.publish(server.load())
+        notify.ready()
+        self._watch(server)
+        return ports
 
-            keys = self._keys()
-            management = Management(ports.management_url, keys["management"], self._remaining)
-            management.wait()
-        with self.watch.stage("register"):
-            management.register(plain_models=self.settings.plain_models)
-        with self.watch.stage("probe"):
-            probe_workflow(ports.inference_url, keys["inference"], timeout=self._remaining())
-        server = ServerState(
-            url=ports.inference_url,
-            management_url=ports.management_url,
-            metrics_url=f"http://{LOOPBACK}:{ports.metrics}/metrics",
-            pid=os.getpid(),
-            token=keys["inference"],
-            management_token=keys["management"],
-            start_ms=self.watch.timing_ms,
-        )
-        self.folder.publish(server)
-        raise ServeError(f"TorchServe ended by itself (exit code {self.java.wait()})")
-
-    def _keys(self) -> dict[str, str]:
-        """TorchServe's tokens, once it has made them."""
-        while (keys := java.read_keys(self.folder.java_folder)) is None:
-            self._remaining()
+    def _watch(self, server: Server) -> None:
+        """Until TorchServe ends; meanwhile tokens change, and threads are counted."""
+        rotated = time.monotonic()
+        while (code := server.process.poll()) is None:
+            due = time.monotonic() - rotated >= self.settings.rotate_s
+            if due or self.rotate_now:
+                self.rotate_now = False
+                rotated = time.monotonic()
+                self._rotate(server)
+            if (threads := server.threads()) > MOST_THREADS:
+                sys.stderr.write(f"TorchServe has {threads} threads, most of them lost; it is started anew\n")
+                self._clean_up(drained=True)
+                return
             time.sleep(POLL_S)
-        return keys
+        sys.stderr.write(f"TorchServe ended by itself (exit code {code}); it is started anew\n")
 
-    def _remaining(self) -> float:
-        """Seconds left for the start; raises :class:`ServeError` where the start has failed."""
-        if self.java is not None and self.java.poll() is not None:
-            raise ServeError(f"TorchServe ended while starting (exit code {self.java.returncode})")
-        remaining = self.deadline - time.monotonic()
-        if remaining <= 0:
-            raise ServeError(f"the server was not ready after {self.settings.start_s:.0f} s")
-        return remaining
+    def _rotate(self, server: Server) -> None:
+        """New tokens, published at once; a failure leaves the old ones, and the next turn tries again."""
+        try:
+            self.folder.publish(server.rotate())
+        except ServeError as error:
+            sys.stderr.write(f"tokens were not changed: {error}\n")
 
-    def _end(self, ports: Ports) -> None:
-        """Take no new callers, let requests under way finish, stop Java, leave nothing but the log."""
-        ready = self.folder.server_file.exists()
+    def _clean_up(self, *, drained: bool) -> None:
+        """Take no new callers; let requests under way finish where asked to; leave nothing but the log."""
         self.folder.withdraw()
-        if self.java is not None:
-            if ready:
-                drain(self.java.pid, ports.inference, self.settings.drain_s)
-            stop_java(self.java)
+        if (server := self.server) is not None:
+            if drained:
+                drain(server.process.pid, server.ports.inference, server.temporary, self.settings.drain_s)
+            server.stop()
+            self.server = None
         self.folder.clear()
 
-
-def drain(pid: int, port: int, limit_s: float) -> None:
-    """Wait until nobody is connected to the port, at most ``limit_s``."""
-    deadline = time.monotonic() + limit_s
-    while time.monotonic() < deadline:
-        try:
-            connections = psutil.Process(pid).net_connections("tcp")
-        except psutil.Error:
-            return
-        served = (c for c in connections if c.laddr.port == port and c.status == psutil.CONN_ESTABLISHED)
-        if not any(served):
-            return
-        time.sleep(POLL_S)
-
-
-def stop_java(process: subprocess.Popen[bytes]) -> None:
-    """Terminate Java and see its workers off: they end by themselves once it has, but not at once."""
-    try:
-        workers = psutil.Process(process.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        workers = []
-    process.terminate()
-    try:
-        process.wait(JAVA_STOP_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    for worker in psutil.wait_procs(workers, timeout=WORKERS_STOP_S)[1]:
-        with suppress(psutil.NoSuchProcess):
-            worker.kill()
+    def _end(self) -> None:
+        notify.stopping()
+        self._clean_up(drained=self.folder.server_file.exists())

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from config.ports import Ports, choose_ports
 from config.serve import parse_settings
 from config.settings import (
     DEFAULT_PORT,
     LOOPBACK,
-    Ports,
     ServeError,
     ServerSettings,
-    choose_ports,
     server_properties,
 )
 from outofsync.limits import Limits

@@ -1,0 +1,59 @@
+"""Waits until nobody's request is under way, so that a server can stop without losing one."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from pathlib import Path
+
+import psutil
+
+from config.management import POLL_S
+
+UNDERWAY = "underway"  # the workers' marks (handlers/underway.py), in the server's temporary folder
+QUIET_S = 1.5  # without a worker at work or a byte read or written; connections may stay open and idle
+
+
+def drain(pid: int, port: int, temporary: Path, limit_s: float) -> None:
+    """Wait until nobody is connected to the port or all who are are idle, at most ``limit_s``."""
+    deadline = time.monotonic() + limit_s
+    quiet_since = time.monotonic()
+    before = -1
+    while (now := time.monotonic()) < deadline:
+        try:
+            java = psutil.Process(pid)
+            connected = any(
+                connection.laddr.port == port and connection.status == psutil.CONN_ESTABLISHED
+                for connection in java.net_connections("tcp")
+            )
+            counters = java.io_counters()
+        except psutil.Error:
+            return
+        if not connected:
+            return
+        passed = counters.read_chars + counters.write_chars
+        if passed != before or is_at_work(temporary):
+            quiet_since, before = now, passed
+        if now - quiet_since >= QUIET_S:
+            return
+        time.sleep(POLL_S)
+
+
+def is_at_work(temporary: Path) -> bool:
+    """Whether a worker is at a batch."""
+    return any(_is_locked(mark) for mark in (temporary / UNDERWAY).glob("*"))
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

@@ -1,0 +1,75 @@
+"""Where one server listens: loopback alone, and no two servers at the same place."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+from config.settings import DEFAULT_PORT, LOOPBACK, ServeError
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The five ports of one TorchServe."""
+
+    inference: int
+    management: int
+    metrics: int
+    grpc_inference: int
+    grpc_management: int
+
+    @property
+    def inference_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.inference}"
+
+    @property
+    def management_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.management}"
+
+    @property
+    def metrics_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.metrics}/metrics"
+
+
+@contextmanager
+def choosing() -> Iterator[None]:
+    """Held from choosing ports until TorchServe listens on them, so that a second server sees them taken."""
+    path = Path(tempfile.gettempdir()) / f"outofsync-ports-{os.getuid()}.lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def choose_ports(wanted: int | None, before: Ports | None = None) -> Ports:
+    """Free ports, those of ``before`` if they all are; raises :class:`ServeError` if ``wanted`` is taken."""
+    with ExitStack() as held:  # all are held until the last is found, so that no two are the same
+        if before is not None and all(_bind(held, port) is not None for port in astuple(before)):
+            return before
+    with ExitStack() as held:
+        first = _bind(held, DEFAULT_PORT if wanted is None else wanted)
+        if first is None and wanted is not None:
+            raise ServeError(f"port {wanted} is in use; free it or choose another: make serve PORT=…")
+        inference = first or _bind(held, 0)
+        others = [_bind(held, 0) for _ in range(4)]
+        return Ports(*(port for port in (inference, *others) if port is not None))
+
+
+def _bind(held: ExitStack, port: int) -> int | None:
+    """Bind a loopback port (0: any), or None where it is taken."""
+    listener = held.enter_context(socket.socket())
+    # As TorchServe will: connections of a server that has just stopped do not block its port.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((LOOPBACK, port))
+    except OSError:
+        return None
+    return int(listener.getsockname()[1])
