@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from outofsync_client._async_client import AsyncClient
 from outofsync_client._client import Client, DeblurChoice, Health, IncludeChoice, ModeChoice
+from outofsync_client._endpoints import StateToken, TokenSource
 from outofsync_client._exceptions import (
     AuthenticationError,
     BadOptionsError,
@@ -78,7 +79,9 @@ __all__ = [
     "Retries",
     "Segment",
     "ServerError",
+    "StateToken",
     "Timeouts",
+    "TokenSource",
     "TooLargeError",
     "TooLongError",
     "TooManyPixelsError",

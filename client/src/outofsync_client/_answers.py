@@ -15,6 +15,7 @@ from outofsync_client._exceptions import (
     AuthenticationError,
     BusyError,
     InternalError,
+    MethodNotAllowedError,
     NotDeployedError,
     OutOfSyncError,
     RequestTimeoutError,
@@ -30,11 +31,13 @@ _NO_WORKER = "no worker to serve"  # TorchServe's words for a full queue
 _WORKER_DIED = "Worker died"  # 507 is also what it says when memory for uploads runs out
 _NODE_FAILED = "Error executing"  # a workflow's node broke: nodes never raise, so its worker died or was late
 _BAD_TOKEN = "InvalidKeyException"
+_NOT_READY = "not_ready"  # the edge's word for its own health
 
 _BY_STATUS: dict[int, tuple[type[OutOfSyncError], str]] = {
     401: (AuthenticationError, "the server does not accept the token"),
     403: (AuthenticationError, "the token does not allow this request"),
     404: (NotDeployedError, "the server has nothing under this address"),
+    405: (MethodNotAllowedError, "the server takes no such request under this address"),
     413: (TooLargeError, "the file is larger than the server accepts"),
     429: (BusyError, "the server takes no more requests for now"),
     500: (InternalError, "the server failed while working on the request"),
@@ -95,6 +98,8 @@ def _kind_of(status: int, answer: Mapping[str, Any]) -> tuple[type[OutOfSyncErro
     detail = str(answer.get("message", ""))
     if status == 400 and answer.get("type") == _BAD_TOKEN:
         return _BY_STATUS[401]
+    if status == 503 and answer.get("status") == _NOT_READY:
+        return BusyError, "no server behind the edge is ready"
     if status == 500 and _NO_WORKER in detail:
         return _BY_STATUS[503]
     if _WORKER_DIED in detail or (status == 500 and _NODE_FAILED in detail):

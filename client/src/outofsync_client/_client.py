@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import time
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +10,17 @@ from types import TracebackType
 from typing import Any, Callable, Literal, Optional, TypeVar, Union
 
 from outofsync_client._answers import Answer
-from outofsync_client._endpoints import EDGE, TORCHSERVE, Endpoint, FixedEndpoint, Routes, StateEndpoint
+from outofsync_client._endpoints import (
+    EDGE,
+    TORCHSERVE,
+    Address,
+    Endpoint,
+    FixedEndpoint,
+    Routes,
+    StateEndpoint,
+    TokenSource,
+)
 from outofsync_client._exceptions import (
-    AuthenticationError,
     EmptyFileError,
     OutOfSyncError,
     RequestTimeoutError,
@@ -24,8 +30,9 @@ from outofsync_client._exceptions import (
 from outofsync_client._many import Judged, judge_many
 from outofsync_client._multipart import MultipartBody, VideoFile, open_video
 from outofsync_client._result import Result
-from outofsync_client._retries import Patience, Retries
-from outofsync_client._transport import Timeouts, Transport
+from outofsync_client._retries import Retries
+from outofsync_client._sender import Sender
+from outofsync_client._transport import Certificate, Timeouts, Transport
 
 DeblurChoice = Literal["auto", "always", "never"]
 ModeChoice = Literal["full", "reference"]
@@ -33,10 +40,10 @@ IncludeChoice = Literal["delays", "features", "tracks", "frames"]
 
 # Seconds of our clock: the server reckons from it what came before its work.
 SENT_HEADER = "X-OutOfSync-Sent-At"
+# The request's id: a key for each call tells repeats from requests, without reading a large file twice.
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 READY_POLL_S = 0.5
 
-logger = logging.getLogger("outofsync_client")
 T = TypeVar("T")
 F = TypeVar("F", bound=VideoFile)
 
@@ -57,37 +64,36 @@ class Health:
 class Client:
     """A connection to one server, or to several that serve alike; threads may share it.
 
-    With ``api_key`` the URL is that of the edge, with ``token`` (or neither) TorchServe's own. Of several
-    URLs the one that answered last is asked first. ``timeout`` is :class:`Timeouts`, or how many seconds to
-    wait for an answer. What may go better a little later is sent again (:class:`Retries`), under the same
-    request id, which the server logs and each error shows. ``verify`` is False, or a file of trusted
-    certificates; ``certificate`` the client's own (a file, or one with its key). Raises ValueError for a
-    URL, token or key that cannot be used.
+    With ``api_key`` the URL is that of the edge, with ``token`` (or neither) TorchServe's own; a
+    :class:`TokenSource` is asked again when its token is refused. Of several URLs the one that answered last
+    is asked first, and the next where it is busy or away. ``timeout`` is :class:`Timeouts`, or how many
+    seconds to wait for an answer. What may go better a little later is sent again (:class:`Retries`), under
+    the same request id, which the server logs and each error shows. ``verify`` is False, or a file of trusted
+    certificates; ``cert`` the client's own (a file, or one and its key's). Raises ValueError for a URL,
+    secret or certificate that cannot be used.
+
+    Requests, waits and failures are logged under the name ``outofsync_client``.
     """
 
     def __init__(
         self,
         url: Union[str, Sequence[str]],
         *,
-        token: Optional[str] = None,
+        token: Union[str, TokenSource, None] = None,
         api_key: Optional[str] = None,
         timeout: Union[float, Timeouts] = Timeouts(),  # noqa: B008 - frozen
         retries: Retries = Retries(),  # noqa: B008
         verify: Union[bool, str] = True,
-        certificate: Union[str, tuple[str, str], None] = None,
+        cert: Certificate = None,
     ) -> None:
         if token and api_key:
             raise ValueError("pass an API key (to the edge) or a token (to TorchServe itself), not both")
         urls = [url] if isinstance(url, str) else list(url)
         if not urls:
             raise ValueError("a client needs the URL of a server")
-        self.retries = retries
-        self._routes: Routes = EDGE if api_key else TORCHSERVE
-        self._endpoints: list[Endpoint] = [FixedEndpoint(one, token=token, api_key=api_key) for one in urls]
-        self._preferred = 0
-        timeouts = timeout if isinstance(timeout, Timeouts) else Timeouts(read=timeout)
-        self._transport = Transport(timeouts, verify=verify, certificate=certificate)
-        self._name = urls[0].rstrip("/")
+        endpoints = [FixedEndpoint(one, token=token, api_key=api_key) for one in urls]
+        transport = Transport(_timeouts(timeout), verify=verify, cert=cert)
+        self._use(endpoints, EDGE if api_key else TORCHSERVE, transport, retries, name=urls[0])
 
     @classmethod
     def of_state(
@@ -99,12 +105,27 @@ class Client:
     ) -> Client:
         """A client of the server that ``make serve`` runs on this machine, by its state folder.
 
-        It follows the server through new tokens and restarts.
+        It follows the server through new tokens and restarts, and waits while it starts anew
+        (:attr:`Retries.restart`).
         """
-        client = cls("http://localhost", timeout=timeout, retries=retries)
-        client._endpoints = [StateEndpoint(Path(folder))]
-        client._name = str(folder)
+        client = cls.__new__(cls)
+        transport = Transport(_timeouts(timeout))
+        client._use([StateEndpoint(Path(folder))], TORCHSERVE, transport, retries, name=str(folder))
         return client
+
+    def _use(
+        self,
+        endpoints: Sequence[Endpoint],
+        routes: Routes,
+        transport: Transport,
+        retries: Retries,
+        *,
+        name: str,
+    ) -> None:
+        self._sender = Sender(endpoints, retries)
+        self._routes = routes
+        self._transport = transport
+        self._name = name
 
     def __repr__(self) -> str:
         return f"Client({self._name!r})"
@@ -120,7 +141,7 @@ class Client:
     @property
     def url(self) -> str:
         """Where the next request goes first. Raises :class:`UnreachableError` where no server is ready."""
-        return self._endpoints[self._preferred].address().url
+        return self._sender.preferred.address().url
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -144,15 +165,7 @@ class Client:
         Raises an :class:`OutOfSyncError` of the kind that fits.
         """
         options = {"deblur": deblur, "mode": mode, "lam": lam, "max_len": max_len, "include": include}
-
-        def read(answer: Answer, upload_ms: float) -> Result:
-            values = answer.json()
-            try:
-                return Result.from_dict({**values, "timing_ms": _timing(values.get("timing_ms"), upload_ms)})
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                raise answer.unexpected("the answer is JSON but no result") from error
-
-        return self._upload(self._routes.detect, file, _given(options), read)
+        return self._detect(file, _given(options))
 
     def detect_many(
         self, files: Iterable[F], *, jobs: int = 4, ordered: bool = True, **options: Any
@@ -168,21 +181,19 @@ class Client:
         return self._upload(self._routes.deblur, file, {}, lambda answer, _: answer.video())
 
     def health(self) -> Health:
-        """Whether the server works. A server that cannot be reached or refuses the token raises.
+        """Whether the server works now, so nothing is repeated.
 
-        TorchServe's own ping knows nothing of the workflow, so an empty file is sent through the whole chain:
-        that it is refused as empty shows that both nodes work. The edge does so by itself.
+        A server that cannot be reached, or refuses the token or key, raises. What a server says of itself
+        tells nothing of the workflow, nor of the key, so an empty file is sent through the whole chain: that
+        it is refused as empty shows that both nodes work.
         """
         started = time.monotonic()
-        if self._routes is EDGE:
-            return self._edge_health(started)
-        status = str(self._ask("GET", self._routes.health, Answer.json).get("status", "unknown"))
-        problem = ""
+        status, problem = "unknown", "an empty file was not refused"
         try:
-            self.detect(b"")
-            problem = "an empty file was not refused"
+            status = self._status()
+            self._detect(b"", {}, Retries.none())
         except EmptyFileError:
-            pass
+            problem = ""
         except (ServerError, RequestTimeoutError) as error:
             problem = str(error)
         return Health(status, not problem, problem, time.monotonic() - started)
@@ -202,87 +213,55 @@ class Client:
                 raise problem
             time.sleep(READY_POLL_S)
 
-    def _edge_health(self, started: float) -> Health:
-        def read(answer: Answer) -> Health:
-            values = answer.json() if answer.status != 503 else {"status": "not_ready"}
-            status = str(values.get("status", "unknown"))
-            problem = "" if status == "ready" else "no server behind the edge is ready"
-            return Health(status, not problem, problem, time.monotonic() - started)
+    def _detect(self, file: VideoFile, options: dict[str, Any], retries: Optional[Retries] = None) -> Result:
+        def read(answer: Answer, upload_ms: float) -> Result:
+            values = answer.json()
+            try:
+                return Result.from_dict({**values, "timing_ms": _timing(values.get("timing_ms"), upload_ms)})
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise answer.unexpected("the answer is JSON but no result") from error
 
-        return self._ask("GET", self._routes.health, read)
+        return self._upload(self._routes.detect, file, options, read, retries)
 
     def _upload(
-        self, path: str, file: VideoFile, options: dict[str, Any], read: Callable[[Answer, float], T]
+        self,
+        path: str,
+        file: VideoFile,
+        options: dict[str, Any],
+        read: Callable[[Answer, float], T],
+        retries: Optional[Retries] = None,
     ) -> T:
         """What ``read`` makes of the answer and of how long sending took (ms)."""
-        key = uuid.uuid4().hex  # one for every attempt at this call
         with open_video(file) as (source, size):
             start = source.tell()
 
-            def send(endpoint: Endpoint, request_id: str) -> T:
+            def attempt(address: Address, request_id: str) -> T:
                 source.seek(start)
                 body = MultipartBody(source, size, options)
                 headers = {
                     "Content-Type": body.content_type,
                     SENT_HEADER: f"{time.time():.6f}",
-                    IDEMPOTENCY_HEADER: key,
+                    IDEMPOTENCY_HEADER: request_id,
                 }
                 answer = self._transport.send(
-                    "POST", endpoint.address(), path, request_id=request_id, body=body, headers=headers
+                    "POST", address, path, request_id=request_id, body=body, headers=headers
                 )
                 return read(answer, body.sending_ms)
 
-            return self._persist(path, send)
+            return self._sender.send(path, attempt, retries=retries)
 
-    def _ask(self, method: str, path: str, read: Callable[[Answer], T]) -> T:
-        """What ``read`` makes of the answer to a request without a body."""
+    def _status(self) -> str:
+        """What the server says of itself."""
 
-        def send(endpoint: Endpoint, request_id: str) -> T:
-            return read(self._transport.send(method, endpoint.address(), path, request_id=request_id))
+        def attempt(address: Address, request_id: str) -> str:
+            answer = self._transport.send("GET", address, self._routes.health, request_id=request_id)
+            return str(answer.json().get("status", "unknown"))
 
-        return self._persist(path, send)
+        return self._sender.send(self._routes.health, attempt, retries=Retries.none())
 
-    def _persist(self, path: str, send: Callable[[Endpoint, str], T]) -> T:
-        """Send until there is an answer that no repetition would better."""
-        request_id = uuid.uuid4().hex
-        patience = Patience(self.retries)
-        started = time.monotonic()
-        outcome = "ok"
-        try:
-            while True:
-                place = self._preferred
-                try:
-                    return send(self._endpoints[place], request_id)
-                except OutOfSyncError as error:
-                    outcome = error.code
-                    wait = self._wait_after(error, place, patience)
-                    if wait is None:
-                        error.request_id = error.request_id or request_id
-                        raise
-                    logger.warning(
-                        "request %s: %s (attempt %d); again in %.1f s",
-                        request_id,
-                        error.code,
-                        patience.attempt,
-                        wait,
-                    )
-                    patience.wait(wait)
-                    outcome = "ok"
-        finally:
-            seconds = time.monotonic() - started
-            logger.info("request %s: %s, %s, %.3f s", request_id, path, outcome, seconds)
 
-    def _wait_after(self, error: OutOfSyncError, place: int, patience: Patience) -> Optional[float]:
-        """Seconds until the next attempt, which may go elsewhere; None where there is to be none."""
-        if isinstance(error, AuthenticationError):  # the token may have been changed since it was read
-            renewed = self._endpoints[place].renew()
-            return 0.0 if renewed and patience.next_wait(None) is not None else None
-        if not error.repeatable:
-            return None
-        self._endpoints[place].renew()
-        if place == self._preferred:
-            self._preferred = (place + 1) % len(self._endpoints)
-        return patience.next_wait(error.retry_after)
+def _timeouts(timeout: Union[float, Timeouts]) -> Timeouts:
+    return timeout if isinstance(timeout, Timeouts) else Timeouts(read=timeout)
 
 
 def _timing(timing_ms: Optional[Mapping[str, float]], upload_ms: float) -> dict[str, float]:

@@ -6,11 +6,11 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Optional, Protocol, Union
 from urllib.parse import urlsplit
 
 from outofsync_client._exceptions import UnreachableError
-from outofsync_client._state import RunningServer, read_state
+from outofsync_client._state import STATE_FILE, RunningServer, read_state
 
 
 @dataclass(frozen=True)
@@ -34,62 +34,122 @@ class Address:
     headers: Mapping[str, str] = field(repr=False)
 
 
+class TokenSource(Protocol):
+    """Where a token comes from that changes while a client lives; threads may share it."""
+
+    def current(self) -> str:
+        """The token, as last looked up."""
+
+    def renew(self) -> Optional[str]:
+        """Look it up anew, as the server refused it; None where there is no token to be had."""
+
+
+class StateToken:
+    """TorchServe's inference token, from the state folder of a server on this machine.
+
+    Raises :class:`UnreachableError` where no server is ready there.
+    """
+
+    def __init__(self, folder: Union[str, Path]) -> None:
+        self._folder = Path(folder)
+        self._token: Optional[str] = None
+
+    def __repr__(self) -> str:
+        return f"StateToken({str(self._folder)!r})"
+
+    def current(self) -> str:
+        token = self._token or self.renew()
+        if token is None:
+            raise _not_ready(self._folder)
+        return token
+
+    def renew(self) -> Optional[str]:
+        server = _server_in(self._folder)
+        self._token = server.token if server else None
+        return self._token
+
+
 class Endpoint(Protocol):
     """A server that a client asks."""
 
     def address(self) -> Address:
-        """Where it is now; raises :class:`UnreachableError` where it is nowhere."""
+        """Where it is, as last looked up; raises :class:`UnreachableError` where it is nowhere."""
 
-    def renew(self) -> bool:
-        """Look again; True where the address has changed."""
+    def renew(self, used: Optional[Address]) -> Optional[Address]:
+        """Look again; None where it is nowhere, or still at the address that was ``used``."""
+
+    def is_away(self) -> bool:
+        """Whether it was there before, and is known to be nowhere now."""
 
 
 class FixedEndpoint:
-    """A server whose address stays. Raises ValueError for a URL or secret that cannot be used."""
+    """A server whose URL stays. Raises ValueError for a URL or secret that cannot be used."""
 
-    def __init__(self, url: str, *, token: str | None = None, api_key: str | None = None) -> None:
+    def __init__(
+        self, url: str, *, token: Union[str, TokenSource, None] = None, api_key: Optional[str] = None
+    ) -> None:
+        self._url = checked_url(url)
+        self._source = None if isinstance(token, str) else token
         headers = {}
-        if token:
-            headers["Authorization"] = f"Bearer {_checked_secret('token', token)}"
+        if isinstance(token, str) and token:
+            headers = _bearer(token)
         if api_key:
             headers["X-Api-Key"] = _checked_secret("API key", api_key)
-        self._address = Address(checked_url(url), headers)
+        self._address = Address(self._url, headers)
 
     def address(self) -> Address:
-        return self._address
+        return Address(self._url, _bearer(self._source.current())) if self._source else self._address
 
-    def renew(self) -> bool:
+    def renew(self, used: Optional[Address]) -> Optional[Address]:
+        token = self._source.renew() if self._source else None
+        if token is None:
+            return None
+        address = Address(self._url, _bearer(token))
+        return None if address == used else address
+
+    def is_away(self) -> bool:
         return False
 
 
 class StateEndpoint:
-    """A server of this machine, followed through new tokens and restarts by its state folder.
-
-    Raises LookupError where the folder's file makes no sense.
-    """
+    """A server of this machine, followed through new tokens and restarts by its state folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._address: Address | None = None
+        self._address: Optional[Address] = None
+        self._was_there = False
 
     def address(self) -> Address:
-        if self._address is None:
-            self.renew()
-        if self._address is None:
-            raise UnreachableError(f"no server is ready in {self._folder}")
-        return self._address
+        address = self._address or self.renew(None)
+        if address is None:
+            raise _not_ready(self._folder)
+        return address
 
-    def renew(self) -> bool:
-        before = self._address
-        try:
-            self._address = _address_of(read_state(self._folder))
-        except FileNotFoundError:
-            self._address = None
-        return self._address is not None and self._address != before
+    def renew(self, used: Optional[Address]) -> Optional[Address]:
+        server = _server_in(self._folder)
+        self._address = Address(checked_url(server.url), _bearer(server.token)) if server else None
+        self._was_there = self._was_there or server is not None
+        return None if self._address == used else self._address
+
+    def is_away(self) -> bool:
+        return self._was_there and not (self._folder / STATE_FILE).exists()
 
 
-def _address_of(server: RunningServer) -> Address:
-    return Address(checked_url(server.url), {"Authorization": f"Bearer {server.token}"})
+def _server_in(folder: Path) -> Optional[RunningServer]:
+    try:
+        return read_state(folder)
+    except FileNotFoundError:
+        return None
+    except LookupError as error:
+        raise UnreachableError(str(error)) from None
+
+
+def _not_ready(folder: Path) -> UnreachableError:
+    return UnreachableError(f"no server is ready in {folder}")
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {_checked_secret('token', token)}"}
 
 
 def checked_url(url: str) -> str:

@@ -19,7 +19,7 @@
     ├── ServerError                 the server could not do its work
     │   ├── BusyError               busy
     │   ├── InternalError           internal
-    │   ├── WorkerDiedError         worker_died (while it was at the request)
+    │   │   └── WorkerDiedError     worker_died (while it was at the request)
     │   ├── NotDeployedError        not_deployed (the server runs, without the detector)
     │   ├── NotFoundError           not_found (the edge has no such address)
     │   └── MethodNotAllowedError   method_not_allowed
@@ -184,7 +184,7 @@ class InternalError(ServerError):
     default_hint = "Try again; if it persists, report it with the request id."
 
 
-class WorkerDiedError(ServerError):
+class WorkerDiedError(InternalError):
     """The process that was at the request ended; TorchServe starts another."""
 
     default_code = "worker_died"
@@ -251,6 +251,7 @@ class RequestTimeoutError(TransportError):
 
     default_code = "timeout"
     default_hint = "Allow more time, or send a shorter video."
+    repeatable = True
 
 
 class UnexpectedAnswerError(TransportError):

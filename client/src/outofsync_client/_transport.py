@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import ssl
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Optional, Union
 
 import requests
 from requests.auth import AuthBase
-from urllib3.exceptions import MaxRetryError
+from urllib3.exceptions import MaxRetryError, ReadTimeoutError
 
 from outofsync_client._answers import Answer
 from outofsync_client._endpoints import Address, is_loopback
@@ -24,27 +26,40 @@ from outofsync_client._multipart import MultipartBody
 REQUEST_ID_HEADER = "X-OutOfSync-Request-Id"
 
 
+Certificate = Union[str, tuple[str, str], None]
+
+
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds to wait for a connection, and for an answer once the request is sent."""
+    """Seconds to wait for a connection, and for an answer once the request is sent.
+
+    Raises ValueError for what is no time.
+    """
 
     connect: float = 10.0
     read: float = 600.0
 
+    def __post_init__(self) -> None:
+        if not (self.connect > 0 and self.read > 0):
+            raise ValueError("a time-out has more than zero seconds")
+
 
 class Transport:
-    """Connections to servers; threads may share it."""
+    """Connections to servers; threads may share it. Raises ValueError for a certificate that is not there."""
 
     def __init__(
         self,
         timeouts: Timeouts,
         *,
         verify: Union[bool, str] = True,
-        certificate: Union[str, tuple[str, str], None] = None,
+        cert: Certificate = None,
     ) -> None:
+        for path in (verify, *([cert] if isinstance(cert, str) else cert or ())):
+            if isinstance(path, str) and not os.path.exists(path):  # noqa: PTH110 - a plain string
+                raise ValueError(f"{path} does not exist")
         self.timeouts = timeouts
         self._verify = verify
-        self._certificate = certificate
+        self._cert = cert
         self._remote = requests.Session()
         self._local = requests.Session()
         self._local.trust_env = False  # a proxy cannot reach this machine's own server
@@ -75,9 +90,11 @@ class Transport:
                 timeout=(self.timeouts.connect, self.timeouts.read),
                 allow_redirects=False,  # a secret goes to the server it was meant for and no other
                 verify=self._verify,
-                cert=self._certificate,
+                cert=self._cert,
             )
-        except requests.exceptions.SSLError:
+        except requests.exceptions.SSLError as error:
+            if any(isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)) for cause in _causes(error)):
+                raise ConnectionLostError("the connection broke off", request_id=request_id) from None
             message = f"no trusted connection to {address.url}"
             raise UntrustedServerError(message, request_id=request_id) from None
         except requests.ConnectTimeout:
@@ -86,6 +103,9 @@ class Transport:
             message = f"no answer within {self.timeouts.read:g} seconds"
             raise RequestTimeoutError(message, request_id=request_id) from None
         except requests.ConnectionError as error:
+            if error.args and isinstance(error.args[0], ReadTimeoutError):  # in the midst of an answer
+                message = f"no complete answer within {self.timeouts.read:g} seconds"
+                raise RequestTimeoutError(message, request_id=request_id) from None
             if error.args and isinstance(error.args[0], MaxRetryError):  # raised before a connection stands
                 message = f"nothing answers at {address.url}"
                 raise UnreachableError(message, request_id=request_id) from None
@@ -94,6 +114,14 @@ class Transport:
             message = f"the request could not be carried out ({type(error).__name__})"
             raise ConnectionLostError(message, request_id=request_id) from None
         return Answer(response.status_code, response.headers, response.content, request_id)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it was made of: urllib3 keeps causes as arguments and as ``reason``."""
+    yield error
+    for inner in (*error.args, getattr(error, "reason", None)):
+        if isinstance(inner, BaseException):
+            yield from _causes(inner)
 
 
 class _Headers(AuthBase):

@@ -43,6 +43,7 @@ class StubServer:
     received: list[Received] = field(default_factory=list)
     answer: Callable[[Received], tuple[int, bytes]] = lambda _: (500, b"")
     token: str = TOKEN
+    ready: bool = True  # what it says of itself as an edge
     retry_after: str | None = None  # sent with every error
 
     def answers(self, values: dict[str, Any], status: int = 200) -> None:
@@ -94,6 +95,8 @@ class _Handler(BaseHTTPRequestHandler):
         return torchserve_error(404, "ModelNotFoundException", "Model not found")
 
     def _answer_as_edge(self, received: Received) -> tuple[int, bytes]:
+        if self.path == "/v1/health" and not self.stub.ready:
+            return 503, b'{"status": "not_ready", "servers": []}'
         if self.path == "/v1/health":
             return 200, b'{"status": "ready", "servers": []}'
         return self.stub.answer(received)

@@ -46,11 +46,13 @@ PASSING = {
     "a node that broke": torchserve_error(500, "InternalServerException", "Error executing deepfake__deblur"),
     "memory for uploads": torchserve_error(507, "InternalServerException", "Cannot reserve memory"),
     "a gateway alone": (502, b"<html>"),
+    "a gateway that waited in vain": (504, b""),
 }
 LASTING = {
     "corrupt_media": (422, json.dumps({"error": {"code": "corrupt_media", "status": 422}}).encode()),
     "internal": (500, json.dumps({"error": {"code": "internal", "status": 500}}).encode()),
-    "timeout": (504, b""),
+    "bad_options": (400, json.dumps({"error": {"code": "bad_options", "status": 400}}).encode()),
+    "method_not_allowed": (405, b""),
     "not_deployed": torchserve_error(404, "WorkflowNotFoundException", "Workflow not found"),
 }
 
@@ -122,6 +124,19 @@ def test_an_answer_that_is_late_is_not_asked_for_twice(server: StubServer) -> No
             client.detect(b"video")
         release.set()
     assert len(server.received) == 1
+
+
+def test_an_answer_that_is_late_is_asked_for_again_where_that_is_wanted(
+    server: StubServer, make_result: MakeResult
+) -> None:
+    release = threading.Event()
+    result = json.dumps(make_result()).encode()
+    server.answer = lambda _: (200, result) if len(server.received) > 1 or release.wait(20) else (500, b"")
+    retries = Retries(first_wait=0.0, timeouts=True)
+    with Client(server.url, token=TOKEN, timeout=2.0, retries=retries) as client:
+        assert client.detect(b"video").verdict == "real"
+        release.set()
+    assert len(server.received) == 2
 
 
 def test_a_file_is_sent_again_from_where_it_stood(
@@ -203,10 +218,20 @@ def test_with_an_api_key_the_edge_is_asked(server: StubServer, make_result: Make
     server.answers(make_result())
     with Client(server.url, api_key=API_KEY) as client:
         assert client.detect(b"video").verdict == "real"
-        assert client.health().ready
-        assert [request.path for request in server.received] == ["/v1/detect", "/v1/health"]
+        assert server.received[0].path == "/v1/detect"
         assert "Authorization" not in server.received[0].headers
         assert API_KEY not in repr(client)
+
+
+def test_an_edge_is_healthy_when_its_chain_refuses_an_empty_file(server: StubServer) -> None:
+    server.refuses("empty_file")
+    with Client(server.url, api_key=API_KEY) as client:
+        assert client.wait_until_ready(5.0).ready
+        assert [request.path for request in server.received] == ["/v1/health", "/v1/detect"]
+        server.ready = False
+        health = client.health()
+    assert not health.ready
+    assert "no server behind the edge" in health.problem
 
 
 def test_the_edges_own_status_means_the_same_error(server: StubServer) -> None:
@@ -250,16 +275,52 @@ def test_waits_are_random_below_a_bound_that_doubles() -> None:
         Retries(attempts=5, first_wait=1.0, longest_wait=3.0),
         clock=lambda: 0.0,
         sleep=lambda _: None,
-        uniform=lambda low, high: high if low == 0.0 else -1.0,
+        uniform=lambda low, high: high - low,
     )
     bounds = []
-    while (wait := patience.next_wait(None)) is not None:
+    while (wait := patience.next_wait(BusyError("full"))) is not None:
         bounds.append(wait)
         patience.wait(wait)
     assert bounds == [1.0, 2.0, 3.0, 3.0]
 
 
-@pytest.mark.parametrize("values", [{"attempts": 0}, {"first_wait": -1.0}, {"budget": -1.0}])
+def test_the_servers_own_wait_comes_before_the_random_one() -> None:
+    busy = BusyError("full")
+    busy.retry_after = 7.0
+    patience = Patience(Retries(first_wait=2.0), clock=lambda: 0.0, uniform=lambda low, _: low)
+    assert patience.next_wait(busy) == 7.0
+    patience = Patience(Retries(first_wait=2.0), clock=lambda: 0.0, uniform=lambda _, high: high)
+    assert patience.next_wait(busy) == 9.0
+
+
+def test_no_attempt_begins_after_the_budget() -> None:
+    now = 0.0
+    patience = Patience(Retries(budget=10.0), clock=lambda: now, uniform=lambda _, high: high)
+    now = 9.4
+    assert patience.next_wait(BusyError("full")) == 0.5
+    now = 9.6
+    assert patience.next_wait(BusyError("full")) is None
+
+
+def test_a_server_that_is_away_is_waited_for_once_and_not_for_ever() -> None:
+    now = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    patience = Patience(Retries(restart=60.0), clock=lambda: now, sleep=sleep)
+    patience.wait(1.0, is_away=lambda: now < 20.0)
+    assert now == pytest.approx(20.0, abs=0.5)
+    patience.wait(1.0, is_away=lambda: True)
+    assert now == pytest.approx(61.0, abs=0.5)
+    patience.wait(1.0, is_away=lambda: True)
+    assert now == pytest.approx(62.0, abs=0.5)
+
+
+@pytest.mark.parametrize(
+    "values", [{"attempts": 0}, {"first_wait": -1.0}, {"budget": -1.0}, {"restart": float("nan")}]
+)
 def test_patience_that_makes_no_sense_is_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="at least once"):
         Retries(**values)

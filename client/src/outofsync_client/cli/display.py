@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Callable
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -39,6 +41,21 @@ ERROR_STYLE = "bold magenta"
 PLAIN_WIDTH = 120  # where no terminal says how wide it is
 
 Report = Callable[[Path, Outcome], None]
+
+
+class _Warnings(logging.Handler):
+    """Lines on the standard error output of the moment: a progress bar moves out of their way."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(printable(record.getMessage()), err=True)
+
+
+_WARNINGS = _Warnings(logging.WARNING)
+
+
+def show_warnings() -> None:
+    """Let whoever waits for a busy server know why."""
+    logging.getLogger("outofsync_client").addHandler(_WARNINGS)
 
 
 @contextmanager

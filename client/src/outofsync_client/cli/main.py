@@ -22,7 +22,7 @@ from outofsync_client._transport import Timeouts
 from outofsync_client.batch import Batch, Ledger, find_videos
 from outofsync_client.batch.files import read_list
 from outofsync_client.cli.batch import Pace, live, tally
-from outofsync_client.cli.display import json_line, progress, verdict_table
+from outofsync_client.cli.display import json_line, progress, show_warnings, verdict_table
 from outofsync_client.cli.outcomes import ERROR, EXIT_ERROR, EXIT_REAL, exit_code, exit_code_of_verdicts
 from outofsync_client.cli.server import KEY_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE, open_client
 from outofsync_client.reports import Outcome, ReportFolder, save_report
@@ -66,11 +66,11 @@ def _with_server(command: Any) -> Any:
         click.option("--token", help=f"TorchServe's inference token, to ask it directly; ${TOKEN_VARIABLE}."),
         click.option("--ca-bundle", help="File of the certificates that vouch for the server."),
         click.option(
-            "--attempts",
-            type=click.IntRange(1, 100),
-            default=Retries.attempts,
+            "--retries",
+            type=click.IntRange(0, 100),
+            default=Retries.attempts - 1,
             show_default=True,
-            help="Tries in all, where the server is busy or away.",
+            help="Times to try again where the server is busy or away.",
         ),
         click.option(
             "--timeout",
@@ -108,7 +108,7 @@ def _client(
     token: str | None,
     api_key: str | None,
     ca_bundle: str | None,
-    attempts: int,
+    retries: int,
     timeout: float,
 ) -> Client:
     try:
@@ -119,7 +119,7 @@ def _client(
             environment=os.environ,
             directory=Path.cwd(),
             timeout=timeout,
-            retries=Retries(attempts=attempts),
+            retries=Retries(attempts=retries + 1),
             verify=ca_bundle or True,
         )
     except (LookupError, ValueError) as error:
@@ -130,6 +130,7 @@ def _client(
 @click.version_option(__version__, prog_name="outofsync")
 def cli() -> None:
     """Find manipulated talking-head video: do these lips and this voice belong together?"""
+    show_warnings()
 
 
 @cli.command(epilog=EXIT_CODES)
