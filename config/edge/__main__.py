@@ -1,0 +1,140 @@
+"""``python -m config.edge start|run|check|status|stop``: TLS, limits and static pages before the servers."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from config.edge.render import render
+from config.edge.runner import POLL_S, READY_FILE, START_S, STOP_S, Edge, check
+from config.edge.settings import EdgeSettings
+from config.settings import DEFAULT_STATE, ROOT, ServeError
+
+
+def parse(arguments: list[str]) -> tuple[str, EdgeSettings]:
+    defaults = EdgeSettings()
+    parser = argparse.ArgumentParser(prog="python -m config.edge", description=__doc__)
+    add = parser.add_argument
+    add("action", choices=("start", "run", "check", "status", "stop"))
+    add("--state", type=Path, action="append", help="state folder of a server; again for each")
+    add("--gateway", action="append", default=[], help="address of a gateway that runs already")
+    add("--host", default=defaults.host, help="where to listen (0.0.0.0: everywhere)")
+    add("--port", type=int, default=defaults.port)
+    add("--plain-port", type=int, help="send callers of plain HTTP from here to the TLS port")
+    add("--certificate", type=Path, help="with its chain, PEM (default: one for development)")
+    add("--key", type=Path, help="of the certificate")
+    add("--keys", type=Path, help="file of the API keys (default: keys.json in the edge's folder)")
+    add("--metrics-port", type=int, help="where the gateway tells Prometheus (default: nowhere)")
+    add("--rate", type=float, default=defaults.rate, help="requests a second for each key")
+    add("--burst", type=int, default=defaults.burst, help="requests beyond the rate still taken")
+    add("--connections", type=int, default=defaults.connections, help="at a time for each key")
+    add("--body-seconds", type=int, default=defaults.body_s, help="longest pause in an upload")
+    options = parser.parse_args(arguments)
+    settings = EdgeSettings(
+        states=tuple(options.state or (DEFAULT_STATE,)),
+        gateways=tuple(options.gateway),
+        host=options.host,
+        port=options.port,
+        plain_port=options.plain_port,
+        certificate=options.certificate,
+        key=options.key,
+        keys=options.keys,
+        metrics_port=options.metrics_port,
+        rate=options.rate,
+        burst=options.burst,
+        connections=options.connections,
+        body_s=options.body_seconds,
+    )
+    return options.action, settings
+
+
+def running(settings: EdgeSettings) -> psutil.Process | None:
+    """The process of an edge that answers, None where there is none."""
+    with suppress(OSError, ValueError, KeyError, psutil.Error):
+        process = psutil.Process(json.loads((settings.folder / READY_FILE).read_text())["pid"])
+        if "config.edge" in process.cmdline():
+            return process
+    return None
+
+
+def start(settings: EdgeSettings, arguments: list[str]) -> None:
+    """Start an edge in the background and wait until it answers; raises :class:`ServeError`."""
+    if running(settings):
+        raise ServeError(f"an edge runs from {settings.folder} already; stop it first: make edge-stop")
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    log_file = settings.folder / "edge.log"
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "config.edge", "run", *arguments],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + 2 * START_S
+    while process.poll() is None and time.monotonic() < deadline:
+        if running(settings):
+            return
+        time.sleep(POLL_S)
+    process.terminate()
+    raise ServeError(f"{log_file.read_text(errors='replace').strip()}\nthe edge did not start")
+
+
+def stop(settings: EdgeSettings) -> bool:
+    """Stop an edge once it has answered what is under way; False where none runs."""
+    process = running(settings)
+    if process is None:
+        return False
+    process.send_signal(signal.SIGTERM)
+    psutil.wait_procs([process], timeout=2 * STOP_S)
+    return True
+
+
+def perform(action: str, settings: EdgeSettings, arguments: list[str]) -> int:
+    """Carry out one command; raises :class:`ServeError`."""
+    say = sys.stdout.write
+    if action == "run":
+        Edge(settings).run()
+    if action == "check":
+        check(render(settings, list(settings.gateways) or ["unix:/nowhere/gateway.sock"]))
+        say("nginx accepts the configuration\n")
+    elif action == "start":
+        start(settings, arguments)
+        say(f"serving at {settings.url}; make edge-stop ends it\n")
+        if not settings.key_file.exists():
+            keys = os.path.relpath(settings.key_file)
+            say(f"nobody has a key yet; make one: python -m gateway.keys add NAME --keys {keys}\n")
+        if settings.certificate is None:
+            say(f"its certificate is for development: curl --cacert {settings.folder / 'development.crt'}\n")
+    elif action == "stop":
+        say("stopped\n" if stop(settings) else f"no edge runs from {settings.folder}\n")
+    else:
+        ready = running(settings) is not None
+        say(f"serving at {settings.url}\n" if ready else "no edge is running\n")
+        return 0 if ready else 1
+    return 0
+
+
+def main() -> int:
+    arguments = sys.argv[1:]
+    try:
+        action, settings = parse(arguments)
+        arguments.remove(action)
+        return perform(action, settings, arguments)
+    except ServeError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,182 @@
+"""Writes an edge's folder: nginx's configuration, its error answers, and the static pages."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from string import Template
+
+from config.edge.certificate import development_certificate
+from config.edge.settings import EdgeSettings
+from config.settings import ROOT, ServeError
+from gateway.errors import RETRY_AFTER_S, STAGE
+from gateway.openapi import DOCUMENT
+
+
+class NginxTemplate(Template):
+    """Fills in ``%{name}``: what stands after a dollar sign is nginx's own."""
+
+    delimiter = "%"
+
+
+HERE = Path(__file__).resolve().parent
+WEB = ROOT / "client" / "web" / "dist"  # the page, where it was built
+SWAGGER = ("swagger-ui-bundle.js", "swagger-ui.css")
+
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "media-src 'self' blob:; connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+REFERENCE_POLICY = PAGE_POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
+
+HEADERS = """\
+add_header Strict-Transport-Security "max-age=63072000" always;
+add_header X-Content-Type-Options nosniff always;
+add_header X-Frame-Options DENY always;
+add_header Referrer-Policy no-referrer always;
+add_header Permissions-Policy "camera=(), microphone=(), geolocation=(), interest-cohort=()" always;
+add_header Cross-Origin-Opener-Policy same-origin always;
+add_header Cross-Origin-Resource-Policy same-origin always;
+add_header X-OutOfSync-Request-Id $named always;
+"""
+
+PROXY = """\
+proxy_http_version 1.1;
+proxy_buffering off;
+proxy_connect_timeout 5s;
+proxy_set_header Host $host;
+proxy_set_header Connection "";
+proxy_set_header X-Real-IP $remote_addr;
+proxy_set_header X-OutOfSync-Request-Id $named;
+proxy_hide_header X-OutOfSync-Request-Id;
+"""
+
+
+# A header of its own ends what a location inherits, so that all are named again.
+LATER = f"    include headers.conf;\n    add_header Retry-After {RETRY_AFTER_S} always;\n"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An error that nginx itself answers: on which of its codes, and what it says."""
+
+    found: tuple[int, ...]
+    status: int
+    code: str
+    message: str
+    hint: str
+    later: bool = False  # whether to come back
+
+
+FAULTS = (
+    Fault((400, 414, 431, 494), 400, "bad_options", "the request is not well-formed HTTP", "Send it anew."),
+    Fault((495, 496, 497), 400, "bad_options", "this port speaks HTTPS", "Use https:// in the address."),
+    Fault((403, 405), 405, "method_not_allowed", "this address is not asked in that way", "See /reference/."),
+    Fault((404,), 404, "not_found", "there is nothing at this address", "See /reference/ for every address."),
+    Fault((408,), 408, "timeout", "the request came too slowly", "Send it over a faster connection."),
+    Fault((413,), 413, "too_large", "the request is too large", "Send a smaller file, or its parts."),
+    Fault(
+        (429,), 429, "busy", "this key has sent too many requests", "Wait, then send it again.", later=True
+    ),
+    Fault((500, 501, 505), 500, "internal", "the edge failed on this request", "Report it with its id."),
+    Fault((502, 503), 503, "busy", "no gateway answers for now", "Send it again later.", later=True),
+    Fault((504,), 504, "timeout", "the gateway did not answer in time", "Send a shorter video."),
+)
+
+
+def render(settings: EdgeSettings, gateways: list[str]) -> Path:
+    """Write everything and return the configuration file; ``gateways`` as nginx names servers."""
+    folder = settings.folder
+    for name in ("temporary", "pages/reference", "pages/v1"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    certificate, key = _certificate(settings)
+    (folder / "errors.conf").write_text(errors_conf())
+    (folder / "headers.conf").write_text(HEADERS)
+    (folder / "proxy.conf").write_text(PROXY)
+    _pages(folder / "pages")
+    text = NginxTemplate((HERE / "nginx.conf").read_text()).substitute(
+        user=f"user {pwd.getpwuid(0).pw_name};" if os.geteuid() == 0 else "",
+        folder=folder,
+        gateways="\n".join(f"        server {gateway};" for gateway in gateways),
+        listen=f"{settings.host}:{settings.port}",
+        redirect=_redirect(settings),
+        certificate=certificate,
+        key=key,
+        page_policy=PAGE_POLICY,
+        reference_policy=REFERENCE_POLICY,
+        rate=f"{settings.rate:g}",
+        burst=settings.burst,
+        connections=settings.connections,
+        address_connections=settings.address_connections,
+        header_s=settings.header_s,
+        body_s=settings.body_s,
+        answer_s=settings.answer_s,
+        request_bytes=settings.request_bytes,
+    )
+    path = folder / "nginx.conf"
+    path.write_text(text)
+    return path
+
+
+def errors_conf() -> str:
+    """A location for each fault, which answers the envelope."""
+    parts = []
+    for fault in FAULTS:
+        values = {
+            "code": fault.code,
+            "status": fault.status,
+            "stage": STAGE,
+            "message": fault.message,
+            "hint": fault.hint,
+            "request_id": "$named",
+        }
+        codes = " ".join(map(str, fault.found))
+        name = f"/_fault/{fault.found[0]}"  # an address: a request too broken to have one is answered, too
+        later = (
+            f"    add_header Retry-After {RETRY_AFTER_S} always;\n    include headers.conf;\n"
+            if fault.later
+            else ""
+        )
+        parts.append(
+            f"error_page {codes} = {name};\n"
+            f"location = {name} {{\n"
+            f"    internal;\n    default_type application/json;\n{later}"
+            f"    return {fault.status} '{json.dumps({'error': values})}';\n}}\n"
+        )
+    return "\n".join(parts)
+
+
+def _certificate(settings: EdgeSettings) -> tuple[Path, Path]:
+    if settings.certificate and settings.key:
+        return settings.certificate.resolve(), settings.key.resolve()
+    if settings.certificate or settings.key:
+        raise ServeError("a certificate comes with its key: give --certificate and --key")
+    return development_certificate(settings.folder, settings.host)
+
+
+def _redirect(settings: EdgeSettings) -> str:
+    if settings.plain_port is None:
+        return ""
+    return (
+        f"    server {{\n        listen {settings.host}:{settings.plain_port};\n"
+        f"        return 308 https://$host:{settings.port}$request_uri;\n    }}\n"
+    )
+
+
+def _pages(pages: Path) -> None:
+    """The page (or what stands in for it), and the API reference."""
+    shutil.copytree(WEB if WEB.is_dir() else HERE / "static" / "page", pages, dirs_exist_ok=True)
+    shutil.copytree(HERE / "static" / "reference", pages / "reference", dirs_exist_ok=True)
+    (pages / "v1" / "openapi.json").write_text(json.dumps(DOCUMENT))
+    found = find_spec("fastapi_offline")  # only its files are used: Swagger UI, without a network
+    if found is None or found.origin is None:
+        raise ServeError("Swagger UI is missing; set the environment up: make setup")
+    for name in SWAGGER:
+        shutil.copy(Path(found.origin).parent / "static" / name, pages / "reference")
