@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -134,18 +136,35 @@ class _Listener(ThreadingHTTPServer):
         """Clients that hang up are part of the tests."""
 
 
-@pytest.fixture
-def server() -> Iterator[StubServer]:
+@contextmanager
+def serving(tls: ssl.SSLContext | None = None) -> Iterator[StubServer]:
+    """A server of its own, with a certificate where one is given."""
     stub = StubServer()
     handler = type("Handler", (_Handler,), {"stub": stub})
     listener = _Listener(("127.0.0.1", 0), handler)
-    stub.url = f"http://127.0.0.1:{listener.server_port}"
+    if tls:
+        listener.socket = tls.wrap_socket(listener.socket, server_side=True)
+    stub.url = f"{'https' if tls else 'http'}://127.0.0.1:{listener.server_port}"
     thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    yield stub
-    listener.shutdown()
-    thread.join()
-    listener.server_close()
+    try:
+        yield stub
+    finally:
+        listener.shutdown()
+        thread.join()
+        listener.server_close()
+
+
+@pytest.fixture
+def server() -> Iterator[StubServer]:
+    with serving() as stub:
+        yield stub
+
+
+@pytest.fixture
+def second_server() -> Iterator[StubServer]:
+    with serving() as stub:
+        yield stub
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
+from unit.client.conftest import API_KEY, TOKEN
 
 from outofsync_client.cli.main import cli
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from unit.client.conftest import Received, StubServer
 
 MakeResult = Callable[..., dict[str, Any]]
-TOKEN = "s3cret-token"
 
 
 @pytest.fixture
@@ -217,6 +217,50 @@ def test_without_a_server_the_user_learns_how_to_name_one(
     assert "pass --url" in result.stderr
 
 
+def test_a_broken_state_file_is_in_nobodys_way_who_names_a_server(
+    run: Callable[..., Result], server: StubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OUTOFSYNC_TOKEN")
+    (tmp_path / ".state").mkdir()
+    (tmp_path / ".state" / "server.json").write_text("{")
+    assert "does not accept the token" in run("health", "--url", server.url).stderr
+
+
 @pytest.mark.parametrize("arguments", [["detect"], ["detect", "--jobs", "99", "a"], ["detekt"], ["--wrong"]])
 def test_a_wrong_command_line_is_no_verdict(run: Callable[..., Result], arguments: list[str]) -> None:
     assert run(*arguments).exit_code == 3
+
+
+def test_a_busy_server_is_asked_again_and_the_user_learns_why(
+    run: Callable[..., Result], server: StubServer, tmp_path: Path
+) -> None:
+    server.refuses("busy", status=503)
+    server.retry_after = "0"
+    (tmp_path / "a.mp4").write_bytes(b"x")
+    result = run("detect", "a.mp4", "--retries", "1")
+    assert result.exit_code == 3
+    assert len(server.received) == 2
+    assert "busy (attempt 1); again in" in result.stderr
+    assert TOKEN not in result.output
+
+
+@pytest.mark.parametrize("way", ["option", "variable"])
+def test_an_api_key_names_the_edge(
+    run: Callable[..., Result], server: StubServer, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.delenv("OUTOFSYNC_TOKEN")
+    server.refuses("empty_file")
+    if way == "variable":
+        monkeypatch.setenv("OUTOFSYNC_API_KEY", API_KEY)
+        result = run("health")
+    else:
+        result = run("health", "--api-key", API_KEY)
+    assert result.exit_code == 0
+    assert [request.path for request in server.received] == ["/v1/health", "/v1/detect"]
+    assert API_KEY not in result.output
+
+
+def test_a_bundle_that_is_not_there_is_a_mistake(run: Callable[..., Result]) -> None:
+    result = run("health", "--ca-bundle", "missing.pem")
+    assert result.exit_code == 3
+    assert "missing.pem does not exist" in result.stderr

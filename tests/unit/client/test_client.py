@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -178,6 +179,48 @@ def test_no_answer_is_a_timeout() -> None:
         client = Client(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=0.2)
         with pytest.raises(outofsync_client.RequestTimeoutError, match=r"0\.2 seconds"):
             client.detect(b"x")
+
+
+def test_an_answer_that_stops_midway_is_a_timeout() -> None:
+    def begin(listener: socket.socket) -> socket.socket:
+        connection, _ = listener.accept()
+        connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"id":')
+        return connection
+
+    with socket.socket() as slow, ThreadPoolExecutor(1) as pool:
+        slow.bind(("127.0.0.1", 0))
+        slow.listen()
+        begun = pool.submit(begin, slow)
+        client = Client(f"http://127.0.0.1:{slow.getsockname()[1]}", timeout=0.5)
+        with pytest.raises(
+            outofsync_client.RequestTimeoutError, match=r"complete answer within 0\.5 seconds"
+        ):
+            client.detect(b"x")
+        begun.result().close()
+
+
+def test_times_that_are_none_are_refused() -> None:
+    for seconds in (0.0, -1.0, float("nan")):
+        with pytest.raises(ValueError, match="more than zero"):
+            Client("http://127.0.0.1:1", timeout=seconds)
+        with pytest.raises(ValueError, match="more than zero"):
+            outofsync_client.Timeouts(connect=seconds)
+
+
+def test_waiting_for_a_server_that_never_comes_ends_with_the_reason(
+    server: StubServer, client: Client
+) -> None:
+    server.answers({"code": 404, "type": "WorkflowNotFoundException", "message": "Workflow not found"}, 404)
+    with pytest.raises(outofsync_client.RequestTimeoutError, match="Register the workflow"):
+        client.wait_until_ready(0.7)
+
+
+def test_waiting_ends_when_the_server_is_ready(server: StubServer, client: Client) -> None:
+    server.refuses("busy")
+    ready = threading.Timer(0.3, lambda: server.refuses("empty_file"))
+    ready.start()
+    assert client.wait_until_ready(20.0).ready
+    ready.join()
 
 
 def test_a_server_that_hangs_up_is_a_lost_connection() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -15,17 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from unit.client.conftest import API_KEY, TOKEN, torchserve_error
+from unit.client.conftest import TOKEN, torchserve_error
 
 from outofsync_client import (
-    AuthenticationError,
     BusyError,
     Client,
-    CorruptMediaError,
     OutOfSyncError,
     RequestTimeoutError,
     Retries,
-    UnreachableError,
     WorkerDiedError,
 )
 from outofsync_client._retries import Patience, retry_after_seconds
@@ -149,100 +145,6 @@ def test_a_file_is_sent_again_from_where_it_stood(
         stream.seek(6)
         client.detect(stream)
     assert [request.fields["data"] for request in server.received] == [b"video" * 1000] * 2
-
-
-def test_a_second_server_takes_over(server: StubServer, make_result: MakeResult) -> None:
-    server.answers(make_result())
-    with socket.socket() as taken:  # bound, so that nobody else gets the port, and nobody answers there
-        taken.bind(("127.0.0.1", 0))
-        dead = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        with Client([dead, server.url], token=TOKEN, retries=AT_ONCE) as client:
-            for _ in range(3):
-                client.detect(b"video")
-            assert client.url == server.url, "the one that answers is asked first from then on"
-    assert len(server.received) == 3
-
-
-def write_state(folder: Path, url: str, token: str) -> None:
-    others = dict.fromkeys(("management_url", "metrics_url", "management_token"), "")
-    (folder / "server.json").write_text(json.dumps({"url": url, "token": token, **others}))
-
-
-def test_a_token_that_was_changed_is_read_again(
-    server: StubServer, make_result: MakeResult, tmp_path: Path
-) -> None:
-    server.answers(make_result())
-    write_state(tmp_path, server.url, TOKEN)
-    with Client.of_state(tmp_path) as client:
-        client.detect(b"video")
-        server.token = "another"
-        write_state(tmp_path, server.url, "another")
-        client.detect(b"video")
-
-
-def test_a_token_that_is_wrong_for_good_is_said(server: StubServer, tmp_path: Path) -> None:
-    write_state(tmp_path, server.url, "wrong")
-    with Client.of_state(tmp_path) as client, pytest.raises(AuthenticationError):
-        client.detect(b"video")
-    with Client(server.url, token="wrong") as client, pytest.raises(AuthenticationError):
-        client.detect(b"video")
-
-
-def test_a_server_that_comes_back_elsewhere_is_found(
-    server: StubServer, make_result: MakeResult, tmp_path: Path
-) -> None:
-    server.answers(make_result())
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        write_state(tmp_path, f"http://127.0.0.1:{taken.getsockname()[1]}", "old")
-        client = Client.of_state(tmp_path, retries=Retries(first_wait=0.3))
-        client.url  # noqa: B018 - read while the server is where it was
-        (tmp_path / "server.json").unlink()
-        back = threading.Timer(0.2, write_state, (tmp_path, server.url, TOKEN))
-        back.start()
-        assert client.detect(b"video").verdict == "real"
-        back.join()
-        client.close()
-
-
-def test_without_a_server_the_state_folder_is_named(tmp_path: Path) -> None:
-    with (
-        Client.of_state(tmp_path, retries=Retries.none()) as client,
-        pytest.raises(UnreachableError) as caught,
-    ):
-        client.detect(b"video")
-    assert str(tmp_path) in str(caught.value)
-
-
-def test_with_an_api_key_the_edge_is_asked(server: StubServer, make_result: MakeResult) -> None:
-    server.answers(make_result())
-    with Client(server.url, api_key=API_KEY) as client:
-        assert client.detect(b"video").verdict == "real"
-        assert server.received[0].path == "/v1/detect"
-        assert "Authorization" not in server.received[0].headers
-        assert API_KEY not in repr(client)
-
-
-def test_an_edge_is_healthy_when_its_chain_refuses_an_empty_file(server: StubServer) -> None:
-    server.refuses("empty_file")
-    with Client(server.url, api_key=API_KEY) as client:
-        assert client.wait_until_ready(5.0).ready
-        assert [request.path for request in server.received] == ["/v1/health", "/v1/detect"]
-        server.ready = False
-        health = client.health()
-    assert not health.ready
-    assert "no server behind the edge" in health.problem
-
-
-def test_the_edges_own_status_means_the_same_error(server: StubServer) -> None:
-    server.answer = lambda _: LASTING["corrupt_media"]
-    with Client(server.url, api_key=API_KEY) as client, pytest.raises(CorruptMediaError):
-        client.detect(b"video")
-
-
-def test_a_token_and_a_key_are_a_mistake() -> None:
-    with pytest.raises(ValueError, match="not both"):
-        Client("http://127.0.0.1:1", token="a", api_key="b")
 
 
 def test_attempts_are_logged_without_secrets(

@@ -26,14 +26,20 @@ def open_client(
 ) -> Client:
     """A client of the server named by options, else by the environment, else by the nearest state folder.
 
-    A state folder's token goes to that folder's own server only. Raises LookupError where no server is named,
-    and ValueError for what cannot be used.
+    A state folder's token goes to that folder's own server only. Raises LookupError where no server is named
+    or a state folder makes no sense, and ValueError for what cannot be used.
     """
     url = url or environment.get(URL_VARIABLE)
     api_key = api_key or (None if token else environment.get(KEY_VARIABLE))
     token = token or (None if api_key else environment.get(TOKEN_VARIABLE))
     folder = None if token or api_key else find_state(directory)
-    if folder and (not url or url.rstrip("/") == _url_in(folder)):
+    try:
+        running = _url_in(folder) if folder else None
+    except LookupError:
+        if not url:
+            raise
+        running = None  # the server that is named need not be this folder's
+    if folder and running and (not url or url.rstrip("/") == running):
         return Client.of_state(folder, **{key: settings[key] for key in ("timeout", "retries")})
     if not url:
         raise LookupError(
