@@ -69,16 +69,18 @@ class Sender:
     def _try_each(self, request_id: str, attempt: Attempt[T]) -> T:
         """One try at each server, from the one that answered last, until one takes the request."""
         first = self._preferred
-        places = [*range(first, len(self._endpoints)), *range(first)]
-        for place in places:
+        failures: list[OutOfSyncError] = []
+        for place in (*range(first, len(self._endpoints)), *range(first)):
+            if failures:
+                logger.warning("request %s: %s; asking the next server", request_id, failures[-1].code)
             self._preferred = place
             try:
                 return self._try(self._endpoints[place], request_id, attempt)
             except OutOfSyncError as error:
-                if place == places[-1] or not _may_go_better_elsewhere(error):
+                if not _may_go_better_elsewhere(error):
                     raise
-                logger.warning("request %s: %s; asking the next server", request_id, error.code)
-        raise AssertionError("there is always a server to ask")
+                failures.append(error)
+        raise max(failures, key=lambda error: error.status > 0)  # an answer says more than none
 
     def _try(self, endpoint: Endpoint, request_id: str, attempt: Attempt[T]) -> T:
         """One try, and one more where the server has another token or address than it was asked with."""

@@ -88,6 +88,18 @@ def test_what_lies_with_the_caller_or_the_file_goes_to_no_other_server(
     assert not second_server.received
 
 
+def test_a_server_that_answers_has_the_last_word_over_one_that_is_dead(server: StubServer) -> None:
+    server.answer = lambda _: FULL
+    server.retry_after = "3600"
+    with (
+        dead_address() as dead,
+        Client([server.url, dead], token=TOKEN) as client,
+        pytest.raises(BusyError) as caught,
+    ):
+        client.detect(b"video")
+    assert caught.value.retry_after == 3600.0
+
+
 def test_all_servers_are_tried_again_after_a_wait(
     server: StubServer, second_server: StubServer, make_result: MakeResult
 ) -> None:
