@@ -77,8 +77,7 @@ class Gateway:
 
     async def _judged(self, visit: Visit, shape: Callable[[dict[str, Any]], dict[str, Any]]) -> Response:
         visit.authenticate(self.keys)
-        ask = visit.ask()
-        upload = visit.upload(self.settings.request_bytes)
+        ask, upload = visit.ask(self.settings.request_bytes)
         kept = False
         try:
             verdict = await visit.unless_hung_up(self.judge.judge(ask, upload), upload)
@@ -103,8 +102,7 @@ class Gateway:
     async def deblur(self, visit: Visit) -> Response:
         """The video with sharper faces."""
         visit.authenticate(self.keys)
-        ask = visit.ask()
-        upload = visit.upload(self.settings.request_bytes)
+        ask, upload = visit.ask(self.settings.request_bytes)
 
         async def once(server: Server, attempt: int) -> bytes:
             visit.facts |= {"server": server.name, "attempts": attempt}

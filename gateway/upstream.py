@@ -23,7 +23,7 @@ from outofsync_client._answers import error_in
 REQUEST_ID_HEADER = "X-OutOfSync-Request-Id"
 CONNECT_S = 5.0
 # What a server may hear of a caller; above all no key, and nothing that TorchServe takes for a command.
-PASSED_ON = ("content-type", "x-outofsync-sent-at", "idempotency-key")
+PASSED_ON = ("x-outofsync-sent-at", "idempotency-key")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from gateway.access import log_request
 from gateway.errors import EdgeError, too_large, unauthenticated
+from gateway.form import CONTENT_TYPE, Form
 from gateway.keys import KeyFile
 from gateway.measures import Measures
 from gateway.upload import Upload
@@ -52,17 +53,22 @@ class Visit:
             raise unauthenticated("the API key is not valid")
         self.facts["key"] = holder
 
-    def ask(self) -> Ask:
+    def ask(self, most_bytes: int) -> tuple[Ask, Upload]:
+        """What is asked, and the body, not yet received; raises ``too_large`` where it says that it is."""
         headers = {name: value for name in PASSED_ON if (value := self.request.headers.get(name))}
-        length = self.request.headers.get("content-length", "")
-        return Ask(self.request_id, headers, int(length) if length.isdigit() else None)
-
-    def upload(self, most_bytes: int) -> Upload:
-        """The body, not yet received; raises ``too_large`` where it says that it is."""
         length = self.request.headers.get("content-length", "")
         if length.isdigit() and int(length) > most_bytes:
             raise too_large(most_bytes)
-        return Upload(self._body(), most_bytes=most_bytes)
+        content_type = self.request.headers.get("content-type", "")
+        body = self._body()
+        if content_type.lower().startswith(CONTENT_TYPE):
+            form = Form(content_type)
+            ask = Ask(self.request_id, {**headers, "content-type": form.content_type}, None)
+            return ask, Upload(form.rewrite(body), most_bytes=most_bytes)
+        # Whatever it calls itself, a bare body is a file: TorchServe would parse JSON.
+        headers["content-type"] = "application/octet-stream"
+        ask = Ask(self.request_id, headers, int(length) if length.isdigit() else None)
+        return ask, Upload(body, most_bytes=most_bytes)
 
     async def _body(self) -> AsyncIterator[bytes]:
         async for chunk in self.request.stream():

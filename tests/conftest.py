@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["server_fixture"]
+pytest_plugins = ["server_fixture", "edge_fixture"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -6,7 +6,7 @@ import json
 import os
 import pwd
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from string import Template
@@ -58,8 +58,7 @@ proxy_hide_header X-OutOfSync-Request-Id;
 """
 
 
-# A header of its own ends what a location inherits, so that all are named again.
-LATER = f"    include headers.conf;\n    add_header Retry-After {RETRY_AFTER_S} always;\n"
+LATER = {"Retry-After": str(RETRY_AFTER_S)}
 
 
 @dataclass(frozen=True)
@@ -71,21 +70,26 @@ class Fault:
     code: str
     message: str
     hint: str
-    later: bool = False  # whether to come back
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 FAULTS = (
     Fault((400, 414, 431, 494), 400, "bad_options", "the request is not well-formed HTTP", "Send it anew."),
     Fault((495, 496, 497), 400, "bad_options", "this port speaks HTTPS", "Use https:// in the address."),
-    Fault((403, 405), 405, "method_not_allowed", "this address is not asked in that way", "See /reference/."),
+    Fault(
+        (403, 405),
+        405,
+        "method_not_allowed",
+        "this address is not asked in that way",
+        "See /reference/.",
+        {"Allow": "$taken"},
+    ),
     Fault((404,), 404, "not_found", "there is nothing at this address", "See /reference/ for every address."),
     Fault((408,), 408, "timeout", "the request came too slowly", "Send it over a faster connection."),
     Fault((413,), 413, "too_large", "the request is too large", "Send a smaller file, or its parts."),
-    Fault(
-        (429,), 429, "busy", "this key has sent too many requests", "Wait, then send it again.", later=True
-    ),
+    Fault((429,), 429, "busy", "this key has sent too many requests", "Wait, then send it again.", LATER),
     Fault((500, 501, 505), 500, "internal", "the edge failed on this request", "Report it with its id."),
-    Fault((502, 503), 503, "busy", "no gateway answers for now", "Send it again later.", later=True),
+    Fault((502, 503), 503, "busy", "no gateway answers for now", "Send it again later.", LATER),
     Fault((504,), 504, "timeout", "the gateway did not answer in time", "Send a shorter video."),
 )
 
@@ -139,15 +143,13 @@ def errors_conf() -> str:
         }
         codes = " ".join(map(str, fault.found))
         name = f"/_fault/{fault.found[0]}"  # an address: a request too broken to have one is answered, too
-        later = (
-            f"    add_header Retry-After {RETRY_AFTER_S} always;\n    include headers.conf;\n"
-            if fault.later
-            else ""
-        )
+        extra = "".join(f'    add_header {name} "{value}" always;\n' for name, value in fault.headers.items())
+        if extra:  # which ends what the location inherits, so that all are named again
+            extra = f"    include headers.conf;\n{extra}"
         parts.append(
             f"error_page {codes} = {name};\n"
             f"location = {name} {{\n"
-            f"    internal;\n    default_type application/json;\n{later}"
+            f"    internal;\n    default_type application/json;\n{extra}"
             f"    return {fault.status} '{json.dumps({'error': values})}';\n}}\n"
         )
     return "\n".join(parts)

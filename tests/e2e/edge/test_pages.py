@@ -1,0 +1,46 @@
+"""The static pages in a real browser."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from edge_fixture import LiveEdge, installed
+
+from gateway.openapi import DOCUMENT
+
+pytestmark = pytest.mark.server
+
+SWITCHES = (
+    "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking "
+    "disable-component-update disable-sync ignore-certificate-errors enable-logging=stderr v=0 "
+    "virtual-time-budget=15000 dump-dom"
+)
+FLAGS = [f"--{switch}" for switch in SWITCHES.split(" ")]
+
+
+def opened(url: str, folder: Path) -> tuple[str, str]:
+    """The page's elements once its scripts have run, and what the browser complained of."""
+    browser = installed("chromium", "chromium")
+    done = subprocess.run(
+        [browser, *FLAGS, f"--user-data-dir={folder}", url], capture_output=True, text=True, timeout=300
+    )
+    complaints = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    return done.stdout, "\n".join(complaints)
+
+
+def test_the_first_page_says_what_this_is(edge: LiveEdge, tmp_path: Path) -> None:
+    page, complaints = opened(f"{edge.url}/", tmp_path)
+    assert "OutOfSync" in page
+    assert 'href="reference/"' in page or "reference" in page
+    assert complaints == ""
+
+
+def test_the_reference_shows_every_operation(edge: LiveEdge, tmp_path: Path) -> None:
+    page, complaints = opened(f"{edge.url}/reference/", tmp_path)
+    for path, operations in DOCUMENT["paths"].items():
+        assert f'data-path="{path}"' in page
+        for operation in operations.values():
+            assert operation["summary"] in page
+    assert complaints == ""

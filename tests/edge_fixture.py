@@ -1,0 +1,114 @@
+"""A real edge for tests: nginx and a gateway before a real server. nginx is installed where it is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from server_fixture import LiveServer
+
+from config.edge.__main__ import parse, start, stop
+from config.edge.settings import EdgeSettings
+from config.serve import running
+from config.settings import ServerSettings
+from gateway import keys
+
+ANSWER_S = 300.0
+PROGRAMS = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"
+
+
+def installed(program: str, package: str) -> str:
+    """A program of the system, installed from its packages where it is missing; skips where it cannot be."""
+    if found := shutil.which(program, path=PROGRAMS):
+        return found
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        pytest.skip(f"{program} is missing, and only root can install it (apt-get install {package})")
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["apt-get", "update", "-q"], ["apt-get", "install", "-q", "-y", package]):
+        subprocess.run(command, env=quiet, capture_output=True, check=True)
+    if service := shutil.which("service"):  # tests start their own
+        subprocess.run([service, package, "stop"], capture_output=True, check=False)
+    found = shutil.which(program, path=PROGRAMS)
+    assert found, f"{package} was installed and brought no {program}"
+    return found
+
+
+@dataclass(frozen=True)
+class LiveEdge:
+    """An edge that answers, with one valid key."""
+
+    settings: EdgeSettings
+    arguments: list[str]
+    servers: list[LiveServer]
+    key: str
+
+    @property
+    def url(self) -> str:
+        return self.settings.url
+
+    @property
+    def authority(self) -> str:
+        """The file of the certificate that vouches for it."""
+        return str(self.settings.folder / "development.crt")
+
+    def ask(self, method: str, path: str, *, key: str | None = None, **request: Any) -> requests.Response:
+        headers = {"X-Api-Key": self.key if key is None else key, **request.pop("headers", {})}
+        return requests.request(
+            method, self.url + path, headers=headers, verify=self.authority, timeout=ANSWER_S, **request
+        )
+
+    def detect(self, data: bytes, **request: Any) -> requests.Response:
+        return self.ask("POST", "/v1/detect", files={"data": ("video", data)}, **request)
+
+    def log(self, name: str) -> str:
+        return (self.settings.folder / name).read_text()
+
+
+MakeEdge = Callable[..., LiveEdge]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def make_edge(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeEdge]:
+    """Starts edges before servers with small networks; words are options of ``python -m config.edge``."""
+    installed("nginx", "nginx")
+    with ExitStack() as left:
+
+        def make(*words: str, servers: int = 1) -> LiveEdge:
+            live = []
+            for _ in range(servers):
+                settings = ServerSettings(state=tmp_path_factory.mktemp("server"), model_store=small_store)
+                live.append(LiveServer(left.enter_context(running(settings)), settings))
+            arguments = [*words, "--port", str(free_port())]
+            for server in live:
+                arguments += ["--state", str(server.settings.state)]
+            _, edge = parse(["start", *arguments])
+            key = keys.add(edge.key_file, "tester")
+            left.callback(stop, edge)
+            start(edge, arguments)
+            return LiveEdge(edge, arguments, live, key)
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def edge(make_edge: MakeEdge) -> LiveEdge:
+    """The session's edge, which takes more than any test sends."""
+    plain = str(free_port())
+    return make_edge(
+        "--rate", "500", "--burst", "500", "--plain-port", plain, "--metrics-port", str(free_port())
+    )
