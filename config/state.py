@@ -126,6 +126,8 @@ def _complaint(line: str) -> str | None:
         entry = json.loads(line)
     except ValueError:
         return line  # a sentence of our own, or of Java's before its log is set up
+    if "entry" in entry:  # what became of a request
+        return None
     # A worker's lines are all INFO; the last of a traceback names the exception.
     if entry["level"] == "INFO" and not re.match(r"[\w.]+(Error|Exception): ", entry["message"]):
         return None

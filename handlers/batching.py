@@ -19,11 +19,12 @@ from typing import Any, Protocol
 
 import torch
 
+import journal
 import outofsync
 from measures import count
 from outofsync.errors import ErrorCode, OutOfSyncError
 from outofsync.limits import Limits
-from outofsync.nodes import Request
+from outofsync.nodes import Outcome, Outcomes, Request
 from outofsync.spool import Spool
 from outofsync.timing import StageTotals
 from underway import underway
@@ -97,6 +98,7 @@ class Node(Protocol):
     """What a handler serves."""
 
     totals: StageTotals
+    outcomes: Outcomes
 
 
 class BatchHandler(ABC):
@@ -126,7 +128,7 @@ class BatchHandler(ABC):
         headers = [context.get_all_request_header(index) for index in range(len(batch))]
         with underway(context):
             answers = self.answer(batch, headers)
-        count(context.metrics, len(batch), self.node.totals.take())
+        self.tell(context, len(batch))
         if not self.in_workflow:  # there, TorchServe ignores both
             for index, answer in enumerate(answers):
                 status = error_status(answer)
@@ -134,6 +136,15 @@ class BatchHandler(ABC):
                 context.set_response_content_type(index, "application/json" if status else self.answer_type)
         time.sleep(max(0.0, SHORTEST_ANSWER_S - (time.monotonic() - started)))
         return answers
+
+    def tell(self, context: Any, requests: int) -> None:
+        """Count and log what became of a batch."""
+        version = context.manifest["model"]["modelVersion"]
+        outcomes = self.node.outcomes.take()
+        timing_ms = self.node.totals.take()
+        count(context.metrics, version=version, requests=requests, timing_ms=timing_ms, outcomes=outcomes)
+        for outcome in outcomes:
+            journal.write(outcome, node=context.model_name, version=version, batch=requests)
 
     def answer(self, batch: Sequence[Mapping[str, Any]], headers: Sequence[Mapping[str, Any]]) -> list[bytes]:
         """One answer for each entry: requests that can be read go through the node together."""
@@ -144,7 +155,7 @@ class BatchHandler(ABC):
             try:
                 requests[index] = read_request(fields, sent, identities[index])
             except OutOfSyncError as error:
-                answers[index] = self.failure(error.to_dict(identities[index]))
+                answers[index] = self.refusal(error, identities[index])
         answers |= zip(requests, self.guarded(list(requests.values())), strict=True)
         return [self.bounded(answers[index], identities[index]) for index in range(len(batch))]
 
@@ -161,15 +172,22 @@ class BatchHandler(ABC):
                 return [answer for request in requests for answer in self.guarded([request])]
             identity = requests[0].request_id
             logger.exception("request %s failed", identity)
-            error = OutOfSyncError(ErrorCode.INTERNAL, "the server failed on this file")
-            return [self.failure(error.to_dict(identity))]
+            return [
+                self.refusal(OutOfSyncError(ErrorCode.INTERNAL, "the server failed on this file"), identity)
+            ]
 
     def bounded(self, answer: bytes, identity: str) -> bytes:
         """The answer, unless it is larger than TorchServe takes: it would kill the worker for that."""
         if len(answer) <= self.clip_bytes:
             return answer
         error = OutOfSyncError(ErrorCode.TOO_LONG, "the faces in this video take more room than a clip may")
-        return self.failure(error.to_dict(identity))
+        return self.refusal(error, identity)
+
+    def refusal(self, error: OutOfSyncError, identity: str) -> bytes:
+        """The answer of a request that did not come to the node, or came to nothing there."""
+        values = error.to_dict(identity)
+        self.node.outcomes.add(Outcome.of_error(values, request_id=identity))
+        return self.failure(values)
 
     @abstractmethod
     def load(self, model_dir: Path, device: str, settings: dict[str, Any], spool: Spool | None) -> None:

@@ -1,15 +1,24 @@
 """What a handler tells TorchServe's metrics endpoint, as counters that only grow.
 
 Of two scrapes, the difference in requests over that in batches is the mean batch size, and the difference in
-a stage's seconds over that in requests is what a request spends there.
+a stage's seconds over that in requests is what a request spends there. TorchServe labels every metric with
+the model; versions are told apart by a label of ours, since its own always says "default".
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from ts.metrics.dimension import Dimension
+
+from outofsync.nodes import Outcome
+
+INCONCLUSIVE = "inconclusive"
+
+Labels = tuple[tuple[str, str], ...]
+Count = tuple[str, Labels]  # a metric's name, and its labels
 
 
 class Metrics(Protocol):
@@ -18,10 +27,46 @@ class Metrics(Protocol):
     def add_counter(self, name: str, value: float, *, dimensions: list[Any]) -> None: ...
 
 
-def count(metrics: Metrics, requests: int, timing_ms: Mapping[str, float]) -> None:
-    """Count one batch, its requests, and the time that they spent in each stage."""
-    metrics.add_counter("outofsync_batches_total", 1, dimensions=[])
-    metrics.add_counter("outofsync_requests_total", requests, dimensions=[])
+def count(
+    metrics: Metrics,
+    *,
+    version: str,
+    requests: int,
+    timing_ms: Mapping[str, float],
+    outcomes: Sequence[Outcome],
+) -> None:
+    """Count one batch: its requests, the time that they spent in each stage, and what became of them."""
+    counts: Counter[Count] = Counter()
+    counts["outofsync_batches_total", ()] = 1
+    counts["outofsync_requests_total", ()] = requests
+    counts["outofsync_batch_requests_total", (("Size", str(requests)),)] = 1
+    for outcome in outcomes:
+        counts.update(counts_of(outcome))
+    for (name, labels), value in counts.items():
+        _add(metrics, name, value, version, labels)
     for stage, spent in timing_ms.items():
-        dimensions = [Dimension("Stage", stage)]
-        metrics.add_counter("outofsync_stage_seconds_total", spent / 1000.0, dimensions=dimensions)
+        _add(metrics, "outofsync_stage_seconds_total", spent / 1000.0, version, (("Stage", stage),))
+
+
+def counts_of(outcome: Outcome) -> list[Count]:
+    """The counters that one request moves."""
+    found: list[Count] = []
+    if outcome.verdict:
+        found.append(("outofsync_verdicts_total", (("Verdict", outcome.verdict),)))
+    if outcome.verdict == INCONCLUSIVE:
+        found += [("outofsync_abstentions_total", (("Reason", reason),)) for reason in outcome.reasons]
+    if outcome.deblurred is not None:
+        found.append(("outofsync_deblurred_total", (("Applied", str(outcome.deblurred).lower()),)))
+    if outcome.code:
+        labels = (("Code", outcome.code), ("Stage", outcome.stage))
+        found.append(("outofsync_errors_total", labels))
+    if outcome.crashed:
+        found.append(("outofsync_decode_crashes_total", ()))
+    return found
+
+
+def _add(
+    metrics: Metrics, name: str, value: float, version: str, labels: tuple[tuple[str, str], ...]
+) -> None:
+    dimensions = [Dimension(label, text) for label, text in (("Version", version), *labels)]
+    metrics.add_counter(name, value, dimensions=dimensions)

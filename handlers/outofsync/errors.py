@@ -101,5 +101,9 @@ class OutOfSyncError(Exception):
         return cls(ErrorCode(error["code"]), error["message"], stage=Stage(error["stage"]))
 
 
+class DecoderDiedError(OutOfSyncError):
+    """The decoder died of a file, or was killed for what it used up. Callers see an error like any other."""
+
+
 def _again(code: ErrorCode, message: str, stage: Stage) -> OutOfSyncError:
     return OutOfSyncError(code, message, stage=stage)

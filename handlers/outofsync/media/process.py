@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import outofsync
-from outofsync.errors import ErrorCode, OutOfSyncError, Stage
+from outofsync.errors import DecoderDiedError, ErrorCode, OutOfSyncError, Stage
 from outofsync.media.protocol import Task
 
 # The child finds its packages where the parent found them, after the standard library; no site hooks run.
@@ -133,13 +133,11 @@ class ChildProcess:
         """Why a child that closed its end is gone."""
         status = self._process.wait()
         if status == -signal.SIGXCPU:
-            return self._failure(
-                ErrorCode.DECODE_TIMEOUT, "Decoding used up the processor time that is allowed."
-            )
+            message = "Decoding used up the processor time that is allowed."
+            return DecoderDiedError(ErrorCode.DECODE_TIMEOUT, message, stage=self._stage)
         how = signal.Signals(-status).name if status < 0 else f"status {status}"
-        return self._failure(
-            ErrorCode.CORRUPT_MEDIA, f"The decoder broke off while it was reading this file ({how})."
-        )
+        message = f"The decoder broke off while it was reading this file ({how})."
+        return DecoderDiedError(ErrorCode.CORRUPT_MEDIA, message, stage=self._stage)
 
     def _nonsense(self) -> OutOfSyncError:
         """A child that the file has taken over is not to be believed."""

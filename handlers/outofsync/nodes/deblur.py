@@ -20,6 +20,7 @@ from outofsync.frames import Frames
 from outofsync.limits import Limits
 from outofsync.media import Decoder
 from outofsync.media.encode import encode_video
+from outofsync.nodes.outcome import Outcome, Outcomes
 from outofsync.nodes.request import Failure, Request, attempt
 from outofsync.options import Options
 from outofsync.preparation import prepare
@@ -51,6 +52,7 @@ class DeblurNode:
         self._model = model
         self._spool = spool
         self.totals = StageTotals()
+        self.outcomes = Outcomes()
 
     @classmethod
     def load(cls, model_dir: Path, device: str, settings: dict[str, Any], spool: Spool | None = None) -> Self:
@@ -70,6 +72,7 @@ class DeblurNode:
             return []
         with ThreadPoolExecutor(len(requests)) as pool:
             outcomes = list(pool.map(lambda request: attempt(request, self._answer), requests))
+        self._note_failures(outcomes, requests)
         return [
             Clip.failed(outcome.error, request_id=request.request_id).to_bytes()
             if isinstance(outcome, Failure)
@@ -83,10 +86,19 @@ class DeblurNode:
         Every frame is restored unless ``deblur`` is ``never``: who asks for a deblurred video wants one.
         """
         outcomes = [attempt(request, self._restore_video) for request in requests]
+        self._note_failures(outcomes, requests)
         return [
             json.dumps({"error": outcome.error}).encode() if isinstance(outcome, Failure) else outcome
             for outcome in outcomes
         ]
+
+    def _note_failures(self, outcomes: Sequence[bytes | Failure], requests: Sequence[Request]) -> None:
+        for outcome, request in zip(outcomes, requests, strict=True):
+            if isinstance(outcome, Failure):
+                failed = Outcome.of_error(
+                    outcome.error, request_id=request.request_id, crashed=outcome.crashed
+                )
+                self.outcomes.add(failed)
 
     def _answer(self, request: Request) -> bytes:
         """The clip of one request, or where it lies."""
@@ -111,6 +123,8 @@ class DeblurNode:
             clip.deblur = self._restore_blurry(clip)
         clip.timing_ms = arrival | clip.timing_ms | watch.timing_ms
         self.totals.add(clip.timing_ms)
+        applied = bool(clip.deblur["applied"])
+        self.outcomes.add(Outcome(clip.request_id, deblurred=applied, timing_ms=clip.timing_ms))
         clip.handed_on_s = time.time()
         return clip
 

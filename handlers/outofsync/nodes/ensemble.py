@@ -14,6 +14,7 @@ from outofsync.constants import SAMPLES_PER_FRAME
 from outofsync.faces import FaceDetector, RetinaFaceDetector
 from outofsync.judgement import Judgement, TrackFinding
 from outofsync.limits import Limits
+from outofsync.nodes.outcome import Outcome, Outcomes
 from outofsync.nodes.request import Failure, Request, attempt
 from outofsync.options import Options
 from outofsync.preparation import prepare
@@ -54,6 +55,7 @@ class EnsembleNode:
         self._model = model
         self._spool = spool
         self.totals = StageTotals()
+        self.outcomes = Outcomes()
 
     @classmethod
     def load(cls, model_dir: Path, device: str, settings: dict[str, Any], spool: Spool | None = None) -> Self:
@@ -86,6 +88,12 @@ class EnsembleNode:
         finally:
             for clip in clips:
                 clip.close()
+        for outcome, request in zip(outcomes, requests, strict=True):
+            if isinstance(outcome, Failure) and not outcome.passed_on:
+                failed = Outcome.of_error(
+                    outcome.error, request_id=request.request_id, crashed=outcome.crashed
+                )
+                self.outcomes.add(failed)
         return [
             json.dumps({"error": outcome.error}).encode() if isinstance(outcome, Failure) else next(results)
             for outcome in outcomes
@@ -137,6 +145,8 @@ class EnsembleNode:
                 written = json.dumps(result, allow_nan=False)
             self.totals.add(watch.timing_ms)
             timing = json.dumps(clip.timing_ms | watch.timing_ms)
+            reasons = tuple(str(reason["code"]) for reason in result["reasons"])
+            self.outcomes.add(Outcome(clip.request_id, result["verdict"], reasons, timing_ms=watch.timing_ms))
             answers.append(f'{written[:-1]}, "timing_ms": {timing}}}'.encode())
         return answers
 
@@ -153,7 +163,7 @@ class EnsembleNode:
             with watch.stage("read"):
                 clip = Clip.from_bytes(request.data, self._spool)
             if clip.error is not None:
-                return Failure(clip.error)
+                return Failure(clip.error, passed_on=True)
             own = watch.timing_ms
             if clip.handed_on_s:
                 own["handover"] = round(max(0.0, arrived_s - clip.handed_on_s) * 1000.0, 3)

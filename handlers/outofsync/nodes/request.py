@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from outofsync.errors import ErrorCode, OutOfSyncError
+from outofsync.errors import DecoderDiedError, ErrorCode, OutOfSyncError
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -22,6 +22,7 @@ class Request:
     data: bytes | bytearray
     options: bytes | None
     request_id: str
+    released: bool = field(default=False, init=False)
     sent_s: float | None = None  # when the caller began to send it, in seconds of the clock, if it said so
 
     def arrival(self) -> dict[str, float]:
@@ -34,21 +35,26 @@ class Request:
         """Let go of the file: the server holds on to it until the whole batch is answered."""
         if isinstance(self.data, bytearray):
             self.data.clear()
+            object.__setattr__(self, "released", True)
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Stands in a batch for a request that went wrong."""
+    """Stands in a batch for a request that went wrong, here or (``passed_on``) at the node before."""
 
     error: dict[str, Any]
+    crashed: bool = False  # whether the decoder died of it
+    passed_on: bool = False
 
 
 def attempt(request: Request, work: Callable[[Request], T]) -> T | Failure:
     """Do one request's own work; whatever it raises becomes its failure and nobody else's."""
     try:
+        if request.released:  # its batch broke after its own work was done; there is nothing left to work on
+            raise OutOfSyncError(ErrorCode.INTERNAL, "the server failed on this file")
         return work(request)
     except OutOfSyncError as error:
-        return Failure(error.to_dict(request.request_id))
+        return Failure(error.to_dict(request.request_id), crashed=isinstance(error, DecoderDiedError))
     except Exception:
         logger.exception("request %s failed", request.request_id)
         internal = OutOfSyncError(ErrorCode.INTERNAL, "the server failed on this file")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Any
 import pytest
 
 from batching import SHORTEST_ANSWER_S, BatchHandler, error_answer
-from outofsync.nodes import Request
+from journal import MARK
+from outofsync.nodes import Outcome, Outcomes, Request
 from outofsync.spool import Spool
 from outofsync.timing import StageTotals
 
@@ -34,6 +36,7 @@ class FakeNode:
 
     def __init__(self) -> None:
         self.totals = StageTotals()
+        self.outcomes = Outcomes()
 
 
 class FakeContext:
@@ -195,20 +198,37 @@ def test_unknown_limits_stop_the_worker_at_its_start() -> None:
         serve([{}], settings={"limits": {"colour": 1}})
 
 
-def test_batches_requests_and_stages_are_counted() -> None:
+def test_what_became_of_a_batch_is_counted(caplog: pytest.LogCaptureFixture) -> None:
     def work(requests: Sequence[Request]) -> list[bytes]:
         handler.node.totals.add({"decode": 1500.0})
+        handler.node.outcomes.add(Outcome("r1", "inconclusive", ("silence", "no_face")))
+        handler.node.outcomes.add(Outcome("r2", deblurred=True))
+        handler.node.outcomes.add(Outcome("r3", code="corrupt_media", stage="decode", crashed=True))
         return echo(requests)
 
     handler = Handler(work)
-    context = FakeContext("deepfake__deblur", [{}, {}, {}], {})
+    context = FakeContext("deepfake__deblur", [{}, {}, {}, {"X-OutOfSync-Request-Id": "r4"}], {})
     handler.initialize(context)
-    handler.handle([{"data": b"a"}, {"data": b"b"}, {"nothing": b""}], context)
+    with caplog.at_level(logging.INFO):
+        handler.handle([{"data": b"a"}, {"data": b"b"}, {"data": b"c"}, {"nothing": b""}], context)
     assert context.metrics.counted == {
-        "outofsync_batches_total": 1,
-        "outofsync_requests_total": 3,
-        "outofsync_stage_seconds_total{decode}": 1.5,
+        "outofsync_batches_total{1.0}": 1,
+        "outofsync_requests_total{1.0}": 4,
+        "outofsync_batch_requests_total{1.0}{4}": 1,
+        "outofsync_verdicts_total{1.0}{inconclusive}": 1,
+        "outofsync_abstentions_total{1.0}{silence}": 1,
+        "outofsync_abstentions_total{1.0}{no_face}": 1,
+        "outofsync_deblurred_total{1.0}{true}": 1,
+        "outofsync_errors_total{1.0}{corrupt_media}{decode}": 1,
+        "outofsync_errors_total{1.0}{empty_file}{request}": 1,
+        "outofsync_decode_crashes_total{1.0}": 1,
+        "outofsync_stage_seconds_total{1.0}{decode}": 1.5,
     }
+    lines = [json.loads(line.removeprefix(MARK)) for line in caplog.messages if line.startswith(MARK)]
+    assert {line["request_id"] for line in lines} == {"r1", "r2", "r3", "r4"}
+    assert all(
+        (line["node"], line["version"], line["batch"]) == ("deepfake__deblur", "1.0", 4) for line in lines
+    )
 
 
 @pytest.mark.parametrize(("sent", "read"), [("12.5", 12.5), ("soon", None), ("", None)])

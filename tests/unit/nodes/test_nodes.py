@@ -126,3 +126,31 @@ def test_a_deblurred_video_comes_back_with_its_sound(nodes: tuple[DeblurNode, En
 def test_an_empty_batch_is_no_work(nodes: tuple[DeblurNode, EnsembleNode]) -> None:
     assert nodes[0].run([]) == []
     assert nodes[1].run([]) == []
+
+
+def test_a_request_whose_file_was_let_go_is_not_called_empty(
+    nodes: tuple[DeblurNode, EnsembleNode],
+) -> None:
+    """A batch that breaks as a whole is tried again, when its files are gone already."""
+    again = Request(bytearray(FACE), None, "again")
+    nodes[0].run([again])
+    assert again.released
+    (clip,) = nodes[0].run([again])
+    error = Clip.from_bytes(clip).error
+    assert error is not None
+    assert error["code"] == "internal"
+
+
+def test_each_node_tells_what_became_of_a_request(nodes: tuple[DeblurNode, EnsembleNode]) -> None:
+    first, second = nodes
+    for node in nodes:
+        node.outcomes.take()
+    clips = first.run([request(FACE, 1, deblur="always"), request(b"no video", 2)])
+    second.run([Request(clip, None, "other") for clip in clips])
+    told = {outcome.request_id: outcome for outcome in first.outcomes.take()}
+    assert told["request-1"].deblurred
+    assert (told["request-2"].code, told["request-2"].stage) == ("unsupported_media", "probe")
+    (judged,) = second.outcomes.take()
+    assert judged.request_id == "request-1"
+    assert judged.verdict
+    assert judged.reasons
