@@ -6,7 +6,8 @@ on the file's name; the second reads them from there as it needs them. No proces
 longer video.
 
 The folder belongs to one server. Names are random and files private; the reader removes a file's name as it
-opens it, so a file that nobody came for is all that can stay behind, and is swept away.
+opens it. Until a file is handed over its name also holds its writer's process id, so that what a worker left
+that was killed is known and swept away at once; a file that nobody came for goes after an hour.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ from outofsync.errors import ErrorCode, OutOfSyncError
 
 KEPT_S = 3900.0  # longer than a request may take from node to node (archives/deepfake/workflow.yaml)
 _NAME = re.compile(r"[0-9a-f]{32}")
+_UNFINISHED = re.compile(r"[0-9a-f]{32}\.(?P<writer>[0-9]+)")
 
 
 class SpoolFile:
     """One open file of a spool: bytes are appended, and read from anywhere. A context manager."""
 
     def __init__(self, path: Path, descriptor: int, most_bytes: int) -> None:
-        self.name = path.name
+        self.name = path.stem
         self.size = os.fstat(descriptor).st_size
         self._path = path
         self._descriptor = descriptor
@@ -46,8 +48,7 @@ class SpoolFile:
                 self.size += written
                 rest = rest[written:]
         except OSError as error:
-            message = f"the server has no room for this video's faces ({os.strerror(error.errno or 0)})"
-            raise OutOfSyncError(ErrorCode.BUSY, message) from None
+            raise _no_room(error) from None
         return start
 
     def read(self, start: int, size: int) -> bytes:
@@ -55,6 +56,10 @@ class SpoolFile:
         if start < 0 or size < 0 or start + size > self.size:
             raise ValueError("there is nothing of a clip there")
         return os.pread(self._descriptor, size, start)
+
+    def hand_over(self) -> None:
+        """Let it be found by its name from now on, whatever becomes of this process."""
+        self._path = self._path.rename(self._path.with_name(self.name))
 
     def discard(self) -> None:
         """Remove the file: nobody is to read it."""
@@ -79,12 +84,19 @@ class Spool:
         self._folder = folder
         self._most_bytes = most_bytes
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._sweep()
 
     def create(self) -> SpoolFile:
-        """A new file; sweeps away those that nobody came for."""
+        """A new file, to be handed over; sweeps away those that nobody will come for.
+
+        Raises ``busy`` on a full disk.
+        """
         self._sweep()
-        path = self._folder / secrets.token_hex(16)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        path = self._folder / f"{secrets.token_hex(16)}.{os.getpid()}"
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _no_room(error) from None
         return SpoolFile(path, descriptor, self._most_bytes)
 
     def take(self, name: str) -> SpoolFile:
@@ -103,5 +115,22 @@ class Spool:
         oldest = time.time() - KEPT_S
         for path in self._folder.iterdir():
             with suppress(FileNotFoundError):
-                if path.stat().st_mtime < oldest:
+                if _is_orphan(path) or path.stat().st_mtime < oldest:
                     path.unlink()
+
+
+def _no_room(error: OSError) -> OutOfSyncError:
+    reason = os.strerror(error.errno or 0)
+    return OutOfSyncError(ErrorCode.BUSY, f"the server has no room for this video's faces ({reason})")
+
+
+def _is_orphan(path: Path) -> bool:
+    """Whether the process that wrote this file died before it was handed over."""
+    unfinished = _UNFINISHED.fullmatch(path.name)
+    if unfinished is None:
+        return False
+    try:
+        os.kill(int(unfinished["writer"]), 0)  # no signal: it only asks
+    except (ProcessLookupError, PermissionError):  # none has this number, or another user's process
+        return True
+    return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -44,7 +45,9 @@ def spooled(spool: Spool) -> tuple[bytes, Clip]:
         audio = np.arange(2560, dtype=np.int16)
         in_memory = Clip([Track(0, 7, kept, boxes, sharpness), raw], audio, digest="abc", request_id="r")
         clip = Clip([Track(0, 7, coded, boxes, sharpness), raw], audio, digest="abc", request_id="r")
-        return clip.to_spool(file), in_memory
+        where = clip.to_spool(file)
+        file.hand_over()
+        return where, in_memory
 
 
 def test_a_spooled_clip_is_the_clip(spool: Spool) -> None:
@@ -123,7 +126,39 @@ def test_files_that_nobody_took_are_swept_away(spool: Spool, tmp_path: Path) -> 
     (left,) = (tmp_path / "clips").iterdir()
     os.utime(left, (0, time.time() - KEPT_S - 1))
     with spool.create() as file:
-        assert [path.name for path in (tmp_path / "clips").iterdir()] == [file.name]
+        assert [path.stem for path in (tmp_path / "clips").iterdir()] == [file.name]
+
+
+def killed_while_writing(folder: Path) -> None:
+    """A process that dies with one file handed over and another unfinished."""
+    if (child := os.fork()) == 0:
+        spool = Spool(folder, MOST)
+        spool.create().hand_over()
+        spool.create().append(b"half a clip")
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def test_what_a_killed_writer_left_unfinished_goes_as_the_next_worker_starts(tmp_path: Path) -> None:
+    killed_while_writing(tmp_path / "clips")
+    assert len(list((tmp_path / "clips").iterdir())) == 2
+    spool = Spool(tmp_path / "clips", MOST)
+    (left,) = (tmp_path / "clips").iterdir()
+    with spool.take(left.name):
+        pass  # what was handed over has a reader, whatever became of its writer
+
+
+def test_what_others_are_writing_stays(spool: Spool, tmp_path: Path) -> None:
+    with spool.create() as first, spool.create() as second:
+        assert {path.stem for path in (tmp_path / "clips").iterdir()} == {first.name, second.name}
+
+
+def test_a_file_is_not_found_before_it_is_handed_over(spool: Spool) -> None:
+    with spool.create() as file:
+        with pytest.raises(ValueError, match="gone"):
+            spool.take(file.name)
+        file.hand_over()
+        spool.take(file.name).close()
 
 
 def test_the_folder_and_its_files_are_private(spool: Spool, tmp_path: Path) -> None:

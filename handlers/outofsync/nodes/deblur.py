@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,6 +29,19 @@ from outofsync.spool import Spool, SpoolFile
 from outofsync.timing import StageTotals, Stopwatch
 
 FRAMES_AT_ONCE = 64  # crops held uncoded while they are restored
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A clip as bytes, or where it lies in a file that is not yet handed over."""
+
+    data: bytes
+    file: SpoolFile | None = None
+
+    def hand_over(self) -> bytes:
+        if self.file is not None:
+            self.file.hand_over()
+        return self.data
 
 
 class DeblurNode:
@@ -73,10 +87,11 @@ class DeblurNode:
         with ThreadPoolExecutor(len(requests)) as pool:
             outcomes = list(pool.map(lambda request: attempt(request, self._answer), requests))
         self._note_failures(outcomes, requests)
+        # Only now: the clips of a batch whose worker is killed have no readers.
         return [
             Clip.failed(outcome.error, request_id=request.request_id).to_bytes()
             if isinstance(outcome, Failure)
-            else outcome
+            else outcome.hand_over()
             for outcome, request in zip(outcomes, requests, strict=True)
         ]
 
@@ -92,7 +107,7 @@ class DeblurNode:
             for outcome in outcomes
         ]
 
-    def _note_failures(self, outcomes: Sequence[bytes | Failure], requests: Sequence[Request]) -> None:
+    def _note_failures(self, outcomes: Sequence[object], requests: Sequence[Request]) -> None:
         for outcome, request in zip(outcomes, requests, strict=True):
             if isinstance(outcome, Failure):
                 failed = Outcome.of_error(
@@ -100,13 +115,13 @@ class DeblurNode:
                 )
                 self.outcomes.add(failed)
 
-    def _answer(self, request: Request) -> bytes:
+    def _answer(self, request: Request) -> _Answer:
         """The clip of one request, or where it lies."""
         if self._spool is None:
-            return self._clip(request).to_bytes()
+            return _Answer(self._clip(request).to_bytes())
         with self._spool.create() as file:
             try:
-                return self._clip(request, file).to_spool(file)
+                return _Answer(self._clip(request, file).to_spool(file), file)
             except BaseException:
                 file.discard()
                 raise
