@@ -21,6 +21,7 @@ import torch
 
 import journal
 import outofsync
+from confinement import confine
 from measures import count
 from outofsync.errors import ErrorCode, OutOfSyncError
 from outofsync.limits import Limits
@@ -115,6 +116,8 @@ class BatchHandler(ABC):
         self.clip_bytes = Limits.from_settings(settings.get("limits")).clip_bytes
         gpu = context.system_properties.get("gpu_id")
         device = "cpu" if gpu is None or not torch.cuda.is_available() else f"cuda:{gpu}"
+        if (worker := settings.get("worker")) is not None:
+            confine(worker, on_gpu=device != "cpu")
         # A node of a workflow is named workflow__node.
         self.in_workflow = "__" in context.model_name
         # The workers of one server share its temporary folder.
