@@ -20,8 +20,8 @@ from config.settings import ROOT
 pytestmark = pytest.mark.server
 
 USER = "65534"  # nobody
-# Everything is read-only but the state folder and a temporary folder of its own. Where the interpreter lies in
-# a home that strangers may not enter, it is shown where it is, without the rest of that home.
+# Everything is read-only but the state folder and a temporary folder of its own. Where the interpreter lies
+# in a home that strangers may not enter, it is shown where it is, without the rest of that home.
 SCRIPT = """
 set -e
 mount --make-rprivate /
