@@ -11,10 +11,10 @@ from pathlib import Path
 
 import httpx
 import uvicorn
-from prometheus_client import start_http_server
 
 from gateway.access import set_up_logging
 from gateway.app import Gateway
+from gateway.exposition import expose
 from gateway.settings import LOOPBACK, GatewaySettings
 
 KEEP_ALIVE_S = 75
@@ -95,7 +95,8 @@ async def serve(settings: GatewaySettings) -> None:
     async with httpx.AsyncClient(limits=limits, trust_env=False, http2=False) as client:
         gateway = Gateway.build(settings, client)
         if settings.metrics_port is not None:
-            start_http_server(settings.metrics_port, settings.metrics_host, gateway.measures.registry)
+            servers = gateway.pool.servers
+            expose(settings.metrics_host, settings.metrics_port, gateway.measures.registry, servers)
         config = uvicorn.Config(
             gateway.app(),
             loop="uvloop",

@@ -53,6 +53,7 @@ class FakeServer:
     asked: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
     first_bytes: threading.Event = field(default_factory=threading.Event)
     url: str = ""
+    metrics_url: str = ""
 
     def app(self) -> Starlette:
         return Starlette(routes=[Route("/{path:path}", self._handle, methods=["GET", "POST"])])
@@ -72,8 +73,8 @@ class FakeServer:
 
     def publish(self) -> None:
         """Write the state file, as the supervisor does."""
-        others = dict.fromkeys(("management_url", "metrics_url", "management_token"), "")
-        values = {"url": self.url, "token": self.token, **others}
+        values = {"url": self.url, "token": self.token, "metrics_url": self.metrics_url}
+        values |= dict.fromkeys(("management_url", "management_token"), "")
         partial = self.state / "server.partial"
         partial.write_text(json.dumps(values))
         partial.replace(self.state / "server.json")
