@@ -7,6 +7,7 @@ MODEL_STORE ?= model_store
 STATE ?= .state
 DEVICE ?= cpu
 RESULTS ?= results
+EDGE_PORT ?= 8443
 BENCH ?= schedule profile serving length peers start gpu
 # A word many environments hold by chance: it counts only when named on make's command line.
 VERSION :=
@@ -19,10 +20,10 @@ SERVE_OPTIONS = --state "$(STATE)" --model-store "$(MODEL_STORE)" --device "$(DE
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test serve stop status env archives lint bench import samples clean evaluate
+.PHONY: help setup run test serve stop status env edge edge-stop archives lint bench import samples clean evaluate
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## make .venv from the pinned requirements (PYTHON=python3.11)
 ifeq ($(PYTHON),)
@@ -49,6 +50,12 @@ status: ## say where the server answers (STATE=.state)
 env: ## print where the server answers, for a shell: eval "$(make -s env)" (STATE=.state)
 	@test -x $(RUN) || { echo "no server is ready; start one: make serve" >&2; exit 1; }
 	@$(SERVE) env --state "$(STATE)"
+
+edge: setup ## put nginx and a gateway before that server: TLS, API keys, limits (EDGE_PORT=8443 STATE=.state)
+	@$(RUN) -m config.edge start --state "$(STATE)" --port "$(EDGE_PORT)"
+
+edge-stop: ## stop the edge that make edge started (STATE=.state)
+	@test ! -x $(RUN) || $(RUN) -m config.edge stop --state "$(STATE)"
 
 archives: setup ## build the archives (CHECKPOINTS=checkpoints MODEL_STORE=model_store VERSION=2.0)
 	@$(RUN) -m archives.build --checkpoints "$(CHECKPOINTS)" --output "$(MODEL_STORE)" \
