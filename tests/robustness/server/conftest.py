@@ -52,4 +52,5 @@ def change(path: Path, edit: Callable[[dict[str, Any]], None]) -> None:
     shutil.copy(SETTINGS / path.parent.name / path.name, path)
     values = yaml.safe_load(path.read_text())
     edit(values)
-    path.write_text(yaml.safe_dump(values))
+    # TorchServe reads in order: what follows the nodes does not hold for them.
+    path.write_text(yaml.safe_dump(values, sort_keys=False))
