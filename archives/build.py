@@ -26,13 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 HANDLERS = ROOT / "handlers"
 SETTINGS = ROOT / "archives"
 CHECKPOINTS = {"deblur": ("deblur",), "ensemble": ("sync", "scoring")}
-HANDLER_MODULES = (
-    "batching.py",
-    "confinement.py",
-    "journal.py",
-    "measures.py",
-    "underway.py",
-)  # what both handlers import
+# What both handlers import.
+HANDLER_MODULES = ("batching.py", "confinement.py", "journal.py", "measures.py", "underway.py")
 WORKFLOW = "deepfake"
 SUMS = "SHA256SUMS"
 

