@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -108,6 +109,7 @@ class Judge:
         failed: Server | None = None
         renewed = False
         attempt = 0
+        started = time.monotonic()
         while True:
             attempt += 1
             try:
@@ -124,6 +126,8 @@ class Judge:
                         if not upload.repeatable or not (renewable or passing):
                             raise
                         if attempt > self._settings.repeats + renewed:
+                            raise
+                        if time.monotonic() - started > self._settings.repeat_s:
                             raise
                         renewed = renewed or renewable
                         failed = server

@@ -26,7 +26,8 @@ class GatewaySettings:
     queue_s: float = 5.0  # how long a request waits for one of them to end
     patience_s: float = 30.0  # how long it waits for a server that is starting anew
     answer_s: float = 3600.0  # how long a server may take
-    repeats: int = 2  # after a server has died under a request
+    repeats: int = 2  # after a server has died under a request …
+    repeat_s: float = 300.0  # … that came no longer ago: a node that was late answers like one that died
     health_s: float = 5.0  # between two probes of a server
     drain_s: float = 60.0  # requests under way may take as long when the gateway stops
     shadows: int = 2  # requests at a time that are judged a second time, for comparison

@@ -49,6 +49,13 @@ def test_a_request_that_ends_every_worker_is_not_sent_for_ever(live: LiveGateway
     assert len(live.servers[0].asked) == 3
 
 
+def test_work_that_took_too_long_is_not_begun_again(make_gateway: MakeGateway) -> None:
+    live = make_gateway(repeat_s=0.0)
+    live.servers[0].answer = failing_first(1, EXECUTING)
+    assert live.detect().status_code == 500
+    assert len(live.servers[0].asked) == 1
+
+
 def test_another_server_takes_over_from_one_that_is_gone(make_gateway: MakeGateway) -> None:
     live = make_gateway(servers=2, health_s=30.0)
     gone = live.servers[0]
