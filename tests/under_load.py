@@ -16,7 +16,7 @@ from media_factory import Media
 from outofsync_client import Client, OutOfSyncError
 
 VIDEO = Media(frames=20).to_bytes()
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 
 
 def wait_for(condition: Callable[[], object], seconds: float = PATIENCE_S) -> None:
