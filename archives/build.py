@@ -1,7 +1,8 @@
 """Makes what TorchServe serves: ``deblur.mar``, ``ensemble.mar`` and the workflow ``deepfake.war``.
 
 An archive holds everything its model needs (handler, engine, weights, settings), so that two versions with
-different code run side by side. The same inputs give the same bytes, and SHA256SUMS names them.
+different code run side by side. The same inputs give the same bytes. SHA256SUMS names them, and another one
+within each names its files.
 
     python -m archives.build --checkpoints checkpoints --output model_store
     python -m archives.build --checkpoints my_checkpoints --output model_store --version 2.0
@@ -19,7 +20,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from archives.repack import repack
+from archives.repack import SUMS, repack, sums
 from outofsync import __version__
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,7 +30,6 @@ CHECKPOINTS = {"deblur": ("deblur",), "ensemble": ("sync", "scoring")}
 # What both handlers import.
 HANDLER_MODULES = ("batching.py", "confinement.py", "journal.py", "measures.py", "underway.py")
 WORKFLOW = "deepfake"
-SUMS = "SHA256SUMS"
 
 
 class BuildError(Exception):
@@ -59,10 +59,16 @@ def build(
             ]
             targets = {archive: output / f"{archive.stem}-{version}.mar" for archive in made}
         changed = {target: repack(archive, target) for archive, target in targets.items()}
-    stored = sorted(output.glob("*.[mw]ar"))
-    sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in stored]
-    (output / SUMS).write_text("".join(sums))
+    write_sums(output)
     return changed
+
+
+def write_sums(store: Path) -> None:
+    """Name every archive of the store in its SHA256SUMS, whole or not at all."""
+    stored = sorted(store.glob("*.[mw]ar"))
+    partial = store / f"{SUMS}.partial"
+    partial.write_bytes(sums({path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in stored}))
+    partial.replace(store / SUMS)
 
 
 def models_in(checkpoints: Path) -> list[str]:

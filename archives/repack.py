@@ -1,14 +1,21 @@
-"""Zip files whose bytes depend on their content alone: fixed times and modes, sorted, not compressed."""
+"""Zip files whose bytes depend on their content alone, and which say what that content is.
+
+Times and modes are fixed, entries sorted and not compressed; ``SHA256SUMS`` names every other entry with its
+sum.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip file can hold
 CREATED_ON = "01/01/1980 00:00:00"  # in the archivers' own format
 READ_ONLY_FILE = 0o100644 << 16
+SUMS = "SHA256SUMS"
 
 
 def repack(archive: Path, target: Path) -> bool:
@@ -16,19 +23,29 @@ def repack(archive: Path, target: Path) -> bool:
 
     Entries are stored, not deflated: weights do not compress, and the bytes then do not depend on zlib.
     """
+    with zipfile.ZipFile(archive) as source:
+        files = {name: source.read(name) for name in sorted(source.namelist())}
+    for name in files:
+        if name.endswith("MANIFEST.json"):
+            files[name] = _undated(files[name])
+    files[SUMS] = sums({name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
     partial = target.with_suffix(".partial")
-    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as copy:
-        for name in sorted(source.namelist()):
-            data = source.read(name)
+    with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as copy:
+        for name, data in files.items():
             entry = zipfile.ZipInfo(name, EPOCH)
             entry.external_attr = READ_ONLY_FILE
-            copy.writestr(entry, _undated(data) if name.endswith("MANIFEST.json") else data)
+            copy.writestr(entry, data)
     changed = not target.exists() or partial.read_bytes() != target.read_bytes()
     if changed:
         partial.replace(target)
     else:
         partial.unlink()
     return changed
+
+
+def sums(digests: Mapping[str, str]) -> bytes:
+    """What ``sha256sum`` would write of files with these sums."""
+    return "".join(f"{digest}  {name}\n" for name, digest in digests.items()).encode()
 
 
 def _undated(manifest: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 import zipfile
@@ -44,3 +45,15 @@ def test_an_unchanged_archive_is_left_alone(tmp_path: Path) -> None:
     assert not repack(source, target)
     assert target.stat().st_mtime_ns == modified
     assert sorted(path.name for path in tmp_path.iterdir()) == ["source.zip", "target.mar"]
+
+
+def test_an_archive_names_the_sum_of_each_of_its_files(tmp_path: Path) -> None:
+    source = make_zip(tmp_path / "source.zip", ["b.py", "a.py"], year=2001, created="yesterday")
+    repack(source, tmp_path / "target.mar")
+    with zipfile.ZipFile(tmp_path / "target.mar") as archive:
+        lines = archive.read("SHA256SUMS").decode().splitlines()
+        named = [line.split("  ")[1] for line in lines]
+        assert sorted(["SHA256SUMS", *named]) == sorted(archive.namelist())
+        for line in lines:
+            digest, name = line.split("  ")
+            assert hashlib.sha256(archive.read(name)).hexdigest() == digest

@@ -27,6 +27,7 @@ from outofsync_client.batch.files import read_list
 from outofsync_client.cli.batch import Pace, live, tally
 from outofsync_client.cli.display import json_line, progress, show_warnings, verdict_table
 from outofsync_client.cli.doctor import examine
+from outofsync_client.cli.models import models
 from outofsync_client.cli.outcomes import ERROR, EXIT_ERROR, EXIT_REAL, exit_code, exit_code_of_verdicts
 from outofsync_client.cli.server import KEY_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE, open_client
 from outofsync_client.reports import Outcome, ReportFolder, save_report
@@ -286,6 +287,9 @@ def deblur(source: Path, target: Path, **server: Any) -> int:
         raise click.ClickException(f"{target} cannot be written: {error.strerror}") from None
     click.echo(f"wrote {target} ({len(video) / 1e6:.1f} MB)", err=True)
     return EXIT_REAL
+
+
+cli.add_command(models)
 
 
 @cli.command()

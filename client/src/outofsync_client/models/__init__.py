@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from outofsync_client.models._comparing import Comparison, Opinion, Pair
 from outofsync_client.models._errors import (
     ArchiveError,
     BuildFailedError,
@@ -20,20 +21,26 @@ from outofsync_client.models._errors import (
     UnknownVersionError,
     VersionFailedError,
 )
+from outofsync_client.models._listing import Listed
 from outofsync_client.models._management import Door, Management
 from outofsync_client.models._models import Models
 from outofsync_client.models._record import Canary, Event, NodeVersion, Pipeline, Record, RecordFile
+from outofsync_client.models._warming import Warmed
 
 __all__ = [
     "ArchiveError",
     "BuildFailedError",
     "Canary",
+    "Comparison",
     "Door",
     "Event",
+    "Listed",
     "Management",
     "ManagementError",
     "Models",
     "NodeVersion",
+    "Opinion",
+    "Pair",
     "Pipeline",
     "Record",
     "RecordError",
@@ -44,4 +51,5 @@ __all__ = [
     "StillBusyError",
     "UnknownVersionError",
     "VersionFailedError",
+    "Warmed",
 ]

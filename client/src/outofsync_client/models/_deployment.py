@@ -34,9 +34,9 @@ class Deployment:
         """Held while the record or TorchServe's defaults change."""
         return _locks.held(self.state, _locks.RECORD, step=step, wait_s=LOCK_S)
 
-    def changing_versions(self, step: str) -> AbstractContextManager[None]:
-        """Held while versions come or go."""
-        return _locks.held(self.state, _locks.VERSIONS, step=step, wait_s=0.0)
+    def changing_versions(self, step: str, *, wait_s: float = 0.0) -> AbstractContextManager[None]:
+        """Held while versions come or go, which may take minutes."""
+        return _locks.held(self.state, _locks.VERSIONS, step=step, wait_s=wait_s)
 
     def record(self) -> Record:
         """The record; raises :class:`RecordError` where no server ever ran here."""

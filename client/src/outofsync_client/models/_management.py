@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ from outofsync_client.models._errors import ManagementError
 
 WORKFLOW = "deepfake"
 READY = "READY"
+RENEWAL_S = 3.0  # new tokens are in the state folder long before
+POLL_S = 0.1
 TIMEOUT_S = (5.0, 60.0)  # to connect, to answer: every call returns at once but for a server under great load
 
 
@@ -139,12 +142,16 @@ class Management:
 
     def _send(self, method: str, path: str, query: Optional[dict[str, str]]) -> requests.Response:
         """The answer; with new tokens where the known ones are refused."""
-        known = self._door is not None
         door = self._door = self._door or self._look()
         response = self._attempt(door, method, path, query)
-        if known and _refused_token(response):
-            self._door = self._look()
-            response = self._attempt(self._door, method, path, query)
+        deadline = time.monotonic() + RENEWAL_S
+        while _refused_token(response) and time.monotonic() < deadline:
+            renewed = self._look()
+            if renewed == door:
+                time.sleep(POLL_S)  # TorchServe knows new tokens a moment before the state folder does
+                continue
+            door = self._door = renewed
+            response = self._attempt(door, method, path, query)
         return response
 
     def _attempt(

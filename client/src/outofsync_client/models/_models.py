@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional, Union
 
 from outofsync_client._exceptions import UnreachableError
+from outofsync_client.models._building import build, find_project
+from outofsync_client.models._comparing import Comparison, compare_files, compare_shadow
 from outofsync_client.models._deployment import Deployment
 from outofsync_client.models._errors import StepRefusedError, VersionFailedError
+from outofsync_client.models._listing import Listed, list_versions
 from outofsync_client.models._management import Management, of_state
-from outofsync_client.models._record import NODES, Pipeline, Record, RecordFile
+from outofsync_client.models._record import NODES, Canary, Pipeline, Record, RecordFile
 from outofsync_client.models._registering import register
 from outofsync_client.models._restoring import restore
+from outofsync_client.models._retiring import retire
 from outofsync_client.models._store import ModelStore
+from outofsync_client.models._verifying import verify
+from outofsync_client.models._warming import Warmed, warm
 
 Folder = Union[str, "os.PathLike[str]"]
+RETIRE_S = 600.0  # a video of ten minutes may be under way
 
 
 class Models:
@@ -36,9 +44,87 @@ class Models:
             management=management or Management(of_state(folder)),
         )
 
-    def register(self, version: str) -> None:
-        """Load a version beside what serves. Nobody is answered by it before it is promoted or tried."""
+    def list(self) -> tuple[Listed, ...]:
+        """Every version, registered or built, with its part in serving."""
+        return list_versions(self._deployment)
+
+    def record(self) -> Record:
+        """The roll-out record: pipelines, who serves, and how that came about."""
+        return self._deployment.record()
+
+    def build(
+        self, checkpoints: Sequence[Folder], version: str, *, project: Optional[Folder] = None
+    ) -> tuple[str, ...]:
+        """Make the archives of new weights (files, or folders of them) and put them into the model store.
+
+        ``project`` is the checkout that builds, looked for around the working folder and the model store
+        where it is not named. A model whose weights are not given is as in what serves. Returns the archives'
+        names.
+        """
+        near = [Path(project)] if project else [Path.cwd(), self._deployment.store.path]
+        weights = [Path(checkpoint) for checkpoint in checkpoints]
+        record = self._deployment.records.read()
+        return build(self._deployment.store, record, weights, version, project=find_project(*near))
+
+    def verify(self, version: str) -> Pipeline:
+        """Check the sums of a version's archives, and that no pickle is in them; what it is made of."""
+        record = self._deployment.record()
+        known = record.pipelines.get(version)
+        beside = known or record.pipelines[record.promoted]
+        pipeline = self._deployment.store.pipeline(version, beside=beside)
+        for node, part in pipeline.nodes():
+            archive = self._deployment.store.path / part.archive
+            verify(self._deployment.store, archive, node=node, version=part.version)
+        return pipeline
+
+    def register(self, version: str, *, clips: Sequence[Folder] = ()) -> tuple[Warmed, ...]:
+        """Verify a version, load it beside what serves, and warm it with clips.
+
+        Nobody is answered by it before it is promoted or tried.
+        """
         register(self._deployment, version)
+        return self.warm(version, clips)
+
+    def warm(self, version: str, clips: Sequence[Folder]) -> tuple[Warmed, ...]:
+        """Let a registered version judge clips; raises :class:`VersionFailedError` where it cannot."""
+        pipeline = self._deployment.pipeline(self._deployment.record(), version)
+        return warm(self._deployment, version, pipeline, [Path(clip) for clip in clips])
+
+    def canary(self, version: Optional[str], *, share: float = 1.0, shadow: bool = False) -> None:
+        """Send a registered version a share (0 to 1) of the gateway's requests; None ends the trial.
+
+        With ``shadow`` callers hear the promoted version all the same, and the canary judges afterwards.
+        """
+        with self._deployment.changing_record(f"canary {version or 'off'}"):
+            record = self._deployment.record()
+            wanted = None
+            if version is not None:
+                pipeline = self._deployment.pipeline(record, version)
+                if version == record.promoted:
+                    raise StepRefusedError(f"version {version} is promoted: it answers everybody already")
+                if not 0.0 <= share <= 1.0:
+                    raise StepRefusedError(f"a share is between 0 and 1, not {share:g}")
+                if self._is_running():
+                    self._require_loaded(version, pipeline)
+                wanted = Canary(version, share, shadow)
+            if record.canary != wanted:
+                named = version or (record.canary.pipeline if record.canary else "")
+                step = "canary" if wanted else "canary ended"
+                self._deployment.records.write(record.after(step, named, canary=wanted))
+
+    def compare(self, version: str, files: Sequence[Folder] = ()) -> Comparison:
+        """A registered version against the promoted one: on files, or in the gateway's shadow traffic."""
+        record = self._deployment.record()
+        pipeline = self._deployment.pipeline(record, version)
+        if not files:
+            return compare_shadow(self._deployment, record.promoted, version)
+        promoted = (record.promoted, record.pipelines[record.promoted])
+        paths = [Path(file) for file in files]
+        return compare_files(self._deployment, promoted, (version, pipeline), paths)
+
+    def retire(self, version: str, *, wait: float = RETIRE_S) -> None:
+        """Unload a version that no longer serves, once its requests are answered (``wait``: s)."""
+        retire(self._deployment, version, wait_s=wait)
 
     def promote(self, version: str) -> None:
         """Let a registered version serve from now on; what served stays loaded, for a roll-back."""

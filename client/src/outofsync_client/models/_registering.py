@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from outofsync_client.models._deployment import Deployment
 from outofsync_client.models._errors import StepRefusedError, VersionFailedError
+from outofsync_client.models._verifying import verify
 
 
 def register(deployment: Deployment, version: str) -> None:
@@ -17,6 +18,11 @@ def register(deployment: Deployment, version: str) -> None:
                 f"version {version} is registered with other archives than the model store holds now",
                 hint="Nothing was changed. Give the new checkpoint a version of its own.",
             )
+        for node, part in found.nodes():
+            if not record.uses(node, part.version):
+                verify(
+                    deployment.store, deployment.store.path / part.archive, node=node, version=part.version
+                )
         for node, part in found.nodes():
             # Of a step that was interrupted: nobody knows from which archive it was loaded.
             if not record.uses(node, part.version):

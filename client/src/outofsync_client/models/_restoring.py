@@ -6,7 +6,7 @@ that cannot be restored is left out and named: a candidate's trouble is no reaso
 
 from __future__ import annotations
 
-from outofsync_client.models._deployment import Deployment, Node
+from outofsync_client.models._deployment import LOCK_S, Deployment, Node
 from outofsync_client.models._errors import RecordError
 from outofsync_client.models._record import NODES, Pipeline, Record
 from outofsync_client.models._store import ModelStore
@@ -19,7 +19,8 @@ def restore(deployment: Deployment) -> tuple[str, ...]:
 
     Raises :class:`RecordError` where the promoted pipeline cannot be served as it was registered.
     """
-    with deployment.changing_versions(STEP):
+    # A step that lost its server a moment ago notices it, and ends.
+    with deployment.changing_versions(STEP, wait_s=LOCK_S):
         with deployment.changing_record(STEP):
             record, notes = current_record(deployment)
         altered = altered_pipelines(deployment.store, record)

@@ -33,6 +33,14 @@ class ModelStore:
         own = self.path / f"{node}.mar"
         return own if own.is_file() and manifest_version(own) == version else None
 
+    def versions(self) -> tuple[str, ...]:
+        """Versions of which the store holds an archive to be loaded beside the workflow's own."""
+        found = set()
+        for node in NODES:
+            for archive in self.path.glob(f"{node}-*.mar"):
+                found.add(archive.stem[len(node) + 1 :])
+        return tuple(sorted(found))
+
     def pipeline(self, version: str, *, beside: Pipeline | None) -> Pipeline:
         """The pipeline of a version; a node without an archive of it is as in ``beside``, which serves.
 
@@ -77,10 +85,9 @@ class ModelStore:
     def sums(self) -> dict[str, str]:
         """What ``SHA256SUMS`` says: an archive's name, and its sum. Raises :class:`ArchiveError`."""
         try:
-            lines = (self.path / SUMS_FILE).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError):
+            return dict(parse_sums((self.path / SUMS_FILE).read_text(encoding="utf-8").splitlines()))
+        except (OSError, ValueError):
             raise ArchiveError(f"{self.path / SUMS_FILE} cannot be read") from None
-        return dict(parse_sums(lines))
 
 
 def parse_sums(lines: list[str]) -> Iterator[tuple[str, str]]:
