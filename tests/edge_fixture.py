@@ -47,7 +47,6 @@ class LiveEdge:
     """An edge that answers, with one valid key."""
 
     settings: EdgeSettings
-    arguments: list[str]
     servers: list[LiveServer]
     key: str
 
@@ -99,8 +98,8 @@ def make_edge(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> It
             _, edge = parse(["start", *arguments])
             key = keys.add(edge.key_file, "tester")
             left.callback(stop, edge)
-            start(edge, arguments)
-            return LiveEdge(edge, arguments, live, key)
+            start(edge)
+            return LiveEdge(edge, live, key)
 
         yield make
 

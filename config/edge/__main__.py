@@ -66,7 +66,7 @@ def running(settings: EdgeSettings) -> psutil.Process | None:
     return None
 
 
-def start(settings: EdgeSettings, arguments: list[str]) -> None:
+def start(settings: EdgeSettings) -> None:
     """Start an edge in the background and wait until it answers; raises :class:`ServeError`."""
     if running(settings):
         raise ServeError(f"an edge runs from {settings.folder} already; stop it first: make edge-stop")
@@ -74,7 +74,7 @@ def start(settings: EdgeSettings, arguments: list[str]) -> None:
     log_file = settings.folder / "edge.log"
     with log_file.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "config.edge", "run", *arguments],
+            [sys.executable, "-m", "config.edge", "run", *settings.arguments()],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -100,7 +100,7 @@ def stop(settings: EdgeSettings) -> bool:
     return True
 
 
-def perform(action: str, settings: EdgeSettings, arguments: list[str]) -> int:
+def perform(action: str, settings: EdgeSettings) -> int:
     """Carry out one command; raises :class:`ServeError`."""
     say = sys.stdout.write
     if action == "run":
@@ -109,7 +109,7 @@ def perform(action: str, settings: EdgeSettings, arguments: list[str]) -> int:
         check(render(settings, list(settings.gateways) or ["unix:/nowhere/gateway.sock"]))
         say("nginx accepts the configuration\n")
     elif action == "start":
-        start(settings, arguments)
+        start(settings)
         say(f"serving at {settings.url}; make edge-stop ends it\n")
         if not settings.key_file.exists():
             keys = os.path.relpath(settings.key_file)
@@ -126,11 +126,8 @@ def perform(action: str, settings: EdgeSettings, arguments: list[str]) -> int:
 
 
 def main() -> int:
-    arguments = sys.argv[1:]
     try:
-        action, settings = parse(arguments)
-        arguments.remove(action)
-        return perform(action, settings, arguments)
+        return perform(*parse(sys.argv[1:]))
     except ServeError as error:
         sys.stderr.write(f"{error}\n")
         return 1

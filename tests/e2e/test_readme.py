@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from edge_fixture import installed
 from server_fixture import MakeServer
 from untrained import write_checkpoints
 
@@ -30,7 +31,7 @@ FENCE = re.compile(r"^```(?P<kind>[^\n]*)\n(?P<source>.*?)^```$", re.MULTILINE |
 KINDS = {"bash run", "bash shown", "python run", "json", "text"}
 BIN = ROOT / ".venv" / "bin"
 OURS = {"model_store", ".state", "results", "runs", ".git"}  # what commands write, and the history
-SERVER_COMMANDS = re.compile(r"make (serve|stop)\b")  # the test's own server stands for these
+SERVER_COMMANDS = re.compile(r"make (serve|stop)(?= |$)")  # the test's own server stands for these
 PROGRAM = re.compile(
     r"python3? -m (?P<module>[\w.]+)(?![\w.$])|\b(?P<command>outofsync(-import)?)(?P<action> [a-z]+)?(?= )"
 )
@@ -135,6 +136,7 @@ def run_block(block: Block, folder: Path, environment: dict[str, str]) -> dict[s
 
 @pytest.mark.server
 def test_what_is_to_be_run_runs(checkout: Path, make_server: MakeServer) -> None:
+    installed("nginx", "nginx")  # which the README tells its readers to have
     make_server(state=checkout / ".state", model_store=checkout / "model_store", plain_models=True)
     environment = shell_environment()
     for block in blocks():

@@ -14,6 +14,7 @@ from outofsync_client._exceptions import OutOfSyncError
 from outofsync_client._many import Judged
 from outofsync_client._multipart import VideoFile
 from outofsync_client._result import Result
+from outofsync_client.models import Models
 
 T = TypeVar("T")
 DEFAULT_CONNECTIONS = 16  # below a server's queue size
@@ -56,6 +57,11 @@ class AsyncClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    @property
+    def models(self) -> Models:
+        """See :attr:`Client.models`; its methods block, so call them in a thread."""
+        return self._client.models
 
     async def aclose(self) -> None:
         """Wait for what is under way, then let go of the connections."""

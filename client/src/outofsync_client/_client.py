@@ -33,6 +33,7 @@ from outofsync_client._result import Result
 from outofsync_client._retries import Retries
 from outofsync_client._sender import Sender
 from outofsync_client._transport import Certificate, Timeouts, Transport
+from outofsync_client.models import Models
 
 DeblurChoice = Literal["auto", "always", "never"]
 ModeChoice = Literal["full", "reference"]
@@ -111,6 +112,7 @@ class Client:
         client = cls.__new__(cls)
         transport = Transport(_timeouts(timeout))
         client._use([StateEndpoint(Path(folder))], TORCHSERVE, transport, retries, name=str(folder))
+        client._state = Path(folder)
         return client
 
     def _use(
@@ -122,6 +124,7 @@ class Client:
         *,
         name: str,
     ) -> None:
+        self._state: Optional[Path] = None
         self._sender = Sender(endpoints, retries)
         self._routes = routes
         self._transport = transport
@@ -142,6 +145,16 @@ class Client:
     def url(self) -> str:
         """Where the next request goes first. Raises :class:`UnreachableError` where no server is ready."""
         return self._sender.preferred.address().url
+
+    @property
+    def models(self) -> Models:
+        """Versions of the pipeline, of a server on this machine; its model store lies beside its folder.
+
+        Raises ValueError for a client that was not made by :meth:`of_state`.
+        """
+        if self._state is None:
+            raise ValueError("versions are rolled out on the machine that serves: Client.of_state(folder)")
+        return Models(self._state, self._state.resolve().parent / "model_store")
 
     def close(self) -> None:
         """Let go of the connections."""

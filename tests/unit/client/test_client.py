@@ -17,6 +17,7 @@ import pytest
 import outofsync_client
 from outofsync.options import DEBLUR, INCLUDE, MODES
 from outofsync_client import Client, DeblurChoice, IncludeChoice, ModeChoice, Retries
+from outofsync_client.models import Models
 
 if TYPE_CHECKING:
     from unit.client.conftest import StubServer
@@ -267,3 +268,9 @@ def test_a_server_that_does_not_say_when_it_began_is_taken_at_its_word(
 ) -> None:
     server.answers(make_result())
     assert client.detect(b"video").timing_ms == {"decode": 12.5}
+
+
+def test_versions_are_rolled_out_where_they_are_served(tmp_path: Path) -> None:
+    assert isinstance(Client.of_state(tmp_path / ".state").models, Models)
+    with pytest.raises(ValueError, match="of_state"):
+        Client("http://127.0.0.1:1").models  # noqa: B018

@@ -1,0 +1,80 @@
+"""What an edge is started with, and what it tells nginx."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from config.edge.__main__ import parse
+from config.edge.certificate import development_certificate
+from config.edge.render import FAULTS, errors_conf, render
+from config.edge.settings import EdgeSettings
+from config.settings import ServeError
+from gateway.openapi import DOCUMENT
+
+
+def test_a_command_line_survives_the_way_to_another_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = [
+        "--state",
+        "one",
+        "--state",
+        "two",
+        "--plain-port",
+        "81",
+        "--metrics-port",
+        "91",
+        "--rate",
+        "2.5",
+    ]
+    words += ["--certificate", "a.crt", "--key", "a.key", "--keys", "k.json", "--gateway", "10.0.0.5:8000"]
+    _, settings = parse(["start", *words])
+    arguments = settings.arguments()
+    monkeypatch.chdir("/")
+    _, again = parse(["run", *arguments])
+    assert again.arguments() == arguments
+    assert again.folder == tmp_path / "one" / "edge"
+    assert again.key_file == tmp_path / "k.json"
+
+
+def test_every_fault_is_an_envelope_of_the_documents_codes() -> None:
+    codes = DOCUMENT["components"]["schemas"]["Error"]["properties"]["error"]["properties"]["code"]["enum"]
+    text = errors_conf()
+    bodies = re.findall(r"return (\d+) '(\{.*\})';", text)
+    assert len(bodies) == len(FAULTS)
+    for status, body in bodies:
+        error = json.loads(body)["error"]
+        assert error["status"] == int(status)
+        assert error["code"] in codes
+        assert "'" not in body
+    found = [code for fault in FAULTS for code in fault.found]
+    assert len(found) == len(set(found))
+
+
+def test_nothing_is_left_to_fill_in(tmp_path: Path) -> None:
+    path = render(EdgeSettings(states=(tmp_path,), plain_port=8080), ["unix:/a.sock", "10.0.0.5:8000"])
+    text = path.read_text()
+    assert "%{" not in text
+    assert "server unix:/a.sock;" in text
+    assert "server 10.0.0.5:8000;" in text
+    assert (tmp_path / "edge").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "edge" / "development.key").stat().st_mode & 0o077 == 0
+
+
+def test_a_certificate_without_its_key_is_a_sentence(tmp_path: Path) -> None:
+    settings = EdgeSettings(states=(tmp_path,), certificate=tmp_path / "a.crt")
+    with pytest.raises(ServeError, match="--certificate and --key"):
+        render(settings, ["unix:/a.sock"])
+
+
+def test_a_development_certificate_stays_while_it_lasts(tmp_path: Path) -> None:
+    first, _ = development_certificate(tmp_path, "127.0.0.1")
+    made = first.read_bytes()
+    assert development_certificate(tmp_path, "127.0.0.1")[0].read_bytes() == made
+    first.write_bytes(b"no certificate")
+    assert development_certificate(tmp_path, "127.0.0.1")[0].read_bytes() != b"no certificate"
