@@ -90,7 +90,8 @@ def make_edge(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         def make(*words: str, servers: int = 1) -> LiveEdge:
             live = []
             for _ in range(servers):
-                settings = ServerSettings(state=tmp_path_factory.mktemp("server"), model_store=small_store)
+                store = shutil.copytree(small_store, tmp_path_factory.mktemp("store") / "model_store")
+                settings = ServerSettings(state=tmp_path_factory.mktemp("server"), model_store=store)
                 live.append(LiveServer(left.enter_context(running(settings)), settings))
             arguments = [*words, "--port", str(free_port())]
             for server in live:
