@@ -1,4 +1,4 @@
-"""What serves is what the roll-out record says: after each start, TorchServe is made to match it."""
+"""What serves is what was built, and what the roll-out record says: a start sees to both."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ from pathlib import Path
 from config.settings import ServeError
 from outofsync_client import OutOfSyncError
 from outofsync_client.models import Door, Management, Models
+
+
+def check_archives(state: Path, model_store: Path) -> None:
+    """To be called before anything is loaded; raises :class:`ServeError` for archives that were altered."""
+    try:
+        Models(state, model_store).verify_own()
+    except OutOfSyncError as error:
+        raise ServeError(f"{error.message}; build it again: make archives") from None
 
 
 def restore_pipelines(state: Path, model_store: Path, url: str, token: str) -> tuple[str, ...]:

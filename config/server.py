@@ -38,8 +38,11 @@ class Server:
         folder.record(os.getpid(), self.process.pid)
 
     def wait(self) -> None:
-        """Until it listens; raises :class:`ServeError` where it does not."""
+        """Until it listens; raises :class:`ServeError` where it does not, or should not load the archives."""
+        from config.pipelines import check_archives  # takes a while to import, in which Java starts
+
         with self.watch.stage("java"):
+            check_archives(self.folder.path, self.settings.model_store)
             while java.read_keys(self.folder.java_folder) is None:
                 self._remaining()
                 time.sleep(POLL_S)
@@ -47,7 +50,7 @@ class Server:
 
     def load(self) -> ServerState:
         """Load the workflow and the recorded pipelines, and try them; raises :class:`ServeError`."""
-        from config.pipelines import restore_pipelines  # takes a while to import, in which Java starts
+        from config.pipelines import restore_pipelines
         from config.probe import probe_workflow
 
         keys = self._keys()

@@ -175,13 +175,13 @@ def test_servers_that_start_at_the_same_moment_find_ports_of_their_own(
     assert first.state.url != second.state.url
 
 
-def test_archives_that_cannot_load_are_named(
+def test_archives_that_were_altered_are_named(
     model_store: Path, make_server: MakeServer, tmp_path: Path
 ) -> None:
     store = shutil.copytree(model_store, tmp_path / "store")
     (store / "ensemble.mar").write_bytes(b"no archive")
     state = tmp_path / "state"
-    with pytest.raises(ServeError, match=r"deepfake\.war did not load"):
+    with pytest.raises(ServeError, match=r"ensemble\.mar is refused: .*make archives"):
         make_server(model_store=store, state=state)
     assert not (state / "server.json").exists()
     assert not (state / "processes.json").exists()

@@ -72,6 +72,8 @@ def list_(models: Models, as_json: bool) -> None:
             one.version, Text(_part(one), ROLE_STYLES.get(one.role, "")), one.deblur, one.ensemble, loaded
         )
     Console().print(table)
+    if any(one.role == "promoted" and one.answers is False for one in listed):
+        click.echo("the promoted version does not answer yet: a step was interrupted; repeat it", err=True)
 
 
 def _part(one: Listed) -> str:

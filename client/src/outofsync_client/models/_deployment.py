@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from outofsync_client.models import _locks
+from outofsync_client.models._complaints import complaint
 from outofsync_client.models._errors import RecordError, UnknownVersionError, VersionFailedError
 from outofsync_client.models._management import LoadedVersion, Management
 from outofsync_client.models._record import NODES, Pipeline, Record, RecordFile
@@ -97,7 +98,8 @@ class Deployment:
                 return
             for worker in loaded.workers:
                 if worker.pid > 0 and first.setdefault(worker.id, worker.pid) != worker.pid:
-                    raise VersionFailedError(f"{node} {version} does not load: its worker died")
+                    said = complaint(self.state, node, version) or "its worker died"
+                    raise VersionFailedError(f"{node} {version} does not load: {said}")
             if time.monotonic() > deadline:
                 raise VersionFailedError(f"{node} {version} was not ready after {LOAD_S:.0f} s")
             time.sleep(POLL_S)

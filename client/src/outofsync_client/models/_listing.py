@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from outofsync_client._exceptions import UnreachableError
-from outofsync_client.models._deployment import Deployment
+from outofsync_client.models._deployment import Deployment, Node
 from outofsync_client.models._management import LoadedVersion
-from outofsync_client.models._record import Canary, Pipeline, Record
+from outofsync_client.models._record import NODES, Canary, Record
 
 PROMOTED, CANARY, SHADOW, PREVIOUS = "promoted", "canary", "shadow", "previous"
 REGISTERED, BUILT = "registered", "built"
@@ -19,7 +19,9 @@ class Listed:
     """One version: its part in serving, and whether TorchServe has it loaded and ready.
 
     ``role`` is promoted, canary, shadow, previous (where a roll-back leads), registered, or built (in the
-    model store alone). ``share`` is a canary's. ``ready`` is None where no server runs.
+    model store alone). ``share`` is a canary's. ``ready`` says whether its workers are, ``answers`` whether
+    TorchServe answers by it where no version is named: the promoted version's part, unless a step was
+    interrupted. Both are None where no server runs.
     """
 
     version: str
@@ -28,36 +30,38 @@ class Listed:
     deblur: str
     ensemble: str
     ready: Optional[bool]
+    answers: Optional[bool]
 
     def to_dict(self) -> dict[str, Any]:
         return dict(vars(self))
 
 
 def list_versions(deployment: Deployment) -> tuple[Listed, ...]:
-    """Every version of the record and of the model store, oldest name first."""
+    """Every version of the record and of the model store, the lowest first."""
     record = deployment.record()
+    loaded: Optional[dict[Node, LoadedVersion]] = None
+    answering: Optional[set[Node]] = None
     try:
-        loaded: Optional[dict[tuple[str, str], LoadedVersion]] = deployment.loaded()
+        loaded = deployment.loaded()
+        answering = {(node, deployment.management.default(node)) for node in NODES}
     except UnreachableError:
-        loaded = None
-    listed = [_listed(record, version, nodes, loaded) for version, nodes in record.pipelines.items()]
+        pass
+    listed = []
+    for version, nodes in record.pipelines.items():
+        role, share = _role(record, version)
+        parts = {(node, part.version) for node, part in nodes.nodes()}
+        ready = None if loaded is None else all(part in loaded and loaded[part].ready for part in parts)
+        answers = None if answering is None else parts == answering
+        listed.append(
+            Listed(version, role, share, nodes.deblur.version, nodes.ensemble.version, ready, answers)
+        )
     for version in deployment.store.versions():
         if version not in record.pipelines:
             nodes = deployment.store.pipeline(version, beside=record.pipelines[record.promoted])
-            found = Listed(version, BUILT, None, nodes.deblur.version, nodes.ensemble.version, None)
-            listed.append(found)
+            listed.append(
+                Listed(version, BUILT, None, nodes.deblur.version, nodes.ensemble.version, None, None)
+            )
     return tuple(sorted(listed, key=lambda one: _in_order(one.version)))
-
-
-def _listed(
-    record: Record, version: str, nodes: Pipeline, loaded: Optional[dict[tuple[str, str], LoadedVersion]]
-) -> Listed:
-    role, share = _role(record, version)
-    ready = None
-    if loaded is not None:
-        found = [loaded.get((node, part.version)) for node, part in nodes.nodes()]
-        ready = all(one is not None and one.ready for one in found)
-    return Listed(version, role, share, nodes.deblur.version, nodes.ensemble.version, ready)
 
 
 def _role(record: Record, version: str) -> tuple[str, Optional[float]]:

@@ -18,8 +18,8 @@ from outofsync_client.models._record import NODES, Canary, Pipeline, Record, Rec
 from outofsync_client.models._registering import register
 from outofsync_client.models._restoring import restore
 from outofsync_client.models._retiring import retire
-from outofsync_client.models._store import ModelStore
-from outofsync_client.models._verifying import verify
+from outofsync_client.models._store import OWN_ARCHIVES, ModelStore
+from outofsync_client.models._verifying import verify, verify_content
 from outofsync_client.models._warming import Warmed, warm
 
 Folder = Union[str, "os.PathLike[str]"]
@@ -77,16 +77,23 @@ class Models:
             verify(self._deployment.store, archive, node=node, version=part.version)
         return pipeline
 
+    def verify_own(self) -> None:
+        """Check the archives that a start loads by itself; raises :class:`ArchiveError`."""
+        for name in OWN_ARCHIVES:
+            verify_content(self._deployment.store, self._deployment.store.path / name)
+
     def register(self, version: str, *, clips: Sequence[Folder] = ()) -> tuple[Warmed, ...]:
-        """Verify a version, load it beside what serves, and warm it with clips.
+        """Verify a version, load it beside what serves, and warm it (see ``warm``).
 
-        Nobody is answered by it before it is promoted or tried.
+        Nobody is answered by it before it is promoted or tried. A version that fails is unloaded again.
         """
-        register(self._deployment, version)
-        return self.warm(version, clips)
+        return register(self._deployment, version, [Path(clip) for clip in clips])
 
-    def warm(self, version: str, clips: Sequence[Folder]) -> tuple[Warmed, ...]:
-        """Let a registered version judge clips; raises :class:`VersionFailedError` where it cannot."""
+    def warm(self, version: str, clips: Sequence[Folder] = ()) -> tuple[Warmed, ...]:
+        """Let a registered version judge clips; raises :class:`VersionFailedError` where it cannot.
+
+        Where none are given, it judges a made-up one that every network has to work on.
+        """
         pipeline = self._deployment.pipeline(self._deployment.record(), version)
         return warm(self._deployment, version, pipeline, [Path(clip) for clip in clips])
 
@@ -164,7 +171,7 @@ class Models:
                 self._deployment.records.write(record)
             elif not _rolled_back(record):
                 raise StepRefusedError(
-                    f"there is nothing to roll back to: {record.promoted} is the only version that served",
+                    f"there is nothing to roll back to: no version that served before {record.promoted} is there",
                     hint="`outofsync models promote` lets another registered version serve.",
                 )
             else:

@@ -15,7 +15,7 @@ from outofsync_client._exceptions import UnreachableError
 from outofsync_client.models._deployment import Deployment
 from outofsync_client.models._errors import StepRefusedError, StillBusyError, UnknownVersionError
 from outofsync_client.models._management import WORKFLOW
-from outofsync_client.models._record import Record
+from outofsync_client.models._record import NODES, Record
 
 QUIET_S = 3.0  # TorchServe loses requests of a version that was the default a moment ago
 POLL_S = 0.1
@@ -38,10 +38,11 @@ def retire(deployment: Deployment, version: str, *, wait_s: float) -> None:
                 deployment.records.write(record)
             elif not any(event.pipeline == version for event in record.history):
                 raise UnknownVersionError(f"version {version} was never registered")
-        try:
-            unused = [one for one in deployment.loaded() if not record.uses(*one)]
-        except UnreachableError:
-            return  # a server that starts loads only what is recorded
+            try:  # a promotion that was interrupted may have left the old version to answer
+                deployment.serve(record.pipelines[record.promoted], order=reversed(NODES))
+            except UnreachableError:
+                return  # a server that starts loads only what is recorded
+        unused = [one for one in deployment.loaded() if not record.uses(*one)]
         for node, loaded in unused:
             _wait_until_idle(deployment, node, loaded, wait_s)
             deployment.management.unregister(node, loaded)

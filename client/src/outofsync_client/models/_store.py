@@ -16,6 +16,9 @@ MANIFEST = "MAR-INF/MANIFEST.json"
 CHUNK_BYTES = 1024 * 1024
 
 
+OWN_ARCHIVES = (*(f"{node}.mar" for node in NODES), "deepfake.war")
+
+
 class ModelStore:
     """One folder of archives.
 

@@ -28,11 +28,22 @@ PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 LOCAL_HEADER = struct.Struct("<4s5H3L2H")  # what stands before an entry: 30 bytes, its name, its extra field
 ENCRYPTED = 0x01  # flags of an entry
 SIZES_FOLLOW = 0x08  # come after the entry, so that a reader must guess its end
+# What Python raises of a damaged zip file, or of JSON that is nested without end.
+UNREADABLE = (zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, RecursionError, EOFError)
 PICKLED_KINDS = frozenset((".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt", ".joblib", ".npy", ".npz"))
 
 
 def verify(store: ModelStore, archive: Path, *, node: str, version: str) -> None:
     """Raises :class:`ArchiveError`, which says what is wrong, unless the archive is a version of the node."""
+    verify_content(store, archive)
+    with zipfile.ZipFile(archive) as file:
+        _check_manifest(archive, file, node, version)
+
+
+def verify_content(store: ModelStore, archive: Path) -> None:
+    """Raises :class:`ArchiveError` unless an archive is as it was built, whatever it is an archive of."""
+    if not archive.is_file():
+        raise _wrong(archive, f"it is not in {store.path}")
     wanted = store.sums().get(archive.name)
     if wanted is None:
         raise _wrong(archive, f"{SUMS_FILE} does not name it")
@@ -45,8 +56,7 @@ def verify(store: ModelStore, archive: Path, *, node: str, version: str) -> None
             _check_sums(archive, file)
             for name in file.namelist():
                 _check_content(archive, file, name)
-            _check_manifest(archive, file, node, version)
-    except (zipfile.BadZipFile, zlib.error, struct.error, RecursionError, EOFError) as error:
+    except UNREADABLE as error:
         raise _wrong(archive, f"it is no whole zip file ({error})") from None
 
 
