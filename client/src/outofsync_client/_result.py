@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,6 +127,31 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """The result as the server sent it; changes to the copy leave the result alone."""
         return copy.deepcopy(dict(self.raw))
+
+    def to_json(self) -> str:
+        """The result as the server sent it, as JSON."""
+        return json.dumps(self.raw)
+
+    def to_dataframe(self) -> Any:
+        """A row for each scored segment, as a pandas DataFrame (the extra ``pandas`` brings it)."""
+        import pandas
+
+        return pandas.DataFrame([vars(segment) for segment in self.segments])
+
+    def plot(self, title: str = "") -> Any:
+        """The four panels as a matplotlib figure."""
+        from outofsync_client.reports.picture import draw
+
+        return draw(self, title=title or self.id)
+
+    def save_report(self, path: Union[str, os.PathLike[str]], **settings: Any) -> None:
+        """Write a report for people, as ``.html``, ``.pdf`` or ``.png``; raises ValueError for another name.
+
+        ``title`` is usually the video's name, ``options`` what was asked of the server.
+        """
+        from outofsync_client.reports.files import save_report
+
+        save_report(Path(path), self, **settings)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Result:

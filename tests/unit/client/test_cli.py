@@ -264,3 +264,35 @@ def test_a_bundle_that_is_not_there_is_a_mistake(run: Callable[..., Result]) -> 
     result = run("health", "--ca-bundle", "missing.pem")
     assert result.exit_code == 3
     assert "missing.pem does not exist" in result.stderr
+
+
+@pytest.mark.usefixtures("by_content")
+def test_folders_patterns_and_lists_name_videos(run: Callable[..., Result], tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "one.mp4").write_bytes((tmp_path / "real.mp4").read_bytes())
+    (folder / "notes.txt").write_text("no video")
+    (tmp_path / "list.txt").write_text("# today\nreal.mp4\n")
+    for words, count in [
+        (["folder"], 1),
+        (["*eal.mp4"], 1),
+        (["--from-list", "list.txt"], 1),
+        (["real.mp4"] * 2, 2),
+    ]:
+        result = run("detect", "--json", *words)
+        assert result.exit_code == 0, result.output
+        assert len(result.stdout.splitlines()) == count
+
+
+@pytest.mark.usefixtures("run")
+def test_a_video_comes_from_standard_input(server: StubServer, make_result: MakeResult) -> None:
+    server.answers(make_result())
+    result = CliRunner().invoke(cli, ["detect", "--json", "-"], input=b"\x00video\xff")
+    assert result.exit_code == 0, result.output
+    assert server.received[0].fields["data"] == b"\x00video\xff"
+
+
+@pytest.mark.usefixtures("by_content")
+def test_quiet_is_quiet(run: Callable[..., Result]) -> None:
+    result = run("detect", "--quiet", "real.mp4")
+    assert (result.exit_code, result.output) == (0, "")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,3 +60,19 @@ def test_an_inconclusive_result_has_neither_label_nor_score(no_face: dict[str, A
     assert not result.is_fake
     assert result.score is None
     assert result.label is None
+
+
+def test_a_result_survives_json(make_result: MakeResult) -> None:
+    values = make_result(unknown={"of": ["a newer server"]})
+    again = Result.from_dict(json.loads(Result.from_dict(values).to_json()))
+    assert again == Result.from_dict(values)
+    assert again.to_dict()["unknown"] == {"of": ["a newer server"]}
+
+
+def test_a_result_draws_and_reports_itself(make_result: MakeResult, tmp_path: Path) -> None:
+    result = Result.from_dict(make_result())
+    assert len(result.plot("clip.mp4").axes) >= 4
+    result.save_report(tmp_path / "clip.html", title="clip.mp4")
+    assert "clip.mp4" in (tmp_path / "clip.html").read_text()
+    with pytest.raises(ValueError, match="a report is one of"):
+        result.save_report(tmp_path / "clip.doc")

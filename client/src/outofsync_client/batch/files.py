@@ -27,6 +27,15 @@ def find_videos(names: Iterable[str]) -> Iterator[Path]:
                 yield path
 
 
+def named_videos(names: Iterable[str]) -> Iterator[Path]:
+    """As :func:`find_videos`, but a name that is nothing stays: it is an error of its own, later on."""
+    for name in names:
+        try:
+            yield from find_videos([name])
+        except FileNotFoundError:
+            yield Path(name)
+
+
 def read_list(stream: TextIO) -> list[str]:
     """A name a line; empty lines and those that begin with # are left out."""
     lines = (line.rstrip("\r\n") for line in stream)

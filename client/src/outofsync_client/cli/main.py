@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+import tempfile
 import traceback
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NoReturn, TextIO, get_args
 
@@ -23,7 +26,7 @@ from outofsync_client._result import Result
 from outofsync_client._retries import Retries
 from outofsync_client._transport import Timeouts
 from outofsync_client.batch import Batch, Ledger, find_videos
-from outofsync_client.batch.files import read_list
+from outofsync_client.batch.files import named_videos, read_list
 from outofsync_client.cli.batch import Pace, live, tally
 from outofsync_client.cli.display import json_line, progress, show_warnings, verdict_table
 from outofsync_client.cli.doctor import examine
@@ -144,7 +147,8 @@ def cli() -> None:
 
 
 @cli.command(epilog=EXIT_CODES)
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE…")
+@click.argument("names", nargs=-1, metavar="FILE|FOLDER|PATTERN|-…")
+@click.option("--from-list", type=click.File(), help="File with a name a line.")
 @click.option(
     "--output-dir",
     type=click.Path(file_okay=False, path_type=Path),
@@ -155,29 +159,61 @@ def cli() -> None:
     "--jobs", type=click.IntRange(1, MOST_JOBS), default=1, show_default=True, help="Videos at a time."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON per video instead of a table.")
+@click.option("--quiet", is_flag=True, help="Print nothing but what --json asks for; the exit code tells.")
 @_with_server
 def detect(
-    files: tuple[Path, ...],
+    names: tuple[str, ...],
+    from_list: TextIO | None,
     output_dir: Path | None,
     jobs: int,
     as_json: bool,
+    quiet: bool,
     **choices: Any,
 ) -> int:
-    """Judge each FILE and print its verdict."""
+    """Judge videos and print their verdicts; - is a video from standard input."""
+    with ExitStack() as held:
+        named = [*names, *(read_list(from_list) if from_list else [])]
+        paths = (held.enter_context(_standard_input()) if name == "-" else name for name in named)
+        files = tuple(named_videos(paths))
+        if not files:
+            raise click.UsageError("no video is named")
+        return _detect(files, choices, output_dir=output_dir, jobs=jobs, as_json=as_json, quiet=quiet)
+
+
+@contextmanager
+def _standard_input() -> Iterator[str]:
+    """What comes in, as a file: it is sent again where that helps."""
+    with tempfile.TemporaryDirectory(prefix="outofsync-") as folder:
+        path = Path(folder) / "stdin"
+        with path.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield str(path)
+
+
+def _detect(
+    files: tuple[Path, ...],
+    choices: dict[str, Any],
+    *,
+    output_dir: Path | None,
+    jobs: int,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Judge these files and say what became of them; the exit code."""
     options = _options_among(choices)
     if output_dir:
         options["include"] = PICTURED
     with _client(**choices) as client:
         try:
-            outcomes = _judge_all(client, files, options, jobs=jobs, output_dir=output_dir)
+            outcomes = _judge_all(client, files, options, jobs=jobs, output_dir=output_dir, quiet=quiet)
         except OSError as error:  # unreadable videos are outcomes, so this is about the reports
             raise click.ClickException(f"the reports cannot be written: {error}") from None
     if as_json:
         for video, outcome in zip(files, outcomes):
             click.echo(json_line(video, outcome))
-    else:
+    elif not quiet:
         verdict_table(files, outcomes)
-    if output_dir:
+    if output_dir and not quiet:
         click.echo(f"reports are in {output_dir}", err=True)
     return exit_code(outcomes)
 
@@ -188,12 +224,19 @@ def _options_among(choices: dict[str, Any]) -> dict[str, Any]:
 
 
 def _judge_all(
-    client: Client, files: tuple[Path, ...], options: dict[str, Any], *, jobs: int, output_dir: Path | None
+    client: Client,
+    files: tuple[Path, ...],
+    options: dict[str, Any],
+    *,
+    jobs: int,
+    output_dir: Path | None,
+    quiet: bool,
 ) -> list[Outcome]:
     """The outcomes in the order of the files; reports are written as each is done."""
     outcomes: dict[int, Outcome] = {}
     folder = ReportFolder(output_dir, files, options) if output_dir else nullcontext()
-    with folder as reports, progress(len(files)) as report_progress:
+    shown = nullcontext(lambda *_: None) if quiet else progress(len(files))
+    with folder as reports, shown as report_progress:
         for judged in client.detect_many(files, jobs=jobs, ordered=False, **options):
             outcomes[judged.place] = judged.outcome
             if reports:
