@@ -76,3 +76,9 @@ def test_a_result_draws_and_reports_itself(make_result: MakeResult, tmp_path: Pa
     assert "clip.mp4" in (tmp_path / "clip.html").read_text()
     with pytest.raises(ValueError, match="a report is one of"):
         result.save_report(tmp_path / "clip.doc")
+
+
+def test_segments_become_a_table(make_result: MakeResult) -> None:
+    frame = Result.from_dict(make_result()).to_dataframe()
+    assert list(frame["probability_fake"]) == [0.02, 0.8]
+    assert list(frame.columns) == ["start", "end", "track", "score", "probability_fake", "peak_delay"]
