@@ -171,7 +171,7 @@ class Models:
                 self._deployment.records.write(record)
             elif not _rolled_back(record):
                 raise StepRefusedError(
-                    f"there is nothing to roll back to: no version that served before {record.promoted} is there",
+                    f"there is nothing to roll back to: {record.promoted} serves, and none before it is left",
                     hint="`outofsync models promote` lets another registered version serve.",
                 )
             else:

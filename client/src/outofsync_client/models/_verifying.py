@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickletools
+import re
 import stat
 import struct
 import zipfile
@@ -30,6 +32,8 @@ ENCRYPTED = 0x01  # flags of an entry
 SIZES_FOLLOW = 0x08  # come after the entry, so that a reader must guess its end
 # What Python raises of a damaged zip file, or of JSON that is nested without end.
 UNREADABLE = (zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, RecursionError, EOFError)
+IMPORTS = ("GLOBAL", "INST")  # of the operations of a pickle, those that text can hold
+NAMES = re.compile(r"[\w.]+ [\w.]+")
 PICKLED_KINDS = frozenset((".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt", ".joblib", ".npy", ".npz"))
 
 
@@ -129,6 +133,8 @@ def _check_content(archive: Path, file: zipfile.ZipFile, name: str) -> None:
     elif kind in TEXT_KINDS or name == SUMS_FILE:
         if file.getinfo(name).file_size > MOST_TEXT_BYTES or not _is_text(file.read(name)):
             raise _wrong(archive, f"{name!r} is not the text that its name promises")
+        if kind != ".py" and _imports(file.read(name)):
+            raise _wrong(archive, f"{name!r} is a pickle, and pickles run code when they are loaded")
     else:
         raise _wrong(archive, f"it holds {name!r}, which belongs in no archive")
 
@@ -149,6 +155,17 @@ def _is_text(data: bytes) -> bool:
     try:
         return "\0" not in data.decode("utf-8")
     except UnicodeDecodeError:
+        return False
+
+
+def _imports(data: bytes) -> bool:
+    """Whether this, read as a pickle, imports anything: the oldest kind of pickle is plain text."""
+    try:
+        return any(
+            opcode.name in IMPORTS and NAMES.fullmatch(str(argument))
+            for opcode, argument, _ in pickletools.genops(data)
+        )
+    except ValueError:  # it breaks off before it imports
         return False
 
 

@@ -1,0 +1,178 @@
+"""A TorchServe that only pretends, and a model store whose archives are whole but small."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from archives.build import write_sums
+from archives.repack import repack
+from outofsync_client.models import Models
+
+OWN, NEW = "0.1.0", "2.0"
+NODES = ("deblur", "ensemble")
+TOKEN = "secret"
+RESULT = {"id": "0" * 64, "verdict": "real", "probability_fake": 0.25}
+
+
+@dataclass
+class FakeVersion:
+    """A version that is loaded at once; ``queued`` requests wait for it."""
+
+    archive: str
+    batch_size: int
+    pid: int = 1
+    fails: bool = False
+    queued: int = 0
+
+    def describe(self, name: str, version: str) -> dict[str, Any]:
+        self.pid += self.fails  # a worker that dies is started again
+        return {
+            "modelName": name,
+            "modelVersion": version,
+            "modelUrl": self.archive,
+            "batchSize": self.batch_size,
+            "maxBatchDelay": 10,
+            "workers": [{"id": "9000", "pid": self.pid, "status": "UNLOADING" if self.fails else "READY"}],
+            "jobQueueStatus": {"pendingRequests": self.queued},
+        }
+
+
+@dataclass
+class FakeTorchServe:
+    """What a TorchServe has loaded, and what answers where no version is named."""
+
+    versions: dict[str, dict[str, FakeVersion]] = field(default_factory=dict)
+    defaults: dict[str, str] = field(default_factory=dict)
+    failing: set[str] = field(default_factory=set)  # archives that do not load
+    mute: set[str] = field(default_factory=set)  # versions that judge nothing
+    token: str = TOKEN
+
+    def start_anew(self) -> None:
+        """It forgets all but the workflow's own archives."""
+        self.versions = {f"deepfake__{node}": {OWN: FakeVersion(f"{node}.mar", 4)} for node in NODES}
+        self.defaults = dict.fromkeys(self.versions, OWN)
+
+    def loaded(self) -> dict[str, list[str]]:
+        return {name: sorted(versions) for name, versions in self.versions.items()}
+
+    def serving(self) -> tuple[str, ...]:
+        return tuple(self.defaults[f"deepfake__{node}"] for node in NODES)
+
+    def answer(self, method: str, path: str, query: dict[str, str]) -> tuple[int, Any]:
+        match method, path.strip("/").split("/"):
+            case "GET", ["models", name, "all"]:
+                return 200, [one.describe(name, version) for version, one in self.versions[name].items()]
+            case "GET", ["models", name]:
+                return 200, [self.versions[name][self.defaults[name]].describe(name, self.defaults[name])]
+            case "GET", ["models", name, version] if version in self.versions[name]:
+                return 200, [self.versions[name][version].describe(name, version)]
+            case "POST", ["models"]:
+                return self.register(query)
+            case "PUT", ["models", name, version, "set-default"] if version in self.versions[name]:
+                self.defaults[name] = version
+                return 200, {}
+            case "DELETE", ["models", name, version] if self.defaults[name] == version:
+                return 403, {"message": "Cannot remove default version"}
+            case "DELETE", ["models", name, version] if version in self.versions[name]:
+                del self.versions[name][version]
+                return 200, {}
+            case "POST", ["predictions", name, version] if version in self.versions[name]:
+                return 200, {} if version in self.mute else {**RESULT, "models": {name: version}}
+        return 404, {"message": "no such version"}
+
+    def register(self, query: dict[str, str]) -> tuple[int, Any]:
+        archive = query["url"]
+        version = archive.removesuffix(".mar").partition("-")[2] or OWN
+        if version in self.versions[query["model_name"]]:
+            return 409, {"message": "already registered"}
+        loaded = FakeVersion(archive, int(query["batch_size"]), fails=archive in self.failing)
+        self.versions[query["model_name"]][version] = loaded
+        return 202, {}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One request to the pretended TorchServe."""
+
+    server: Server
+
+    def respond(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        fake = self.server.fake
+        parts = urlsplit(self.path)
+        if self.headers["Authorization"] != f"Bearer {fake.token}":
+            status, body = 400, {"code": 400, "type": "InvalidKeyException"}
+        else:
+            query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+            status, body = fake.answer(self.command, parts.path, query)
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_PUT = do_DELETE = respond  # noqa: N815 - http.server's names
+
+    def log_message(self, *_: Any) -> None: ...
+
+
+class Server(ThreadingHTTPServer):
+    def __init__(self, fake: FakeTorchServe) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.fake = fake
+
+
+@dataclass(frozen=True)
+class Site:
+    """A state folder, a model store and the TorchServe between them."""
+
+    state: Path
+    store: Path
+    torchserve: FakeTorchServe
+    url: str
+
+    @property
+    def models(self) -> Models:
+        return Models(self.state, self.store)
+
+    def publish(self) -> None:
+        """Say where the server is, as it does while it is ready."""
+        token = self.torchserve.token
+        server = {"url": self.url, "management_url": self.url, "metrics_url": self.url}
+        values = {**server, "token": token, "management_token": token}
+        (self.state / "server.json").write_text(json.dumps(values))
+
+    def start(self) -> tuple[str, ...]:
+        """Start TorchServe; what its restoring had to say."""
+        self.torchserve.start_anew()
+        self.publish()
+        return self.models.restore()
+
+    def stop(self) -> None:
+        (self.state / "server.json").unlink()
+
+    def record(self) -> dict[str, Any]:
+        values: dict[str, Any] = json.loads((self.state / "pipelines.json").read_text())
+        return values
+
+    def built(self, version: str, *nodes: str, weights: bytes = b"{}") -> None:
+        for node in nodes:
+            write_archive(self.store / f"{node}-{version}.mar", node, version, weights)
+        write_sums(self.store)
+
+
+def write_archive(target: Path, node: str, version: str, weights: bytes = b"{}") -> None:
+    """An archive as archives.build makes it, with hardly anything in it."""
+    source = target.with_suffix(".zip")
+    manifest = {"createdOn": "today", "model": {"modelName": node, "modelVersion": version}}
+    with zipfile.ZipFile(source, "w") as file:
+        file.writestr("handler.py", "print('hello')\n")
+        file.writestr("weights.safetensors", len(weights).to_bytes(8, "little") + weights)
+        file.writestr("MAR-INF/MANIFEST.json", json.dumps(manifest))
+    repack(source, target)
+    source.unlink()

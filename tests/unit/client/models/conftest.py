@@ -1,0 +1,30 @@
+"""A site of one's own for every test of roll-outs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pretended_torchserve import NODES, OWN, FakeTorchServe, Server, Site, write_archive
+
+from archives.build import write_sums
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A site whose server has just started for the first time."""
+    state, store = tmp_path / "state", tmp_path / "store"
+    state.mkdir()
+    store.mkdir()
+    for node in NODES:
+        write_archive(store / f"{node}.mar", node, OWN)
+    write_archive(store / "deepfake.war", "deepfake", OWN)
+    write_sums(store)
+    with Server(FakeTorchServe()) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        site = Site(state, store, server.fake, f"http://127.0.0.1:{server.server_port}")
+        site.start()
+        yield site
+        server.shutdown()
