@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
 from pathlib import Path
 
 import psutil
 
 from config.management import POLL_S
+from outofsync_client.models._locks import is_locked
 
 UNDERWAY = "underway"  # the workers' marks (handlers/underway.py), in the server's temporary folder
 QUIET_S = 1.5  # without a worker at work or a byte read or written; connections may stay open and idle
@@ -42,18 +41,4 @@ def drain(pid: int, port: int, temporary: Path, limit_s: float) -> None:
 
 def is_at_work(temporary: Path) -> bool:
     """Whether a worker is at a batch."""
-    return any(_is_locked(mark) for mark in (temporary / UNDERWAY).glob("*"))
-
-
-def _is_locked(path: Path) -> bool:
-    try:
-        descriptor = os.open(path, os.O_RDWR)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+    return any(is_locked(mark) for mark in (temporary / UNDERWAY).glob("*"))

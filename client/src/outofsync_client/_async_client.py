@@ -7,14 +7,16 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Callable, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, TypeVar, Union
 
 from outofsync_client._client import Client, DeblurChoice, F, Health, IncludeChoice, ModeChoice
 from outofsync_client._exceptions import OutOfSyncError
 from outofsync_client._many import Judged
 from outofsync_client._multipart import VideoFile
 from outofsync_client._result import Result
-from outofsync_client.models import Models
+
+if TYPE_CHECKING:
+    from outofsync_client.models import Models
 
 T = TypeVar("T")
 DEFAULT_CONNECTIONS = 16  # below a server's queue size

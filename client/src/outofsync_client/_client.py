@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Callable, Literal, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, Literal, Optional, TypeVar, Union
 
 from outofsync_client._answers import Answer
 from outofsync_client._endpoints import (
@@ -33,7 +33,9 @@ from outofsync_client._result import Result
 from outofsync_client._retries import Retries
 from outofsync_client._sender import Sender
 from outofsync_client._transport import Certificate, Timeouts, Transport
-from outofsync_client.models import Models
+
+if TYPE_CHECKING:
+    from outofsync_client.models import Models
 
 DeblurChoice = Literal["auto", "always", "never"]
 ModeChoice = Literal["full", "reference"]
@@ -154,6 +156,8 @@ class Client:
         """
         if self._state is None:
             raise ValueError("versions are rolled out on the machine that serves: Client.of_state(folder)")
+        from outofsync_client.models import Models  # for the systems that serve alone
+
         return Models(self._state, self._state.resolve().parent / "model_store")
 
     def close(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
@@ -11,7 +10,6 @@ from typing import TextIO
 SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".3gp"}
 )
-BLOCK = 1 << 20
 
 
 def find_videos(names: Iterable[str]) -> Iterator[Path]:
@@ -40,15 +38,6 @@ def read_list(stream: TextIO) -> list[str]:
     """A name a line; empty lines and those that begin with # are left out."""
     lines = (line.rstrip("\r\n") for line in stream)
     return [line for line in lines if line.strip() and not line.startswith("#")]
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file's content, which is also the ``id`` of its result."""
-    sha256 = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(BLOCK):
-            sha256.update(block)
-    return sha256.hexdigest()
 
 
 def _meant_by(name: str) -> Iterable[Path]:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from outofsync_client._client import Client
 from outofsync_client._exceptions import OutOfSyncError, UnreadableFileError
+from outofsync_client._files import sha256_of
 from outofsync_client._many import Judged, judge_many
 from outofsync_client._result import Result
-from outofsync_client.batch.files import digest
 from outofsync_client.batch.ledger import Ledger
 
 
@@ -63,7 +63,7 @@ class Batch:
         taken: set[str] = set()
         for path in paths:
             try:
-                video = Video(path, digest(path))
+                video = Video(path, sha256_of(path))
             except OSError as error:
                 unreadable.append((path, UnreadableFileError(f"{path}: {error.strerror}")))
                 continue

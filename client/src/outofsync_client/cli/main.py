@@ -30,7 +30,6 @@ from outofsync_client.batch.files import named_videos, read_list
 from outofsync_client.cli.batch import Pace, live, tally
 from outofsync_client.cli.display import json_line, progress, show_warnings, verdict_table
 from outofsync_client.cli.doctor import examine
-from outofsync_client.cli.models import models
 from outofsync_client.cli.outcomes import ERROR, EXIT_ERROR, EXIT_REAL, exit_code, exit_code_of_verdicts
 from outofsync_client.cli.server import KEY_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE, open_client
 from outofsync_client.reports import Outcome, ReportFolder, save_report
@@ -332,7 +331,10 @@ def deblur(source: Path, target: Path, **server: Any) -> int:
     return EXIT_REAL
 
 
-cli.add_command(models)
+if os.name == "posix":  # versions are rolled out on the machine that serves, and servers run on Linux
+    from outofsync_client.cli.models import models
+
+    cli.add_command(models)
 
 
 @cli.command()

@@ -10,9 +10,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from outofsync_client._files import sha256_of
 from outofsync_client.models._errors import BuildFailedError, StepRefusedError
 from outofsync_client.models._record import Record
-from outofsync_client.models._store import SUMS_FILE, ModelStore, sha256_of
+from outofsync_client.models._store import SUMS_FILE, ModelStore
 
 BUILDER = Path("archives") / "build.py"
 

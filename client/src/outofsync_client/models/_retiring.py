@@ -7,13 +7,12 @@ that was interrupted in between is ended by its repetition.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
 
 from outofsync_client._exceptions import UnreachableError
 from outofsync_client.models._deployment import Deployment
 from outofsync_client.models._errors import StepRefusedError, StillBusyError, UnknownVersionError
+from outofsync_client.models._locks import is_locked
 from outofsync_client.models._management import WORKFLOW
 from outofsync_client.models._record import NODES, Record
 
@@ -80,15 +79,4 @@ def _wait_until_idle(deployment: Deployment, node: str, version: str, wait_s: fl
 def _is_underway(deployment: Deployment, node: str, version: str) -> bool:
     """Whether a worker of the version is at a batch."""
     folder = deployment.state.joinpath(*UNDERWAY)
-    for mark in folder.glob(f"{WORKFLOW}__{node}-{version}-*"):
-        try:
-            descriptor = os.open(mark, os.O_RDWR)
-        except FileNotFoundError:
-            continue
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-    return False
+    return any(is_locked(mark) for mark in folder.glob(f"{WORKFLOW}__{node}-{version}-*"))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from outofsync_client._files import sha256_of
 from outofsync_client.models._errors import ArchiveError, UnknownVersionError
 from outofsync_client.models._record import NODES, NodeVersion, Pipeline
 
@@ -100,15 +100,6 @@ def parse_sums(lines: list[str]) -> Iterator[tuple[str, str]]:
         if len(digest) != 64 or not separator or not name:
             raise ValueError(f"{line!r} is no line of sha256sum")
         yield name, digest
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def manifest_version(archive: Path) -> str:

@@ -18,8 +18,9 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
+from outofsync_client._files import sha256_of
 from outofsync_client.models._errors import ArchiveError
-from outofsync_client.models._store import CHUNK_BYTES, MANIFEST, SUMS_FILE, ModelStore, parse_sums, sha256_of
+from outofsync_client.models._store import CHUNK_BYTES, MANIFEST, SUMS_FILE, ModelStore, parse_sums
 
 MOST_BYTES = 4 * 1024**3  # unpacked
 MOST_ENTRIES = 10_000
