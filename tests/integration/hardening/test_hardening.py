@@ -148,7 +148,7 @@ def test_workers_are_bounded(server: LiveServer) -> None:
             line[:25].strip(): line[25:].split()[:2]
             for line in Path(f"/proc/{pid}/limits").read_text().splitlines()[1:]
         }
-        assert limits["Max address space"] == [str(24 * 1024**3)] * 2
+        assert limits["Max address space"] == [str(64 * 1024**3)] * 2
         assert limits["Max open files"] == ["1024"] * 2
         assert limits["Max processes"] == ["4096"] * 2
         assert limits["Max core file size"] == ["0"] * 2
