@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -125,6 +128,15 @@ class Server(ThreadingHTTPServer):
     def __init__(self, fake: FakeTorchServe) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.fake = fake
+
+
+@contextmanager
+def serving(fake: FakeTorchServe) -> Iterator[str]:
+    """The URL at which it answers for as long as the block lasts."""
+    with Server(fake) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 @dataclass(frozen=True)

@@ -141,17 +141,24 @@ class Management:
             raise ManagementError(f"TorchServe's answer to {method} /models{path} is not JSON") from None
 
     def _send(self, method: str, path: str, query: Optional[dict[str, str]]) -> requests.Response:
-        """The answer; with new tokens where the known ones are refused."""
-        door = self._door = self._door or self._look()
-        response = self._attempt(door, method, path, query)
+        """The answer; where what is known is out of date, from the server of now, with its new tokens."""
+        known, self._door = self._door, self._door or self._look()
+        try:
+            response = self._attempt(self._door, method, path, query)
+        except UnreachableError:
+            self._door = None
+            if known is None or (now := self._look()) == known:
+                raise
+            self._door = now  # it was started anew, elsewhere
+            response = self._attempt(now, method, path, query)
         deadline = time.monotonic() + RENEWAL_S
         while _refused_token(response) and time.monotonic() < deadline:
-            renewed = self._look()
-            if renewed == door:
+            now = self._look()
+            if now == self._door:
                 time.sleep(POLL_S)  # TorchServe knows new tokens a moment before the state folder does
                 continue
-            door = self._door = renewed
-            response = self._attempt(door, method, path, query)
+            self._door = now
+            response = self._attempt(now, method, path, query)
         return response
 
     def _attempt(
@@ -162,7 +169,6 @@ class Management:
         try:
             return self._session.request(method, url, params=query, headers=headers, timeout=TIMEOUT_S)
         except requests.RequestException as error:
-            self._door = None  # it may have been started anew, elsewhere
             raise UnreachableError(
                 f"TorchServe's management interface does not answer ({type(error).__name__})"
             ) from None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pretended_torchserve import NODES, OWN, FakeTorchServe, Server, Site, write_archive
+from pretended_torchserve import NODES, OWN, FakeTorchServe, Site, serving, write_archive
 
 from archives.build import write_sums
 
@@ -22,9 +21,8 @@ def site(tmp_path: Path) -> Iterator[Site]:
         write_archive(store / f"{node}.mar", node, OWN)
     write_archive(store / "deepfake.war", "deepfake", OWN)
     write_sums(store)
-    with Server(FakeTorchServe()) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        site = Site(state, store, server.fake, f"http://127.0.0.1:{server.server_port}")
+    torchserve = FakeTorchServe()
+    with serving(torchserve) as url:
+        site = Site(state, store, torchserve, url)
         site.start()
         yield site
-        server.shutdown()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 
 import pytest
-from pretended_torchserve import NEW, OWN, Site, write_archive
+from pretended_torchserve import NEW, OWN, Site, serving, write_archive
 
 from archives.build import write_sums
 from outofsync_client import UnreachableError
@@ -209,6 +210,15 @@ def test_new_tokens_are_read_from_the_state_folder(site: Site) -> None:
     publishing.start()
     assert models.list()[0].ready
     publishing.join()
+
+
+def test_a_server_that_was_started_anew_is_found_where_it_is_now(site: Site) -> None:
+    models = site.models
+    with serving(site.torchserve) as url:
+        replace(site, url=url).publish()
+        assert models.list()[0].ready
+    site.publish()
+    assert models.list()[0].ready
 
 
 def test_without_a_server_the_record_still_changes_and_the_next_start_follows(site: Site) -> None:
