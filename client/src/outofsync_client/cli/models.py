@@ -9,6 +9,7 @@ from typing import Any, Callable
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -83,6 +84,29 @@ def _part(one: Listed) -> str:
     if one.role == "shadow":
         return f"shadow, judges {percent(one.share)} again"
     return one.role
+
+
+@models.command()
+@_with_models
+@click.argument("version")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def show(models: Models, version: str, as_json: bool) -> None:
+    """Show VERSION in detail: its archives, its processes, what waits for it, its steps."""
+    described = models.describe(version)
+    if as_json:
+        click.echo(json.dumps(asdict(described)))
+        return
+    table = Table()
+    for name in ("node", "version", "archive", "workers", "waiting"):
+        table.add_column(name)
+    for one in described.nodes:
+        workers = ", ".join(f"{worker.pid} {worker.status.lower()}" for worker in one.workers or ())
+        archive = f"[bold red]{escape(one.problem)}" if one.problem else f"{one.archive} ({one.sha256[:12]}…)"
+        waiting = "-" if one.queued is None else str(one.queued)
+        table.add_row(one.node, one.version, archive, workers or "not loaded", waiting)
+    Console().print(table)
+    for event in described.events:
+        click.echo(f"{event.at}  {event.step}")
 
 
 @models.command()

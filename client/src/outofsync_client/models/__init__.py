@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from outofsync_client.models._comparing import Comparison, Opinion, Pair
+from outofsync_client.models._describing import Described, DescribedNode
 from outofsync_client.models._errors import (
     ArchiveError,
     BuildFailedError,
@@ -32,6 +33,8 @@ __all__ = [
     "BuildFailedError",
     "Canary",
     "Comparison",
+    "Described",
+    "DescribedNode",
     "Door",
     "Event",
     "Listed",

@@ -11,6 +11,7 @@ from outofsync_client._exceptions import UnreachableError
 from outofsync_client.models._building import build, find_project
 from outofsync_client.models._comparing import Comparison, compare_files, compare_shadow
 from outofsync_client.models._deployment import Deployment
+from outofsync_client.models._describing import Described, describe
 from outofsync_client.models._errors import StepRefusedError, VersionFailedError
 from outofsync_client.models._listing import Listed, list_versions
 from outofsync_client.models._management import Management, of_state
@@ -47,6 +48,10 @@ class Models:
     def list(self) -> tuple[Listed, ...]:
         """Every version, registered or built, with its part in serving."""
         return list_versions(self._deployment)
+
+    def describe(self, version: str) -> Described:
+        """A registered version in every detail: archives, processes, what waits, the steps so far."""
+        return describe(self._deployment, version)
 
     def record(self) -> Record:
         """The roll-out record: pipelines, who serves, and how that came about."""
