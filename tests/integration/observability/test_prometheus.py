@@ -157,7 +157,7 @@ def test_a_loaded_server_is_seen(edge: LiveEdge, prometheus: Prometheus) -> None
     def grown(name: str) -> float:
         return prometheus.value(name) - before[name]
 
-    prometheus.wait_for(lambda: grown(VERDICTS) == 8)
+    prometheus.wait_for(lambda: grown(VERDICTS) == 8 and grown(CRASHES) == 1)  # the last to come
     inconclusive = sum(answer.json()["verdict"] == "inconclusive" for answer in judged)
     assert grown(INCONCLUSIVE) == inconclusive >= 4
     assert grown(ABSTENTIONS) >= inconclusive
