@@ -1,4 +1,15 @@
-"""The steps of a roll-out."""
+"""The steps of a roll-out, each of which may be killed at any point and then be repeated.
+
+The record says what should be, so a step writes it before or after its effect, whichever a restart completes:
+
+- ``register`` records a version last, once it is loaded and has judged. Killed before that, it leaves a
+  version that nothing names: its repetition loads it anew, a restart forgets it.
+- ``promote`` and ``rollback`` record first, then change TorchServe's defaults. Killed in between, the old
+  version answers on (``list`` says so) until the repetition or a restart.
+- ``retire`` records first, so that nothing is sent there any more, waits, and unloads last. Killed in
+  between, it leaves a version that nobody asks: its repetition or a restart unloads it.
+- ``canary`` changes the record alone, ``build`` replaces each file whole, the others change nothing.
+"""
 
 from __future__ import annotations
 
