@@ -81,34 +81,41 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
+def edges(small_store: Path, folders: pytest.TempPathFactory, left: ExitStack) -> MakeEdge:
+    """Makes edges, each before servers of its own, which end with ``left``: they take a gigabyte and more."""
+
+    def make(*words: str, servers: int = 1, plain_models: bool = False) -> LiveEdge:
+        installed("nginx", "nginx")
+        live = []
+        for _ in range(servers):
+            store = shutil.copytree(small_store, folders.mktemp("store") / "model_store")
+            settings = ServerSettings(
+                state=folders.mktemp("server"), model_store=store, plain_models=plain_models
+            )
+            live.append(LiveServer(left.enter_context(running(settings)), settings))
+        arguments = [*words, "--port", str(free_port())]
+        for server in live:
+            arguments += ["--state", str(server.settings.state)]
+        _, edge = parse(["start", *arguments])
+        key = keys.add(edge.key_file, "tester")
+        left.callback(stop, edge)
+        start(edge)
+        return LiveEdge(edge, live, key)
+
+    return make
+
+
+@pytest.fixture(scope="module")
 def make_edge(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeEdge]:
     """Starts edges before servers with small networks; words are options of ``python -m config.edge``."""
-    installed("nginx", "nginx")
     with ExitStack() as left:
-
-        def make(*words: str, servers: int = 1) -> LiveEdge:
-            live = []
-            for _ in range(servers):
-                store = shutil.copytree(small_store, tmp_path_factory.mktemp("store") / "model_store")
-                settings = ServerSettings(state=tmp_path_factory.mktemp("server"), model_store=store)
-                live.append(LiveServer(left.enter_context(running(settings)), settings))
-            arguments = [*words, "--port", str(free_port())]
-            for server in live:
-                arguments += ["--state", str(server.settings.state)]
-            _, edge = parse(["start", *arguments])
-            key = keys.add(edge.key_file, "tester")
-            left.callback(stop, edge)
-            start(edge)
-            return LiveEdge(edge, live, key)
-
-        yield make
+        yield edges(small_store, tmp_path_factory, left)
 
 
-@pytest.fixture(scope="session")
-def edge(make_edge: MakeEdge) -> LiveEdge:
-    """The session's edge, which takes more than any test sends."""
-    plain = str(free_port())
-    return make_edge(
-        "--rate", "500", "--burst", "500", "--plain-port", plain, "--metrics-port", str(free_port())
-    )
+@pytest.fixture(scope="module")
+def edge(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveEdge]:
+    """A module's edge, which takes more than any test sends, and serves the models alone as well."""
+    ports = ("--plain-port", str(free_port()), "--metrics-port", str(free_port()))
+    with ExitStack() as left:
+        make = edges(small_store, tmp_path_factory, left)
+        yield make("--rate", "500", "--burst", "500", *ports, plain_models=True)
