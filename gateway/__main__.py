@@ -78,7 +78,8 @@ def listener(settings: GatewaySettings) -> socket.socket:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind((settings.host, settings.port))
         return opened
-    settings.socket.unlink(missing_ok=True)
+    if settings.socket.is_socket():  # of a gateway before this one
+        settings.socket.unlink()
     opened = socket.socket(socket.AF_UNIX)
     mask = os.umask(0o177)
     try:

@@ -25,6 +25,7 @@ from gateway.openapi import DOCUMENT
 from gateway.servers import Pool, Server
 from gateway.settings import GatewaySettings
 from gateway.shadow import Shadow
+from gateway.upload import Upload
 from gateway.upstream import REQUEST_ID_HEADER, Upstream
 from gateway.visit import HUNG_UP, Visit, headers_of
 
@@ -73,7 +74,10 @@ class Gateway:
 
     async def detect_as_before(self, visit: Visit) -> Response:
         """The result in the words of older systems."""
-        return await self._judged(visit, lambda result: {name: result.get(name) for name in OLD_ANSWER})
+        named = {"request_id": visit.request_id}
+        return await self._judged(
+            visit, lambda result: {name: result.get(name) for name in OLD_ANSWER} | named
+        )
 
     async def _judged(self, visit: Visit, shape: Callable[[dict[str, Any]], dict[str, Any]]) -> Response:
         visit.authenticate(self.keys)
@@ -85,10 +89,17 @@ class Gateway:
             if pipeline := self.shadow.wants(verdict):
                 kept = self.shadow.compare(pipeline, verdict, ask, upload)
         finally:
+            self._note_upload(visit, upload)
             if not kept:
                 upload.close()
         headers = {PIPELINE_HEADER: verdict.pipeline} if verdict.pipeline else {}
         return JSONResponse(shape(verdict.result), headers=headers)
+
+    def _note_upload(self, visit: Visit, upload: Upload) -> None:
+        """Say so where no disk could hold an upload: it could not have been sent again."""
+        if not upload.repeatable:
+            self.measures.unrepeatable.inc()
+            logger.warning("request %s: there was no room to keep its upload", visit.request_id)
 
     def _note(self, visit: Visit, verdict: Verdict) -> None:
         visit.facts |= {
@@ -111,6 +122,7 @@ class Gateway:
         try:
             video = await visit.unless_hung_up(self.judge.persist(once, upload), upload)
         finally:
+            self._note_upload(visit, upload)
             upload.close()
         return Response(video, media_type=VIDEO)
 

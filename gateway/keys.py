@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import logging
 import os
 import secrets
 import sys
@@ -19,6 +20,7 @@ from datetime import UTC, datetime, timedelta
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 
+logger = logging.getLogger("gateway")
 PREFIX = "oos_"
 SECRET_BYTES = 32
 _NAME_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@")
@@ -71,9 +73,15 @@ class KeyFile:
             self._seen, self._by_sum = None, {}
             return
         seen = (status.st_mtime_ns, status.st_size, status.st_ino)
-        if seen != self._seen:
+        if seen == self._seen:
+            return
+        self._seen = seen
+        try:
             self._by_sum = {key.sha256: key for key in read(self.path)}
-            self._seen = seen
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            logger.error(
+                "%s cannot be read (%s); the keys are those of before", self.path, type(error).__name__
+            )
 
 
 def read(path: Path) -> list[Key]:

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import IO
 
 from gateway.errors import too_large
 
@@ -25,7 +26,10 @@ class Upload:
         self.repeatable = True
         self._body = body
         self._most_bytes = most_bytes
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed in __exit__
+        try:
+            self._file: IO[bytes] | None = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - see close
+        except OSError:
+            self._file, self.repeatable = None, False
 
     def __enter__(self) -> Upload:
         return self
@@ -34,14 +38,20 @@ class Upload:
         self.close()
 
     def close(self) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+
+    @property
+    def _descriptor(self) -> int:
+        assert self._file is not None  # else nothing is kept
+        return self._file.fileno()
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The whole body from its start; raises ``too_large`` beyond the limit."""
         position = 0
         while True:
             if self.repeatable and position < self.size:
-                chunk = os.pread(self._file.fileno(), READ_BYTES, position)
+                chunk = os.pread(self._descriptor, READ_BYTES, position)
                 position += len(chunk)
                 yield chunk
                 continue
@@ -76,7 +86,7 @@ class Upload:
         position = self.size
         try:
             while rest:
-                written = os.pwrite(self._file.fileno(), rest, position)
+                written = os.pwrite(self._descriptor, rest, position)
                 position += written
                 rest = rest[written:]
         except OSError:

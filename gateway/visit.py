@@ -97,6 +97,12 @@ class Visit:
         while (await self.request.receive())["type"] != "http.disconnect":
             pass
 
+    def _peer(self) -> str:
+        """Who asks: over a Unix socket nginx says so; over TCP that header is anybody's and means nothing."""
+        if self.request.client is not None and self.request.client.host:
+            return str(self.request.client.host)
+        return self.request.headers.get("x-real-ip", "")
+
     def end(self, status: int, *, code: str = "", bytes_out: int = 0) -> None:
         """Count and log what became of it."""
         seconds = time.monotonic() - self.started
@@ -109,7 +115,7 @@ class Visit:
             route=self.route,
             status=status,
             code=code,
-            peer=self.request.headers.get("x-real-ip") or (self.request.client or ("",))[0],
+            peer=self._peer(),
             seconds=round(seconds, 3),
             bytes_out=bytes_out,
             **self.facts,

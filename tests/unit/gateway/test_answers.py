@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 from starlette.responses import Response
 from unit.gateway.conftest import RESULT, LiveGateway, said, torchserve_error
@@ -83,9 +85,9 @@ def test_torchserves_own_words_become_envelopes(
 
 def test_older_systems_hear_what_they_know(live: LiveGateway) -> None:
     response = live.ask("POST", "/detect", files={"file": ("a.mp4", b"video")})
-    assert response.json() == {
-        name: RESULT[name] for name in ("score", "label", "verdict", "probability_fake", "id")
-    }
+    known = ("score", "label", "verdict", "probability_fake", "id")
+    named = {"request_id": response.headers["X-OutOfSync-Request-Id"]}
+    assert response.json() == {name: RESULT[name] for name in known} | named
 
 
 def test_a_deblurred_video_comes_back(live: LiveGateway) -> None:
@@ -129,3 +131,10 @@ def test_models_are_listed_without_where_they_lie(live: LiveGateway) -> None:
     assert listed["promoted"] == "1.0"
     assert listed["pipelines"][0]["nodes"]["deblur"] == {"version": "1.0", "sha256": "ab"}
     assert live.ask("GET", "/v1/models", key="").status_code == 401
+
+
+def test_nobody_forges_where_a_request_came_from(live: LiveGateway, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "gateway.access"):
+        live.detect(headers={"X-Real-IP": "6.6.6.6"})
+    entries = [getattr(record, "entry", {}) for record in caplog.records]
+    assert [entry["peer"] for entry in entries if entry.get("route") == "/v1/detect"] == ["127.0.0.1"]

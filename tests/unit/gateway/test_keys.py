@@ -71,3 +71,10 @@ def test_the_command_manages_keys(tmp_path: Path) -> None:
     assert "revoked" in run("list").stdout
     again = run("revoke", "somebody")
     assert (again.returncode, again.stderr) == (1, "keys: somebody has no key\n")
+
+
+def test_a_broken_file_changes_nothing(live: LiveGateway) -> None:
+    assert live.detect().status_code == 200
+    live.keys.write_text("{")
+    assert live.detect().status_code == 200
+    assert live.detect(key="wrong").status_code == 401

@@ -187,3 +187,15 @@ def test_a_caller_who_hangs_up_frees_the_place(live: LiveGateway) -> None:
     release.set()
     assert live.metric("outofsync_server_in_progress", server="1") == 0
     assert live.metric("outofsync_http_requests_total", route="/v1/detect", status="499", code="hung_up") == 1
+
+
+def test_without_a_disk_a_request_goes_on_and_is_counted(
+    live: LiveGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(**_: object) -> object:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("gateway.upload.tempfile.TemporaryFile", full)
+    assert live.detect(LARGE).json() == RESULT
+    assert live.servers[0].asked[0][2] == LARGE
+    assert live.metric("outofsync_uploads_unrepeatable_total") == 1
