@@ -22,11 +22,15 @@ def build(folder: Path) -> list[Manifest]:
         manifests += build(path) if path.is_dir() else list(yaml.safe_load_all(path.read_text()))
     for patch in settings.get("patches", []):
         target = patch["target"]
-        chosen = [
-            m for m in manifests if (m["kind"], m["metadata"]["name"]) == (target["kind"], target["name"])
-        ]
+        meant = (target["kind"], target["name"])
+        chosen = [one for one in manifests if (one["kind"], one["metadata"]["name"]) == meant]
         assert len(chosen) == 1, f"{patch['path']} is meant for {target}, of which there are {len(chosen)}"
-        for operation in yaml.safe_load((folder / patch["path"]).read_text()):
+        change = yaml.safe_load((folder / patch["path"]).read_text())
+        if isinstance(change, dict):
+            assert change.pop("$patch") == "delete", "of strategic merges, only this one is understood here"
+            manifests.remove(chosen[0])
+            continue
+        for operation in change:
             _apply(chosen[0], operation)
     return manifests
 
@@ -37,6 +41,10 @@ def _apply(manifest: Manifest, operation: dict[str, Any]) -> None:
     place: Any = manifest
     for name in parents:
         place = place[int(name)] if isinstance(place, list) else place[name]
+    if isinstance(place, list) and last == "-":
+        assert operation["op"] == "add", operation
+        place.append(copy.deepcopy(operation["value"]))
+        return
     key = int(last) if isinstance(place, list) else last
     if operation["op"] == "replace":
         assert key in place if isinstance(place, dict) else key < len(place), operation["path"]

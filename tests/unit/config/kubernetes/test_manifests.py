@@ -22,8 +22,7 @@ VERSIONS = ("1.33", "1.36")
 
 
 def manifest(overlay: str, kind: str) -> Manifest:
-    (found,) = [manifest for manifest in build(FOLDER / overlay) if manifest["kind"] == kind]
-    return found
+    return next(manifest for manifest in build(FOLDER / overlay) if manifest["kind"] == kind)
 
 
 def pod(overlay: str) -> dict[str, Any]:
@@ -34,6 +33,12 @@ def pod(overlay: str) -> dict[str, Any]:
 def containers(overlay: str) -> list[dict[str, Any]]:
     spec = pod(overlay)
     return [*spec["containers"], *spec.get("initContainers", [])]
+
+
+def chosen_by(selector: dict[str, Any], deployment: dict[str, Any]) -> bool:
+    """Whether a selector chooses a Deployment's pods."""
+    labels = deployment["template"]["metadata"]["labels"]
+    return bool(selector["matchLabels"].items() <= labels.items())
 
 
 @cache
@@ -107,12 +112,14 @@ def test_only_what_listens_is_let_in(overlay: str) -> None:
     assert "ports" not in pod(overlay)["containers"][0], "TorchServe listens on loopback alone"
     service = manifest(overlay, "Service")["spec"]["ports"]
     assert {port["targetPort"] for port in service} == set(ports)
-    policy = manifest(overlay, "NetworkPolicy")["spec"]
+    policies = [one["spec"] for one in build(FOLDER / overlay) if one["kind"] == "NetworkPolicy"]
+    policy = policies[0]
     assert set(policy["policyTypes"]) == {"Ingress", "Egress"}
     let_in = {port["port"] for rule in policy["ingress"] for port in rule["ports"]}
     assert let_in == set(ports.values())
     assert all(rule["from"] for rule in policy["ingress"])
-    assert bool(policy["egress"]) == (overlay == "object-store")
+    out = [rule for one in policies for rule in one.get("egress", [])]
+    assert bool(out) == (overlay == "object-store")
 
 
 def test_scaling_goes_by_a_rate_of_queue_time() -> None:
@@ -126,7 +133,7 @@ def test_a_budget_keeps_a_server_up() -> None:
     deployment = manifest("cpu", "Deployment")["spec"]
     budget = manifest("cpu", "PodDisruptionBudget")["spec"]
     assert budget["minAvailable"] < deployment["replicas"]
-    assert budget["selector"] == deployment["selector"]
+    assert chosen_by(budget["selector"], deployment)
     assert deployment["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
 
 
@@ -144,26 +151,38 @@ def test_the_bucket_is_trusted_only_with_its_sums() -> None:
 
 
 def test_kserve_finds_the_runtime_that_is_named() -> None:
-    runtime, service, stock = build(FOLDER / "kserve")
+    runtime, service = manifest("kserve", "ServingRuntime"), manifest("kserve", "InferenceService")
     model = service["spec"]["predictor"]["model"]
     assert model["runtime"] == runtime["metadata"]["name"]
     assert model["modelFormat"]["name"] in {one["name"] for one in runtime["spec"]["supportedModelFormats"]}
-    assert runtime["spec"]["containers"][0]["name"] == "kserve-container", "whom KServe talks to comes first"
-    assert stock["spec"]["predictor"]["model"]["runtime"] == "kserve-torchserve"
+    server, gateway = runtime["spec"]["containers"]
+    assert server["name"] == "kserve-container", "who gets the archives comes first"
+    listened = gateway["args"][gateway["args"].index("--port") + 1]
+    assert [str(port["containerPort"]) for port in server["ports"]] == [listened], "where callers are sent"
     volumes = {volume["name"] for volume in runtime["spec"]["volumes"]}
-    for container in runtime["spec"]["containers"]:
+    for module, container in (("config.serve", server), ("gateway", gateway)):
         assert {mount["name"] for mount in container["volumeMounts"]} <= volumes
         assert container["securityContext"]["runAsNonRoot"]
-        module = "gateway" if "command" in container else "config.serve"
         for option in (word for word in container["args"] if word.startswith("--")):
             assert re.search(rf"{option}\b", usage(module))
+    stock = yaml.safe_load((FOLDER / "kserve" / "stock-runtime.yaml").read_text())
+    assert stock["spec"]["predictor"]["model"]["runtime"] == "kserve-torchserve"
+    scaled = manifest("kserve", "HorizontalPodAutoscaler")["spec"]["scaleTargetRef"]["name"]
+    assert scaled == f"{service['metadata']['name']}-predictor"
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_server_and_gateway_share_a_state_that_is_the_servers_own(overlay: str) -> None:
+    server, gateway = pod(overlay)["containers"]
+    states = [container["args"][container["args"].index("--state") + 1] for container in (server, gateway)]
+    assert states[0] == states[1]
+    mounted = {mount["mountPath"] for mount in server["volumeMounts"]}
+    assert states[0] not in mounted, "a volume's own folder is root's, and cannot be made private"
 
 
 def test_prometheus_reads_what_is_exposed() -> None:
     monitor = yaml.safe_load((FOLDER / "pod-monitor.yaml").read_text())["spec"]
-    assert (
-        monitor["selector"]["matchLabels"] == manifest("cpu", "Deployment")["spec"]["selector"]["matchLabels"]
-    )
+    assert chosen_by(monitor["selector"], manifest("cpu", "Deployment")["spec"])
     ports = {port["name"] for port in pod("cpu")["containers"][1]["ports"]}
     assert {endpoint["port"] for endpoint in monitor["podMetricsEndpoints"]} <= ports
 
