@@ -109,7 +109,7 @@ def render(settings: EdgeSettings, gateways: list[str]) -> Path:
         user=f"user {pwd.getpwuid(0).pw_name};" if os.geteuid() == 0 else "",
         folder=folder,
         gateways="\n".join(f"        server {gateway};" for gateway in gateways),
-        listen=f"{settings.host}:{settings.port}",
+        listen=f"{settings.address}:{settings.port}",
         redirect=_redirect(settings),
         certificate=certificate,
         key=key,
@@ -117,6 +117,8 @@ def render(settings: EdgeSettings, gateways: list[str]) -> Path:
         reference_policy=REFERENCE_POLICY,
         rate=f"{settings.rate:g}",
         burst=settings.burst,
+        address_rate=f"{settings.rate * settings.address_share:g}",
+        address_burst=settings.burst * settings.address_share,
         connections=settings.connections,
         address_connections=settings.address_connections,
         header_s=settings.header_s,
@@ -145,7 +147,8 @@ def errors_conf() -> str:
         name = f"/_fault/{fault.found[0]}"  # an address: a request too broken to have one is answered, too
         extra = "".join(f'    add_header {name} "{value}" always;\n' for name, value in fault.headers.items())
         if extra:  # which ends what the location inherits, so that all are named again
-            extra = f"    include headers.conf;\n{extra}"
+            policy = f'    add_header Content-Security-Policy "{PAGE_POLICY}" always;\n'
+            extra = f"    include headers.conf;\n{policy}{extra}"
         parts.append(
             f"error_page {codes} = {name};\n"
             f"location = {name} {{\n"
@@ -167,7 +170,9 @@ def _redirect(settings: EdgeSettings) -> str:
     if settings.plain_port is None:
         return ""
     return (
-        f"    server {{\n        listen {settings.host}:{settings.plain_port};\n"
+        f"    server {{\n        listen {settings.address}:{settings.plain_port};\n"
+        f"        include {settings.folder}/errors.conf;\n        include {settings.folder}/headers.conf;\n"
+        f'        add_header Content-Security-Policy "{PAGE_POLICY}" always;\n'
         f"        return 308 https://$host:{settings.port}$request_uri;\n    }}\n"
     )
 

@@ -164,7 +164,7 @@ def _answers(settings: EdgeSettings) -> bool:
     """Whether a gateway is reached through nginx."""
     trusting = ssl.create_default_context()
     trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE  # it is ourselves we ask
-    host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
     connection = http.client.HTTPSConnection(host, settings.port, timeout=5, context=trusting)
     try:
         connection.request("GET", "/v1/health")

@@ -26,6 +26,7 @@ class EdgeSettings:
     metrics_port: int | None = None  # of our own gateway
     rate: float = 10.0  # requests a second, for each key
     burst: int = 50  # requests beyond that rate that are still taken
+    address_share: int = 10  # rate and burst of one address, in those of one key
     connections: int = 48  # at a time, for each key …
     address_connections: int = 200  # … and for each address
     header_s: int = 15
@@ -58,5 +59,10 @@ class EdgeSettings:
 
     @property
     def url(self) -> str:
-        host = "localhost" if self.host in (LOOPBACK, "0.0.0.0", "::") else self.host
+        host = "localhost" if self.host in (LOOPBACK, "0.0.0.0", "::") else self.address
         return f"https://{host}:{self.port}"
+
+    @property
+    def address(self) -> str:
+        """The host as it stands before a port: IPv6 in brackets."""
+        return f"[{self.host}]" if ":" in self.host else self.host

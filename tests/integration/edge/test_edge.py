@@ -201,12 +201,14 @@ def test_a_request_is_found_by_its_id_in_every_log(edge: LiveEdge) -> None:
 def test_logs_are_json_and_hold_no_key(edge: LiveEdge) -> None:
     edge.detect(VIDEO)
     edge.ask("GET", "/v1/models?api_key=" + edge.key)
+    edge.ask("GET", "/nowhere?api_key=" + edge.key)
     edge.ask("GET", "/v1/models", key='"}\\"\n'.replace("\n", ""))
     time.sleep(0.5)
     for name in ("access.log", "gateway.log"):
         lines = edge.log(name).splitlines()
         assert lines
         assert all(isinstance(json.loads(line), dict) for line in lines)
+    for name in ("access.log", "gateway.log", "error.log"):
         assert edge.key not in edge.log(name)
     assert edge.servers[0].state.token not in edge.log("gateway.log")
 
@@ -267,6 +269,21 @@ def test_a_key_over_its_rate_waits_and_the_others_do_not(make_edge: MakeEdge) ->
     assert error_code(refused[0]) == "busy"
     assert int(refused[0].headers["Retry-After"]) > 0
     assert edge.ask("GET", "/v1/models", key=other).status_code == 200
+
+
+def test_made_up_keys_and_other_spellings_of_a_key_win_nothing(make_edge: MakeEdge) -> None:
+    edge = make_edge("--rate", "1", "--burst", "2")
+    spellings = [{"X-Api-Key": "same"}, {"Authorization": "Bearer same"}, {"Authorization": "bearer  same"}]
+    with ThreadPoolExecutor(8) as pool:
+        same = list(
+            pool.map(lambda i: edge.ask("GET", "/v1/models", key="", headers=spellings[i % 3]), range(18))
+        )
+        made_up = list(pool.map(lambda i: edge.ask("GET", "/v1/models", key=f"guess-{i}"), range(80)))
+    assert sum(answer.status_code == 429 for answer in same) >= 9
+    refused = [answer for answer in made_up if answer.status_code == 429]
+    assert refused
+    assert {name: refused[0].headers.get(name) for name in SECURITY} == SECURITY
+    assert "default-src 'none'" in refused[0].headers["Content-Security-Policy"]
 
 
 def test_a_slow_caller_is_cut_off_and_holds_up_nobody(make_edge: MakeEdge) -> None:

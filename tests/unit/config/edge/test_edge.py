@@ -66,6 +66,12 @@ def test_nothing_is_left_to_fill_in(tmp_path: Path) -> None:
     assert (tmp_path / "edge" / "development.key").stat().st_mode & 0o077 == 0
 
 
+def test_an_address_of_ipv6_stands_in_brackets(tmp_path: Path) -> None:
+    settings = EdgeSettings(states=(tmp_path,), host="::1")
+    assert "listen [::1]:8443 ssl" in render(settings, ["unix:/a.sock"]).read_text()
+    assert settings.url == "https://[::1]:8443"
+
+
 def test_a_certificate_without_its_key_is_a_sentence(tmp_path: Path) -> None:
     settings = EdgeSettings(states=(tmp_path,), certificate=tmp_path / "a.crt")
     with pytest.raises(ServeError, match="--certificate and --key"):
