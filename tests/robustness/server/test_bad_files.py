@@ -97,5 +97,6 @@ def test_failed_requests_leave_no_threads_behind(server: LiveServer) -> None:
         return int(server.java().num_threads())
 
     settled = fail(20)
-    assert fail(200) <= settled
+    # A leak would show 200 more; Java starts and ends a few of its own (compilers, collectors) as it likes.
+    assert fail(200) < settled + 20
     assert server.workers() == before
