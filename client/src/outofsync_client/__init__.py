@@ -41,8 +41,8 @@ from outofsync_client._exceptions import (
     UntrustedServerError,
     WorkerDiedError,
 )
-from outofsync_client._many import Judged, Outcome
-from outofsync_client._multipart import VideoFile
+from outofsync_client._many import Judged, ManyProgress, Outcome
+from outofsync_client._multipart import UploadProgress, VideoFile
 from outofsync_client._result import FaceTrack, Reason, Result, Segment
 from outofsync_client._retries import Retries
 from outofsync_client._transport import Timeouts
@@ -64,6 +64,7 @@ __all__ = [
     "IncludeChoice",
     "InternalError",
     "Judged",
+    "ManyProgress",
     "MediaError",
     "MethodNotAllowedError",
     "ModeChoice",
@@ -92,6 +93,7 @@ __all__ = [
     "UnreadableFileError",
     "UnsupportedMediaError",
     "UntrustedServerError",
+    "UploadProgress",
     "VideoFile",
     "WorkerDiedError",
 ]

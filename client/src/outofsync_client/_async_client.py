@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar, Union
 
 from outofsync_client._client import Client, DeblurChoice, F, Health, IncludeChoice, ModeChoice
 from outofsync_client._exceptions import OutOfSyncError
-from outofsync_client._many import Judged
-from outofsync_client._multipart import VideoFile
+from outofsync_client._many import Judged, ManyProgress, counting
+from outofsync_client._multipart import UploadProgress, VideoFile
 from outofsync_client._result import Result
 
 if TYPE_CHECKING:
@@ -80,20 +80,34 @@ class AsyncClient:
         lam: float | None = None,
         max_len: int | None = None,
         include: Sequence[IncludeChoice] | None = None,
+        on_upload: UploadProgress | None = None,
     ) -> Result:
-        """See :meth:`Client.detect`."""
+        """See :meth:`Client.detect`; ``on_upload`` is called in the request's thread."""
         return await self._run(
             lambda: self._client.detect(
-                file, deblur=deblur, mode=mode, lam=lam, max_len=max_len, include=include
+                file,
+                deblur=deblur,
+                mode=mode,
+                lam=lam,
+                max_len=max_len,
+                include=include,
+                on_upload=on_upload,
             )
         )
 
     async def detect_many(
-        self, files: Iterable[F], *, jobs: int = 4, ordered: bool = True, **options: Any
+        self,
+        files: Iterable[F],
+        *,
+        jobs: int = 4,
+        ordered: bool = True,
+        on_done: ManyProgress | None = None,
+        **options: Any,
     ) -> AsyncIterator[Judged[F]]:
         """See :meth:`Client.detect_many`; ``jobs`` beyond ``connections`` wait."""
         if jobs < 1:
             raise ValueError("it takes one job at least")
+        tell = counting(files, on_done)
         numbered = enumerate(files)
         waiting: list[asyncio.Task[Judged[F]]] = []
         try:
@@ -110,14 +124,15 @@ class AsyncClient:
                     done = next(iter(finished))
                 judged = await done
                 waiting.remove(done)
+                tell()
                 yield judged
         finally:
             for task in waiting:
                 task.cancel()
 
-    async def deblur(self, file: VideoFile) -> bytes:
-        """See :meth:`Client.deblur`."""
-        return await self._run(lambda: self._client.deblur(file))
+    async def deblur(self, file: VideoFile, *, on_upload: UploadProgress | None = None) -> bytes:
+        """See :meth:`Client.deblur`; ``on_upload`` is called in the request's thread."""
+        return await self._run(lambda: self._client.deblur(file, on_upload=on_upload))
 
     async def health(self) -> Health:
         """See :meth:`Client.health`."""

@@ -27,8 +27,14 @@ from outofsync_client._exceptions import (
     ServerError,
     TransportError,
 )
-from outofsync_client._many import Judged, judge_many
-from outofsync_client._multipart import MultipartBody, VideoFile, open_video
+from outofsync_client._many import Judged, ManyProgress, judge_many
+from outofsync_client._multipart import (
+    MultipartBody,
+    UploadProgress,
+    VideoFile,
+    idempotency_key,
+    open_video,
+)
 from outofsync_client._result import Result
 from outofsync_client._retries import Retries
 from outofsync_client._sender import Sender
@@ -43,7 +49,6 @@ IncludeChoice = Literal["delays", "features", "tracks", "frames"]
 
 # Seconds of our clock: the server reckons from it what came before its work.
 SENT_HEADER = "X-OutOfSync-Sent-At"
-# The request's id: a key for each call tells repeats from requests, without reading a large file twice.
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 READY_POLL_S = 0.5
 
@@ -173,29 +178,44 @@ class Client:
         lam: float | None = None,
         max_len: int | None = None,
         include: Sequence[IncludeChoice] | None = None,
+        on_upload: Optional[UploadProgress] = None,
     ) -> Result:
         """Judge one video: a path, its bytes, or an open binary file.
 
         ``deblur``: sharpen faces first; ``mode``: the whole video, or the published protocol; ``lam`` ≥ 0:
         weight of the feature score; ``max_len``: windows in a scored segment; ``include``: what else the
-        result holds. What is not given is left to the server.
+        result holds. What is not given is left to the server. ``on_upload`` hears how much is sent
+        (:data:`UploadProgress`).
         Raises an :class:`OutOfSyncError` of the kind that fits.
         """
         options = {"deblur": deblur, "mode": mode, "lam": lam, "max_len": max_len, "include": include}
-        return self._detect(file, _given(options))
+        return self._detect(file, _given(options), on_upload=on_upload)
 
     def detect_many(
-        self, files: Iterable[F], *, jobs: int = 4, ordered: bool = True, **options: Any
+        self,
+        files: Iterable[F],
+        *,
+        jobs: int = 4,
+        ordered: bool = True,
+        on_done: Optional[ManyProgress] = None,
+        **options: Any,
     ) -> Iterator[Judged[F]]:
         """Judge many videos, ``jobs`` at a time; the options are those of :meth:`detect`.
 
-        An error is its own video's outcome and stops no other. Yields in the files' order, or as they come.
+        An error is its own video's outcome and stops no other. Yields in the files' order, or as they come;
+        ``on_done`` hears of each before it is yielded (:data:`ManyProgress`).
         """
-        return judge_many(lambda file: self.detect(file, **options), files, jobs=jobs, ordered=ordered)
 
-    def deblur(self, file: VideoFile) -> bytes:
+        def judge(file: F) -> Result:
+            return self.detect(file, **options)
+
+        return judge_many(judge, files, jobs=jobs, ordered=ordered, on_done=on_done)
+
+    def deblur(self, file: VideoFile, *, on_upload: Optional[UploadProgress] = None) -> bytes:
         """The video with sharper faces and its own sound, as the bytes of an mp4 file."""
-        return self._upload(self._routes.deblur, file, {}, lambda answer, _: answer.video())
+        return self._upload(
+            self._routes.deblur, file, {}, lambda answer, _: answer.video(), on_upload=on_upload
+        )
 
     def health(self) -> Health:
         """Whether the server works now, so nothing is repeated.
@@ -208,7 +228,7 @@ class Client:
         status, problem = "unknown", "an empty file was not refused"
         try:
             status = self._status()
-            self._detect(b"", {}, Retries.none())
+            self._detect(b"", {}, retries=Retries.none())
         except EmptyFileError:
             problem = ""
         except (ServerError, RequestTimeoutError) as error:
@@ -230,7 +250,14 @@ class Client:
                 raise problem
             time.sleep(READY_POLL_S)
 
-    def _detect(self, file: VideoFile, options: dict[str, Any], retries: Optional[Retries] = None) -> Result:
+    def _detect(
+        self,
+        file: VideoFile,
+        options: dict[str, Any],
+        *,
+        retries: Optional[Retries] = None,
+        on_upload: Optional[UploadProgress] = None,
+    ) -> Result:
         def read(answer: Answer, upload_ms: float) -> Result:
             values = answer.json()
             try:
@@ -238,7 +265,7 @@ class Client:
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 raise answer.unexpected("the answer is JSON but no result") from error
 
-        return self._upload(self._routes.detect, file, options, read, retries)
+        return self._upload(self._routes.detect, file, options, read, retries=retries, on_upload=on_upload)
 
     def _upload(
         self,
@@ -246,19 +273,22 @@ class Client:
         file: VideoFile,
         options: dict[str, Any],
         read: Callable[[Answer, float], T],
+        *,
         retries: Optional[Retries] = None,
+        on_upload: Optional[UploadProgress] = None,
     ) -> T:
         """What ``read`` makes of the answer and of how long sending took (ms)."""
         with open_video(file) as (source, size):
             start = source.tell()
+            key = idempotency_key(source, size, path, options)
 
             def attempt(address: Address, request_id: str) -> T:
                 source.seek(start)
-                body = MultipartBody(source, size, options)
+                body = MultipartBody(source, size, options, on_upload)
                 headers = {
                     "Content-Type": body.content_type,
                     SENT_HEADER: f"{time.time():.6f}",
-                    IDEMPOTENCY_HEADER: request_id,
+                    IDEMPOTENCY_HEADER: key,
                 }
                 answer = self._transport.send(
                     "POST", address, path, request_id=request_id, body=body, headers=headers

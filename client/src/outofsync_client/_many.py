@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Callable, Generic, TypeVar, Union
+from typing import Callable, Generic, Optional, TypeVar, Union
 
 from outofsync_client._exceptions import OutOfSyncError
 from outofsync_client._result import Result
 
 F = TypeVar("F")
 Outcome = Union[Result, OutOfSyncError]
+
+ManyProgress = Callable[[int, Optional[int]], None]
+"""Called with how many files are done, and of how many: None where the files have no length."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,12 @@ class Judged(Generic[F]):
 
 
 def judge_many(
-    judge: Callable[[F], Result], files: Iterable[F], *, jobs: int, ordered: bool
+    judge: Callable[[F], Result],
+    files: Iterable[F],
+    *,
+    jobs: int,
+    ordered: bool,
+    on_done: Optional[ManyProgress] = None,
 ) -> Iterator[Judged[F]]:
     """Each file's outcome, in the files' order or as they are done. Raises ValueError for no jobs.
 
@@ -48,6 +56,7 @@ def judge_many(
         except OutOfSyncError as error:
             return Judged(place, file, error)
 
+    tell = counting(files, on_done)
     waiting: deque[Future[Judged[F]]] = deque()
     numbered = enumerate(files)
     pool = ThreadPoolExecutor(max_workers=jobs)
@@ -61,9 +70,25 @@ def judge_many(
                 return
             done = waiting[0] if ordered else _first_done(waiting)
             waiting.remove(done)
-            yield done.result()
+            judged = done.result()
+            tell()
+            yield judged
     finally:  # also when the user stops: what has not begun is not begun any more
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def counting(files: Iterable[object], on_done: Optional[ManyProgress]) -> Callable[[], None]:
+    """What to call with each file that is done."""
+    total = len(files) if isinstance(files, Sized) else None
+    done = 0
+
+    def tell() -> None:
+        nonlocal done
+        done += 1
+        if on_done is not None:
+            on_done(done, total)
+
+    return tell
 
 
 def _first_done(waiting: Iterable[Future[Judged[F]]]) -> Future[Judged[F]]:

@@ -5,6 +5,7 @@ A video may have hundreds of megabytes, so it never lies in memory whole.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -14,21 +15,33 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import IO, Any, Union
+from typing import IO, Any, Callable, Optional, Union
 
 from outofsync_client._exceptions import UnreadableFileError
 
+HASHED_AT_ONCE = 1 << 16  # bytes
+
 VideoFile = Union[str, "os.PathLike[str]", bytes, IO[bytes]]
 """A path, a file's bytes, or an open binary file (read from where it stands)."""
+
+UploadProgress = Callable[[int, int], None]
+"""Called with the bytes of the video that are sent, and all of them; at 0 an attempt begins (anew)."""
 
 
 class MultipartBody:
     """The fields ``options`` (JSON) and ``data`` (the video) of one request.
 
-    ``source`` is read once, from where it stands, for exactly ``size`` bytes.
+    ``source`` is read once, from where it stands, for exactly ``size`` bytes. What ``on_upload`` raises ends
+    the upload.
     """
 
-    def __init__(self, source: IO[bytes], size: int, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        source: IO[bytes],
+        size: int,
+        options: Mapping[str, Any],
+        on_upload: Optional[UploadProgress] = None,
+    ) -> None:
         boundary = uuid.uuid4().hex
         self.content_type = f"multipart/form-data; boundary={boundary}"
         head = (
@@ -41,10 +54,12 @@ class MultipartBody:
         ).encode()
         tail = f"\r\n--{boundary}--\r\n".encode()
         self._head, self._source, self._tail = io.BytesIO(head), source, io.BytesIO(tail)
-        self._remaining = size
+        self._size = self._remaining = size
+        self._on_upload = on_upload
         self._length = len(head) + size + len(tail)
         self._begun = time.monotonic()
         self.sending_ms = 0.0  # until the last byte was read so far
+        self._tell()
 
     def __len__(self) -> int:
         """Bytes in all: requests takes the Content-Length from here."""
@@ -67,7 +82,27 @@ class MultipartBody:
         if not chunk:  # the promised Content-Length cannot be kept: the server would wait for ever
             raise UnreadableFileError("the video became shorter while it was being sent")
         self._remaining -= len(chunk)
+        self._tell()
         return chunk
+
+    def _tell(self) -> None:
+        """A piece is reported as it is handed to the connection, which holds a few of them."""
+        if self._on_upload is not None:
+            self._on_upload(self._size - self._remaining, self._size)
+
+
+def idempotency_key(source: IO[bytes], size: int, path: str, options: Mapping[str, Any]) -> str:
+    """What is the same for the same work: these bytes, from where the source stands, and these options.
+
+    Judging is a function of both, so that whoever has an answer under a key may give it again.
+    """
+    asked = json.dumps({"path": path, "options": options, "size": size}, sort_keys=True)
+    digest = hashlib.sha256(asked.encode())
+    left = size
+    while left and (block := source.read(min(left, HASHED_AT_ONCE))):
+        digest.update(block)
+        left -= len(block)
+    return digest.hexdigest()
 
 
 @contextmanager

@@ -56,10 +56,14 @@ def test_many_are_judged_a_few_at_a_time(server: StubServer, make_result: MakeRe
 
     async def ask() -> list[int]:
         async with AsyncClient(server.url, token=TOKEN) as client:
-            judged = client.detect_many([b"a", b"b", b"c"], jobs=2, ordered=ordered)
+            judged = client.detect_many(
+                [b"a", b"b", b"c"], jobs=2, ordered=ordered, on_done=lambda *counts: heard.append(counts)
+            )
             return [done.place async for done in judged]
 
+    heard: list[tuple[int, int | None]] = []
     places = asyncio.run(ask())
+    assert heard == [(1, 3), (2, 3), (3, 3)]
     assert sorted(places) == [0, 1, 2]
     assert places == [0, 1, 2] or not ordered
 

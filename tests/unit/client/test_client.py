@@ -110,6 +110,47 @@ def test_a_large_file_is_read_in_small_pieces(
     assert 0 < stream.largest <= 100_000
 
 
+def test_an_upload_tells_how_far_it_is(server: StubServer, client: Client, make_result: MakeResult) -> None:
+    server.answers(make_result())
+    heard: list[tuple[int, int]] = []
+    client.detect(bytes(900_000), on_upload=lambda *bytes_: heard.append(bytes_))
+    assert heard[0] == (0, 900_000)
+    assert heard[-1] == (900_000, 900_000)
+    assert len(heard) > 10
+    assert heard == sorted(heard)
+
+
+def test_an_upload_is_ended_by_whoever_watches_it(server: StubServer, client: Client) -> None:
+    class EnoughError(Exception):
+        pass
+
+    def watch(sent: int, _: int) -> None:
+        if sent > 100_000:
+            raise EnoughError
+
+    with pytest.raises(EnoughError):
+        client.detect(bytes(900_000), on_upload=watch)
+    assert server.received == []
+
+
+def test_the_same_work_has_the_same_idempotency_key(
+    server: StubServer, client: Client, make_result: MakeResult, tmp_path: Path
+) -> None:
+    server.answers(make_result())
+    file = tmp_path / "video.mp4"
+    file.write_bytes(b"video")
+    begun = io.BytesIO(b"xxvideo")
+    begun.seek(2)
+    for same in (b"video", file, begun):
+        client.detect(same, deblur="never")
+    client.detect(b"video", deblur="always")
+    client.detect(b"other", deblur="never")
+    keys = [request.headers["Idempotency-Key"] for request in server.received]
+    assert len(set(keys[:3])) == 1
+    assert len(set(keys)) == 3
+    assert len({request.headers["X-OutOfSync-Request-Id"] for request in server.received}) == 5
+
+
 def test_deblur_returns_the_video(server: StubServer, client: Client) -> None:
     server.answer = lambda request: (200, b"\x00\x00\x00\x18ftypmp42" + request.fields["data"])
     assert client.deblur(b"blurry") == b"\x00\x00\x00\x18ftypmp42blurry"

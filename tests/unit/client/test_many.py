@@ -53,6 +53,16 @@ def test_files_are_taken_as_they_are_needed(make_result: MakeResult) -> None:
     assert len(taken) < 10
 
 
+def test_progress_tells_how_many_of_how_many(
+    server: StubServer, client: Client, make_result: MakeResult
+) -> None:
+    server.answers(make_result())
+    heard: list[tuple[int, int | None]] = []
+    list(client.detect_many([b"a", b"b"], on_done=lambda *counts: heard.append(counts)))
+    list(client.detect_many(iter([b"c"]), on_done=lambda *counts: heard.append(counts)))
+    assert heard == [(1, 2), (2, 2), (1, None)]
+
+
 def test_no_more_run_at_once_than_asked_for(make_result: MakeResult) -> None:
     running = threading.Semaphore(3)
     result = Result.from_dict(make_result())
