@@ -42,6 +42,7 @@ from outofsync_client._exceptions import (
     WorkerDiedError,
 )
 from outofsync_client._many import Judged, ManyProgress, Outcome
+from outofsync_client._metrics import Metrics, Sample
 from outofsync_client._multipart import UploadProgress, VideoFile
 from outofsync_client._result import FaceTrack, Reason, Result, Segment
 from outofsync_client._retries import Retries
@@ -67,6 +68,7 @@ __all__ = [
     "ManyProgress",
     "MediaError",
     "MethodNotAllowedError",
+    "Metrics",
     "ModeChoice",
     "NoAudioError",
     "NoVideoError",
@@ -78,6 +80,7 @@ __all__ = [
     "RequestTimeoutError",
     "Result",
     "Retries",
+    "Sample",
     "Segment",
     "ServerError",
     "StateToken",

@@ -25,6 +25,7 @@ from outofsync_client._exceptions import (
     WorkerDiedError,
     error_from_envelope,
 )
+from outofsync_client._metrics import Metrics
 from outofsync_client._retries import retry_after_seconds
 
 _NO_WORKER = "no worker to serve"  # TorchServe's words for a full queue
@@ -72,6 +73,14 @@ class Answer:
         if values is not None or not self.body:
             raise self.unexpected("the answer is not a video")
         return self.body
+
+    def metrics(self) -> Metrics:
+        """The metrics of a good answer; raises the error which any other answer means."""
+        self.raise_for_error(_object(self.body))
+        try:
+            return Metrics.parse(self.body.decode())
+        except ValueError as error:
+            raise self.unexpected("the answer holds no metrics") from error
 
     def raise_for_error(self, values: dict[str, Any] | None) -> None:
         """Raise the typed error of an answer that is one."""

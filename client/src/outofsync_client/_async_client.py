@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar, Union
 from outofsync_client._client import Client, DeblurChoice, F, Health, IncludeChoice, ModeChoice
 from outofsync_client._exceptions import OutOfSyncError
 from outofsync_client._many import Judged, ManyProgress, counting
+from outofsync_client._metrics import Metrics
 from outofsync_client._multipart import UploadProgress, VideoFile
 from outofsync_client._result import Result
 
@@ -137,6 +138,10 @@ class AsyncClient:
     async def health(self) -> Health:
         """See :meth:`Client.health`."""
         return await self._run(self._client.health)
+
+    async def metrics(self) -> Metrics:
+        """See :meth:`Client.metrics`."""
+        return await self._run(self._client.metrics)
 
     async def wait_until_ready(self, seconds: float) -> Health:
         """See :meth:`Client.wait_until_ready`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from outofsync_client._endpoints import (
     Routes,
     StateEndpoint,
     TokenSource,
+    checked_url,
+    running_server,
 )
 from outofsync_client._exceptions import (
     EmptyFileError,
@@ -28,6 +31,7 @@ from outofsync_client._exceptions import (
     TransportError,
 )
 from outofsync_client._many import Judged, ManyProgress, judge_many
+from outofsync_client._metrics import Metrics
 from outofsync_client._multipart import (
     MultipartBody,
     UploadProgress,
@@ -77,8 +81,8 @@ class Client:
     is asked first, and the next where it is busy or away. ``timeout`` is :class:`Timeouts`, or how many
     seconds to wait for an answer. What may go better a little later is sent again (:class:`Retries`), under
     the same request id, which the server logs and each error shows. ``verify`` is False, or a file of trusted
-    certificates; ``cert`` the client's own (a file, or one and its key's). Raises ValueError for a URL,
-    secret or certificate that cannot be used.
+    certificates; ``cert`` the client's own (a file, or one and its key's). ``metrics_url`` is where
+    :meth:`metrics` reads. Raises ValueError for a URL, secret or certificate that cannot be used.
 
     Requests, waits and failures are logged under the name ``outofsync_client``.
     """
@@ -93,6 +97,7 @@ class Client:
         retries: Retries = Retries(),  # noqa: B008
         verify: Union[bool, str] = True,
         cert: Certificate = None,
+        metrics_url: Optional[str] = None,
     ) -> None:
         if token and api_key:
             raise ValueError("pass an API key (to the edge) or a token (to TorchServe itself), not both")
@@ -101,7 +106,9 @@ class Client:
             raise ValueError("a client needs the URL of a server")
         endpoints = [FixedEndpoint(one, token=token, api_key=api_key) for one in urls]
         transport = Transport(_timeouts(timeout), verify=verify, cert=cert)
-        self._use(endpoints, EDGE if api_key else TORCHSERVE, transport, retries, name=urls[0])
+        metrics = checked_url(metrics_url) if metrics_url else None
+        routes = EDGE if api_key else TORCHSERVE
+        self._use(endpoints, routes, transport, retries, name=urls[0], metrics_url=metrics)
 
     @classmethod
     def of_state(
@@ -118,8 +125,8 @@ class Client:
         """
         client = cls.__new__(cls)
         transport = Transport(_timeouts(timeout))
-        client._use([StateEndpoint(Path(folder))], TORCHSERVE, transport, retries, name=str(folder))
-        client._state = Path(folder)
+        state = Path(folder)
+        client._use([StateEndpoint(state)], TORCHSERVE, transport, retries, name=str(folder), state=state)
         return client
 
     def _use(
@@ -130,8 +137,11 @@ class Client:
         retries: Retries,
         *,
         name: str,
+        state: Optional[Path] = None,
+        metrics_url: Optional[str] = None,
     ) -> None:
-        self._state: Optional[Path] = None
+        self._state = state
+        self._metrics_url = metrics_url
         self._sender = Sender(endpoints, retries)
         self._routes = routes
         self._transport = transport
@@ -234,6 +244,19 @@ class Client:
         except (ServerError, RequestTimeoutError) as error:
             problem = str(error)
         return Health(status, not problem, problem, time.monotonic() - started)
+
+    def metrics(self) -> Metrics:
+        """What the server counts at this moment, of itself and of its requests; asked once.
+
+        Of a server on this machine (:meth:`of_state`), or where ``metrics_url`` says: what an edge shows
+        to the world has no metrics. Raises ValueError for a client that knows neither.
+        """
+        url = running_server(self._state).metrics_url if self._state else self._metrics_url
+        if url is None:
+            raise ValueError("no metrics_url was given, and only Client.of_state finds one by itself")
+        request_id = uuid.uuid4().hex
+        answer = self._transport.send("GET", Address(url, {}), "", request_id=request_id)
+        return answer.metrics()
 
     def wait_until_ready(self, seconds: float) -> Health:
         """Return once the whole chain answers; raises the last error, or a time-out, where it never does."""

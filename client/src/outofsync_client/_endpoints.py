@@ -144,6 +144,14 @@ def _server_in(folder: Path) -> Optional[RunningServer]:
         raise UnreachableError(str(error)) from None
 
 
+def running_server(folder: Path) -> RunningServer:
+    """The server of a state folder; raises :class:`UnreachableError` where none is ready."""
+    server = _server_in(folder)
+    if server is None:
+        raise _not_ready(folder)
+    return server
+
+
 def _not_ready(folder: Path) -> UnreachableError:
     return UnreachableError(f"no server is ready in {folder}")
 

@@ -47,6 +47,7 @@ class StubServer:
     token: str = TOKEN
     ready: bool = True  # what it says of itself as an edge
     retry_after: str | None = None  # sent with every error
+    metrics: str = ""
 
     def answers(self, values: dict[str, Any], status: int = 200) -> None:
         """Give every request the same JSON."""
@@ -86,6 +87,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(*self._answer(received))
 
     def _answer(self, received: Received) -> tuple[int, bytes]:
+        if self.path == "/metrics":
+            return 200, self.stub.metrics.encode()
         if received.headers.get("X-Api-Key") == API_KEY:
             return self._answer_as_edge(received)
         if received.headers.get("Authorization") != f"Bearer {self.stub.token}":
