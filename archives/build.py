@@ -28,7 +28,7 @@ HANDLERS = ROOT / "handlers"
 SETTINGS = ROOT / "archives"
 CHECKPOINTS = {"deblur": ("deblur",), "ensemble": ("sync", "scoring")}
 # What both handlers import.
-HANDLER_MODULES = ("batching.py", "confinement.py", "journal.py", "measures.py", "underway.py")
+HANDLER_MODULES = ("batching.py", "confinement.py", "journal.py", "measures.py", "memory.py", "underway.py")
 WORKFLOW = "deepfake"
 
 

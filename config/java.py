@@ -25,8 +25,6 @@ PASSED_ON = (
     "OMP_NUM_THREADS",
     "OMP_WAIT_POLICY",
     "MKL_NUM_THREADS",
-    "MALLOC_ARENA_MAX",
-    "MALLOC_MMAP_THRESHOLD_",
     "NVIDIA_VISIBLE_DEVICES",
 )
 
@@ -55,10 +53,6 @@ def environment(temporary: Path, device: str) -> dict[str, str]:
     return {
         # Two workers share the cores: threads that wait for work must not spin on them.
         "OMP_WAIT_POLICY": "PASSIVE",
-        # Left to itself, glibc keeps the frames of videos on heaps that it cannot give back, in arenas for
-        # each thread: a worker grew by a hundred MB an hour. As maps of their own they go at once.
-        "MALLOC_ARENA_MAX": "2",
-        "MALLOC_MMAP_THRESHOLD_": str(1 << 20),
         **passed_on,
         "PATH": os.pathsep.join(map(str, paths)),
         "JAVA_HOME": str(java_home),

@@ -23,6 +23,7 @@ import journal
 import outofsync
 from confinement import confine
 from measures import count
+from memory import give_back
 from outofsync.errors import ErrorCode, OutOfSyncError
 from outofsync.limits import Limits
 from outofsync.nodes import Outcome, Outcomes, Request
@@ -131,6 +132,7 @@ class BatchHandler(ABC):
         headers = [context.get_all_request_header(index) for index in range(len(batch))]
         with underway(context):
             answers = self.answer(batch, headers)
+        give_back()
         self.tell(context, len(batch))
         if not self.in_workflow:  # there, TorchServe ignores both
             for index, answer in enumerate(answers):

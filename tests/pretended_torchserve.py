@@ -32,16 +32,23 @@ class FakeVersion:
     pid: int = 1
     fails: bool = False
     queued: int = 0
+    workers: int = 1
+    most_workers: int = 8  # one more dies
 
     def describe(self, name: str, version: str) -> dict[str, Any]:
-        self.pid += self.fails  # a worker that dies is started again
+        dies = self.fails or self.workers > self.most_workers
+        self.pid += dies  # and is started again
+        pids = [*range(100, 99 + self.workers), self.pid]
+        states = ["READY"] * (self.workers - 1) + ["UNLOADING" if dies else "READY"]
+        numbered = enumerate(zip(pids, states, strict=True))
+        workers = [{"id": str(9000 + place), "pid": pid, "status": state} for place, (pid, state) in numbered]
         return {
             "modelName": name,
             "modelVersion": version,
             "modelUrl": self.archive,
             "batchSize": self.batch_size,
             "maxBatchDelay": 10,
-            "workers": [{"id": "9000", "pid": self.pid, "status": "UNLOADING" if self.fails else "READY"}],
+            "workers": workers,
             "jobQueueStatus": {"pendingRequests": self.queued},
         }
 
@@ -55,14 +62,21 @@ class FakeTorchServe:
     failing: set[str] = field(default_factory=set)  # archives that do not load
     mute: set[str] = field(default_factory=set)  # versions that judge nothing
     token: str = TOKEN
+    most_workers: int = 8  # of versions that are loaded from now on
 
     def start_anew(self) -> None:
         """It forgets all but the workflow's own archives."""
-        self.versions = {f"deepfake__{node}": {OWN: FakeVersion(f"{node}.mar", 4)} for node in NODES}
+        self.versions = {f"deepfake__{node}": {OWN: self.load(f"{node}.mar", 4)} for node in NODES}
         self.defaults = dict.fromkeys(self.versions, OWN)
 
     def loaded(self) -> dict[str, list[str]]:
         return {name: sorted(versions) for name, versions in self.versions.items()}
+
+    def workers(self) -> dict[str, dict[str, int]]:
+        return {
+            name: {version: one.workers for version, one in versions.items()}
+            for name, versions in self.versions.items()
+        }
 
     def serving(self) -> tuple[str, ...]:
         return tuple(self.defaults[f"deepfake__{node}"] for node in NODES)
@@ -80,6 +94,9 @@ class FakeTorchServe:
             case "PUT", ["models", name, version, "set-default"] if version in self.versions[name]:
                 self.defaults[name] = version
                 return 200, {}
+            case "PUT", ["models", name, version] if version in self.versions[name]:
+                self.versions[name][version].workers = int(query["max_worker"])
+                return 202, {}
             case "DELETE", ["models", name, version] if self.defaults[name] == version:
                 return 403, {"message": "Cannot remove default version"}
             case "DELETE", ["models", name, version] if version in self.versions[name]:
@@ -89,12 +106,16 @@ class FakeTorchServe:
                 return 200, {} if version in self.mute else {**RESULT, "models": {name: version}}
         return 404, {"message": "no such version"}
 
+    def load(self, archive: str, batch_size: int) -> FakeVersion:
+        fails = archive in self.failing
+        return FakeVersion(archive, batch_size, fails=fails, most_workers=self.most_workers)
+
     def register(self, query: dict[str, str]) -> tuple[int, Any]:
         archive = query["url"]
         version = archive.removesuffix(".mar").partition("-")[2] or OWN
         if version in self.versions[query["model_name"]]:
             return 409, {"message": "already registered"}
-        loaded = FakeVersion(archive, int(query["batch_size"]), fails=archive in self.failing)
+        loaded = self.load(archive, int(query["batch_size"]))
         self.versions[query["model_name"]][version] = loaded
         return 202, {}
 

@@ -94,6 +94,11 @@ class Clip:
         if self.file is not None:
             self.file.close()
 
+    def discard(self) -> None:
+        """Remove that file: nobody will read the clip again."""
+        if self.file is not None:
+            self.file.discard()
+
     def _saved(self, frames: Mapping[int, Mapping[str, NDArray[Any]]]) -> bytes:
         """The safetensors buffer, with these tensors of each track's frames."""
         tensors: dict[str, NDArray[Any]] = {"audio": self.audio}
@@ -121,7 +126,7 @@ class Clip:
 
     @classmethod
     def from_bytes(cls, data: bytes | bytearray, spool: Spool | None = None) -> Clip:
-        """Read a clip; raises ``corrupt_media`` for anything that is not one.
+        """Read a clip; raises ``corrupt_media`` for what is none, and ``internal`` for one that is lost.
 
         With a spool, bytes may also say where in it the clip lies; crops are then read as they are needed,
         until the clip is closed.
@@ -135,6 +140,7 @@ class Clip:
             return cls._read(file.read(start, size), file)
         except (SafetensorError, ValueError, KeyError, TypeError) as error:
             if file is not None:
+                file.discard()
                 file.close()
             raise OutOfSyncError(ErrorCode.CORRUPT_MEDIA, f"not a readable clip: {error}") from None
 

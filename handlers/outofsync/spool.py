@@ -5,13 +5,16 @@ times, at about 15 ms for each megabyte. So the first node writes crops to a fil
 on the file's name; the second reads them from there as it needs them. No process then holds more for a
 longer video.
 
-The folder belongs to one server. Names are random and files private; the reader removes a file's name as it
-opens it. Until a file is handed over its name also holds its writer's process id, so that what a worker left
-that was killed is known and swept away at once; a file that nobody came for goes after an hour.
+The folder belongs to one server. Names are random and files private. Until a file is handed over its name
+also holds its writer's process id, so that what a killed worker left is known and swept away at once. A
+reader removes the file when its request is answered, not before: TorchServe gives the batch of a worker that
+ended to another, and a batch that breaks is run again, request by request. A file whose reader died goes
+after two minutes, one that nobody came for after an hour.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import secrets
@@ -22,6 +25,8 @@ from pathlib import Path
 from outofsync.errors import ErrorCode, OutOfSyncError
 
 KEPT_S = 3900.0  # longer than a request may take from node to node (archives/deepfake/workflow.yaml)
+TAKEN_KEPT_S = 120.0  # after its reader opened it, if that died: until another worker has had its turn
+TAKEN_MODE = 0o400  # of a file that has had a reader
 _NAME = re.compile(r"[0-9a-f]{32}")
 _UNFINISHED = re.compile(r"[0-9a-f]{32}\.(?P<writer>[0-9]+)")
 
@@ -100,28 +105,49 @@ class Spool:
         return SpoolFile(path, descriptor, self._most_bytes)
 
     def take(self, name: str) -> SpoolFile:
-        """The file of this name, which no one else can open from now on; raises ValueError for none."""
+        """The file of this name, to be discarded when it has been read for the last time.
+
+        Raises ValueError for what is no name, and ``internal`` where no file has it.
+        """
         if not _NAME.fullmatch(name):
             raise ValueError("no name of a spooled clip")
         path = self._folder / name
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:
-            raise ValueError("the spooled clip is gone") from None
-        path.unlink(missing_ok=True)
+            raise OutOfSyncError(ErrorCode.INTERNAL, "the clip was lost on its way to this node") from None
+        fcntl.flock(descriptor, fcntl.LOCK_SH)  # ends with this process, however that ends
+        os.fchmod(descriptor, TAKEN_MODE)
+        with suppress(FileNotFoundError):
+            os.utime(path)
         return SpoolFile(path, descriptor, self._most_bytes)
 
     def _sweep(self) -> None:
-        oldest = time.time() - KEPT_S
         for path in self._folder.iterdir():
             with suppress(FileNotFoundError):
-                if _is_orphan(path) or path.stat().st_mtime < oldest:
+                if _is_orphan(path) or _is_abandoned(path):
                     path.unlink()
 
 
 def _no_room(error: OSError) -> OutOfSyncError:
     reason = os.strerror(error.errno or 0)
     return OutOfSyncError(ErrorCode.BUSY, f"the server has no room for this video's faces ({reason})")
+
+
+def _is_abandoned(path: Path) -> bool:
+    """Whether nobody came for this file, or whoever did has died."""
+    found = path.stat()
+    age = time.time() - found.st_mtime
+    if age < TAKEN_KEPT_S or found.st_mode & 0o777 != TAKEN_MODE:
+        return age > KEPT_S
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def _is_orphan(path: Path) -> bool:

@@ -10,20 +10,21 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event
+from threading import Event, Semaphore
 from typing import Any, Self
 
 import pytest
 import requests
 import torch
 from media_factory import Media
-from server_fixture import LiveServer, MakeServer
+from server_fixture import ANSWER_S, LiveServer, MakeServer
 from untrained import EMBEDDING, scoring_checkpoint, sync_checkpoint, write_checkpoints
 
 from archives.build import build
 from config.serve import running, stop
 from config.settings import ROOT, ServerSettings
 from outofsync import __version__
+from outofsync_client import Client
 from outofsync_client.models import Models, VersionFailedError
 
 pytestmark = pytest.mark.server
@@ -151,6 +152,37 @@ def test_a_version_lives_its_whole_life_under_load(server: LiveServer, models: M
     assert loaded(models) == {__version__: True}
 
 
+def test_a_version_is_scaled_under_load_and_nobody_loses_an_answer(
+    server: LiveServer, models: Models
+) -> None:
+    """TorchServe breaks off what a worker is at that has to go; clients send that again."""
+
+    def workers() -> list[int]:
+        return [len(node.workers or ()) for node in models.describe(__version__).nodes]
+
+    def judge_until_told() -> int:
+        count = 0
+        with Client.of_state(server.settings.state) as client:
+            while not enough.is_set():
+                assert client.detect(VIDEO, mode="reference", deblur="never").verdict
+                count += 1
+                answered.release()
+        return count
+
+    enough, answered = Event(), Semaphore(0)
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        callers = [pool.submit(judge_until_told) for _ in range(CLIENTS)]
+        try:
+            for count in (2, 1):
+                for _ in range(2 * CLIENTS):
+                    answered.acquire(timeout=ANSWER_S)
+                models.scale(__version__, count)
+                assert workers() == [count, count]
+        finally:
+            enough.set()
+    assert all(caller.result() for caller in callers)
+
+
 def test_a_version_is_retired_once_its_last_request_is_answered(
     server: LiveServer, models: Models, small_checkpoints: Path
 ) -> None:
@@ -194,10 +226,12 @@ def test_a_restart_serves_what_was_promoted(store: Path, make_server: MakeServer
     models = Models(state, store)
     models.register(NEW)
     models.promote(NEW)
+    models.scale(NEW, 2, nodes=["ensemble"])
     promoted = weights(judge(server))
     assert stop(state, drain_s=10)
     assert weights(judge(make_server(state=state, model_store=store))) == promoted
     assert loaded(models) == {__version__: True, NEW: True}
+    assert [len(node.workers or ()) for node in models.describe(NEW).nodes] == [1, 2]
     assert stop(state, drain_s=10)
     models.rollback()
     (store / f"ensemble-{NEW}.mar").unlink()

@@ -1,4 +1,4 @@
-"""Clips in files: what is written is read, once, by whoever knows its name and nobody else."""
+"""Clips in files: read until they are answered, by whoever knows their names and nobody else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from outofsync.clip import Clip, Track, is_clip
 from outofsync.errors import ErrorCode, OutOfSyncError
 from outofsync.frames import JpegFrames, RawFrames
-from outofsync.spool import KEPT_S, Spool, SpoolFile
+from outofsync.spool import KEPT_S, TAKEN_KEPT_S, Spool, SpoolFile
 
 MOST = 1_000_000
 
@@ -59,13 +59,52 @@ def test_a_spooled_clip_is_the_clip(spool: Spool) -> None:
     clip.close()
 
 
-def test_a_clip_can_be_taken_once(spool: Spool, tmp_path: Path) -> None:
+def test_a_clip_that_was_answered_is_not_there_any_more(spool: Spool, tmp_path: Path) -> None:
     where, _ = spooled(spool)
-    Clip.from_bytes(where, spool).close()
+    clip = Clip.from_bytes(where, spool)
+    clip.discard()
     assert list((tmp_path / "clips").iterdir()) == []
-    with pytest.raises(OutOfSyncError, match="gone") as raised:
+    with pytest.raises(OutOfSyncError, match="lost") as raised:
         Clip.from_bytes(where, spool)
-    assert raised.value.code is ErrorCode.CORRUPT_MEDIA
+    assert raised.value.code is ErrorCode.INTERNAL
+    clip.close()
+
+
+def killed_while_reading(where: bytes, folder: Path) -> None:
+    if (child := os.fork()) == 0:
+        Clip.from_bytes(where, Spool(folder, MOST))
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def test_a_clip_whose_reader_was_killed_is_read_by_another(spool: Spool, tmp_path: Path) -> None:
+    where, expected = spooled(spool)
+    killed_while_reading(where, tmp_path / "clips")
+    clip = Clip.from_bytes(where, spool)
+    assert clip.to_bytes() == expected.to_bytes()
+    clip.close()
+
+
+def test_a_clip_whose_reader_was_killed_goes_when_nobody_else_comes(spool: Spool, tmp_path: Path) -> None:
+    where, _ = spooled(spool)
+    killed_while_reading(where, tmp_path / "clips")
+    (left,) = (tmp_path / "clips").iterdir()
+    spool.create().discard()
+    assert left.exists()
+    os.utime(left, (0, time.time() - TAKEN_KEPT_S - 1))
+    spool.create().discard()
+    assert not left.exists()
+
+
+def test_a_clip_that_is_read_for_long_stays(spool: Spool, tmp_path: Path) -> None:
+    where, expected = spooled(spool)
+    clip = Clip.from_bytes(where, spool)
+    (path,) = (tmp_path / "clips").iterdir()
+    os.utime(path, (0, time.time() - KEPT_S - 1))
+    spool.create().discard()
+    assert path.exists(), "it has a reader"
+    assert clip.to_bytes() == expected.to_bytes()
+    clip.close()
 
 
 def test_without_a_spool_no_name_is_followed(spool: Spool) -> None:
@@ -80,7 +119,6 @@ def test_without_a_spool_no_name_is_followed(spool: Spool) -> None:
     [
         b'{"spooled": ["../secret", 0, 9]}',
         b'{"spooled": ["/etc/passwd", 0, 9]}',
-        b'{"spooled": ["%s", 0, 9]}' % (b"0" * 32),
         b'{"spooled": [7, 0, 9]}',
         b'{"spooled": []}',
         b'{"spooled": {"a": 1}}',
@@ -99,6 +137,7 @@ def test_a_made_up_name_is_no_clip(spool: Spool, tmp_path: Path, hostile: bytes)
 def test_a_place_outside_the_file_is_no_clip(spool: Spool, start: int, size: int) -> None:
     with spool.create() as file:
         file.append(b"some bytes")
+        file.hand_over()
         where = b'{"spooled": ["%s", %d, %d]}' % (file.name.encode(), start, size)
     with pytest.raises(OutOfSyncError) as raised:
         Clip.from_bytes(where, spool)
@@ -155,7 +194,7 @@ def test_what_others_are_writing_stays(spool: Spool, tmp_path: Path) -> None:
 
 def test_a_file_is_not_found_before_it_is_handed_over(spool: Spool) -> None:
     with spool.create() as file:
-        with pytest.raises(ValueError, match="gone"):
+        with pytest.raises(OutOfSyncError, match="lost"):
             spool.take(file.name)
         file.hand_over()
         spool.take(file.name).close()

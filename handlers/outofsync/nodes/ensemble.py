@@ -85,6 +85,8 @@ class EnsembleNode:
         clips = [outcome for outcome in outcomes if isinstance(outcome, Clip)]
         try:
             results = iter(self._answers(clips))
+            for clip in clips:
+                clip.discard()
         finally:
             for clip in clips:
                 clip.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from media_factory import Media
 from untrained import write_checkpoints
 
 from outofsync.clip import Clip
+from outofsync.judgement import TrackFinding
 from outofsync.limits import Limits
 from outofsync.media import Decoder
 from outofsync.nodes import DeblurNode, EnsembleNode, Request
+from outofsync.spool import Spool
 
 SAMPLES = Path(__file__).parents[3] / "samples"
 FACE = (SAMPLES / "synchronised.mp4").read_bytes()
@@ -154,3 +157,28 @@ def test_each_node_tells_what_became_of_a_request(nodes: tuple[DeblurNode, Ensem
     assert judged.request_id == "request-1"
     assert judged.verdict
     assert judged.reasons
+
+
+def test_clips_of_a_batch_that_broke_are_read_again_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(tmp_path / "clips", 1 << 28)
+    settings = {"threads": 1, "limits": {"duration_s": 20}}
+    checkpoints = write_checkpoints(tmp_path)
+    first = DeblurNode.load(checkpoints, "cpu", settings, spool)
+    second = EnsembleNode.load(checkpoints, "cpu", settings, spool)
+    clips = [Request(clip, None, "other") for clip in first.run([request(NO_FACE), request(NO_FACE, 1)])]
+    findings = second.findings
+
+    def break_together(batch: Sequence[Clip]) -> list[list[TrackFinding]]:
+        if len(batch) > 1:
+            raise RuntimeError("out of memory")
+        return findings(batch)
+
+    monkeypatch.setattr(second, "findings", break_together)
+    with pytest.raises(RuntimeError):
+        second.run(clips)
+    for clip in clips:
+        (answer,) = second.run([clip])
+        assert "verdict" in json.loads(answer)
+    assert list((tmp_path / "clips").iterdir()) == []

@@ -16,7 +16,7 @@ from rich.text import Text
 from outofsync_client._exceptions import OutOfSyncError
 from outofsync_client.cli.outcomes import EXIT_REAL
 from outofsync_client.cli.server import STATE_FOLDER, find_state
-from outofsync_client.models import Comparison, Listed, Models
+from outofsync_client.models import MOST_WORKERS, NODES, Comparison, Listed, Models
 from outofsync_client.reports.wording import number, percent, printable, verdict_words
 
 STORE_FOLDER = "model_store"
@@ -241,6 +241,20 @@ def rollback(models: Models) -> None:
     """Let the version answer that did before the last promotion."""
     models.rollback()
     click.echo(f"version {models.record().promoted} serves")
+
+
+@models.command()
+@_with_models
+@click.argument("version")
+@click.option(
+    "--workers", type=click.IntRange(1, MOST_WORKERS), required=True, help="Processes at each node."
+)
+@click.option("--node", "nodes", type=click.Choice(NODES), multiple=True, help="Only this node.")
+def scale(models: Models, version: str, workers: int, nodes: tuple[str, ...]) -> None:
+    """Let VERSION have more or fewer worker processes, also after a restart."""
+    models.scale(version, workers, nodes=nodes or NODES)
+    each = "1 worker" if workers == 1 else f"{workers} workers"
+    click.echo(f"version {version} has {each} at {' and '.join(nodes or NODES)}")
 
 
 @models.command()

@@ -25,10 +25,13 @@ from outofsync_client.models._errors import (
 from outofsync_client.models._listing import Listed
 from outofsync_client.models._management import Door, Management
 from outofsync_client.models._models import Models
-from outofsync_client.models._record import Canary, Event, NodeVersion, Pipeline, Record, RecordFile
+from outofsync_client.models._record import NODES, Canary, Event, NodeVersion, Pipeline, Record, RecordFile
+from outofsync_client.models._scaling import MOST_WORKERS
 from outofsync_client.models._warming import Warmed
 
 __all__ = [
+    "MOST_WORKERS",
+    "NODES",
     "ArchiveError",
     "BuildFailedError",
     "Canary",

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 from outofsync_client.models import _locks
 from outofsync_client.models._complaints import complaint
@@ -86,15 +87,23 @@ class Deployment:
                 self.management.unregister(node, version)
         return failed
 
-    def _wait_until_ready(self, node: str, version: str) -> None:
-        """Raises :class:`VersionFailedError` as soon as a worker has died, or it takes too long."""
+    def scale(self, node: str, version: str, workers: int) -> None:
+        """Let a loaded version have so many workers, and wait for them."""
+        self.management.scale(node, version, workers)
+        self._wait_until_ready(node, version, workers)
+
+    def _wait_until_ready(self, node: str, version: str, workers: Optional[int] = None) -> None:
+        """Until all workers are ready, however many or this many.
+
+        Raises :class:`VersionFailedError` as soon as a worker has died, or it takes too long.
+        """
         deadline = time.monotonic() + LOAD_S
         first: dict[str, int] = {}  # the process of each worker, as it was first seen
         while True:
             loaded = self.management.version(node, version)
             if loaded is None:
                 raise VersionFailedError(f"{node} {version} was unloaded by somebody else")
-            if loaded.ready:
+            if loaded.ready and workers in (None, len(loaded.workers)):
                 return
             for worker in loaded.workers:
                 if worker.pid > 0 and first.setdefault(worker.id, worker.pid) != worker.pid:

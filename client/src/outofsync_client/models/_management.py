@@ -118,6 +118,11 @@ class Management:
         }
         self._call("POST", "", query)
 
+    def scale(self, node: str, version: str, workers: int) -> None:
+        """Begin to start or end workers of a version until there are so many."""
+        query = {"min_worker": str(workers), "max_worker": str(workers), "synchronous": "false"}
+        self._call("PUT", f"{_model(node)}/{version}", query)
+
     def set_default(self, node: str, version: str) -> None:
         """Let a version answer where none is named."""
         self._call("PUT", f"{_model(node)}/{version}/set-default")

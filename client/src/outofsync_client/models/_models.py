@@ -8,6 +8,7 @@ The record says what should be, so a step writes it before or after its effect, 
   version answers on (``list`` says so) until the repetition or a restart.
 - ``retire`` records first, so that nothing is sent there any more, waits, and unloads last. Killed in
   between, it leaves a version that nobody asks: its repetition or a restart unloads it.
+- ``scale`` starts or ends workers, and records last.
 - ``canary`` changes the record alone, ``build`` replaces each file whole, the others change nothing.
 """
 
@@ -30,6 +31,7 @@ from outofsync_client.models._record import NODES, Canary, Pipeline, Record, Rec
 from outofsync_client.models._registering import register
 from outofsync_client.models._restoring import restore
 from outofsync_client.models._retiring import retire
+from outofsync_client.models._scaling import scale
 from outofsync_client.models._store import OWN_ARCHIVES, ModelStore
 from outofsync_client.models._verifying import verify, verify_content
 from outofsync_client.models._warming import Warmed, warm
@@ -145,9 +147,18 @@ class Models:
         paths = [Path(file) for file in files]
         return compare_files(self._deployment, promoted, (version, pipeline), paths)
 
+    def scale(self, version: str, workers: int, *, nodes: Sequence[str] = NODES) -> None:
+        """Let a registered version have so many worker processes at each of these nodes, for good.
+
+        Fewer than before: a request that one of those is at is broken off, and clients send it again.
+        """
+        scale(self._deployment, version, workers, nodes)
+
     def retire(self, version: str, *, wait: float = RETIRE_S) -> None:
         """Unload a version that no longer serves, once its requests are answered (``wait``: s)."""
         retire(self._deployment, version, wait_s=wait)
+
+    unregister = retire
 
     def promote(self, version: str) -> None:
         """Let a registered version serve from now on; what served stays loaded, for a roll-back."""

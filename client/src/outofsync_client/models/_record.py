@@ -76,6 +76,7 @@ class Record:
     promoted: str
     previous: Optional[str] = None  # where a roll-back leads
     canary: Optional[Canary] = None
+    workers: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     history: tuple[Event, ...] = field(default=(), repr=False)
 
     def after(self, step: str, pipeline: str, **changes: Any) -> Record:
@@ -86,6 +87,13 @@ class Record:
     def uses(self, node: str, version: str) -> bool:
         """Whether any pipeline is made of this version of a node."""
         return any(pipeline.node(node).version == version for pipeline in self.pipelines.values())
+
+    def scaled(self) -> Iterator[tuple[str, str, int]]:
+        """Each version of a node that was scaled, and how many workers it is to have."""
+        for node, counts in self.workers.items():
+            for version, count in counts.items():
+                if self.uses(node, version):
+                    yield node, version, count
 
     def to_dict(self) -> dict[str, Any]:
         return {"format": FORMAT, **asdict(self)}
@@ -108,6 +116,7 @@ class Record:
             promoted=values["promoted"],
             previous=values["previous"],
             canary=canary,
+            workers={node: dict(counts) for node, counts in values.get("workers", {}).items()},
             history=tuple(Event(**event) for event in values["history"]),
         )
 

@@ -6,8 +6,10 @@ that cannot be restored is left out and named: a candidate's trouble is no reaso
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from outofsync_client.models._deployment import LOCK_S, Deployment, Node
-from outofsync_client.models._errors import RecordError
+from outofsync_client.models._errors import RecordError, VersionFailedError
 from outofsync_client.models._record import NODES, Pipeline, Record
 from outofsync_client.models._store import ModelStore
 
@@ -44,6 +46,7 @@ def restore(deployment: Deployment) -> tuple[str, ...]:
             if record.canary is not None and record.canary.pipeline in altered:
                 record = record.after("canary ended", record.canary.pipeline, canary=None)
                 deployment.records.write(record)
+        notes = (*notes, *_scale(deployment, record))
         serving = {name: nodes for name, nodes in usable.items() if name not in altered}
         for node, version in deployment.loaded().keys() - _archives(serving).keys():
             deployment.management.unregister(node, version)
@@ -85,6 +88,18 @@ def altered_pipelines(store: ModelStore, record: Record) -> dict[str, str]:
         if differences:
             found[name] = " and ".join(differences)
     return found
+
+
+def _scale(deployment: Deployment, record: Record) -> Iterator[str]:
+    """Bring back the recorded numbers of workers; fewer are no reason to be down."""
+    loaded = deployment.loaded()
+    for node, version, count in record.scaled():
+        if (node, version) not in loaded or len(loaded[node, version].workers) == count:
+            continue
+        try:
+            deployment.scale(node, version, count)
+        except VersionFailedError as error:
+            yield f"{node} {version} has not its {count} workers: {error}"
 
 
 def _archives(pipelines: dict[str, Pipeline]) -> dict[Node, str]:

@@ -8,6 +8,7 @@ that was interrupted in between is ended by its repetition.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from outofsync_client._exceptions import UnreachableError
 from outofsync_client.models._deployment import Deployment
@@ -34,6 +35,7 @@ def retire(deployment: Deployment, version: str, *, wait_s: float) -> None:
                 pipelines = {name: nodes for name, nodes in record.pipelines.items() if name != version}
                 previous = None if record.previous == version else record.previous
                 record = record.after("retire", version, pipelines=pipelines, previous=previous)
+                record = replace(record, workers=_of_what_is_left(record))
                 deployment.records.write(record)
             elif not any(event.pipeline == version for event in record.history):
                 raise UnknownVersionError(f"version {version} was never registered")
@@ -45,6 +47,14 @@ def retire(deployment: Deployment, version: str, *, wait_s: float) -> None:
         for node, loaded in unused:
             _wait_until_idle(deployment, node, loaded, wait_s)
             deployment.management.unregister(node, loaded)
+
+
+def _of_what_is_left(record: Record) -> dict[str, dict[str, int]]:
+    """The recorded numbers of workers, without those of versions that no pipeline is made of."""
+    left: dict[str, dict[str, int]] = {}
+    for node, version, count in record.scaled():
+        left.setdefault(node, {})[version] = count
+    return left
 
 
 def _refuse_what_serves(record: Record, version: str) -> None:

@@ -58,6 +58,12 @@ def test_a_version_in_detail(site: Site, capsys: pytest.CaptureFixture[str]) -> 
     assert "is missing" in ensemble["problem"]
 
 
+def test_a_version_is_scaled(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    assert outofsync(site, "scale", OWN, "--workers", "2", "--node", "ensemble") == 0
+    assert f"version {OWN} has 2 workers at ensemble" in capsys.readouterr().out
+    assert outofsync(site, "scale", OWN, "--workers", "0") == 3
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

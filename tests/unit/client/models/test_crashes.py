@@ -24,6 +24,7 @@ STEPS: dict[str, tuple[list[Step], Step]] = {
         [lambda models: models.register(NEW), lambda models: models.promote(NEW)],
         lambda models: models.rollback(),
     ),
+    "scale": ([lambda models: models.register(NEW)], lambda models: models.scale(NEW, 2)),
     "retire": ([lambda models: models.register(NEW)], lambda models: models.retire(NEW)),
     "retire what served": (
         [lambda models: models.register(NEW), lambda models: models.promote(NEW)],
@@ -41,7 +42,8 @@ def outcome(site: Site) -> dict[str, Any]:
     """Everything that a step changes, but for when it did."""
     record = site.record()
     record["history"] = [(event["step"], event["pipeline"]) for event in record["history"]]
-    return {"record": record, "loaded": site.torchserve.loaded(), "serving": site.torchserve.serving()}
+    torchserve = site.torchserve
+    return {"record": record, "workers": torchserve.workers(), "serving": torchserve.serving()}
 
 
 def killed_at(site: Site, step: Step, point: int) -> bool:
@@ -70,7 +72,7 @@ def _take(models: Models, step: Step, point: int) -> None:
 
         return changed
 
-    for name in ("register", "unregister", "set_default"):
+    for name in ("register", "unregister", "scale", "set_default"):
         setattr(Management, name, deadly(getattr(Management, name)))
     RecordFile.write = deadly(RecordFile.write)  # type: ignore[method-assign]
     step(models)

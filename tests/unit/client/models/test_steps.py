@@ -75,6 +75,52 @@ def test_a_version_is_registered_with_the_batches_of_what_serves(site: Site) -> 
     assert site.torchserve.versions["deepfake__ensemble"][NEW].batch_size == 7
 
 
+def test_a_version_is_scaled_also_after_a_restart(site: Site) -> None:
+    site.built(NEW, "ensemble")
+    site.models.register(NEW)
+    site.models.scale(NEW, 3, nodes=["ensemble"])
+    site.models.scale(OWN, 2)
+    wanted = {"deepfake__deblur": {OWN: 2}, "deepfake__ensemble": {OWN: 2, NEW: 3}}
+    assert site.torchserve.workers() == wanted
+    (_, ensemble) = site.models.describe(NEW).nodes
+    assert len(ensemble.workers or ()) == 3
+    assert site.start() == ()
+    assert site.torchserve.workers() == wanted
+    site.models.retire(NEW)
+    assert site.record()["workers"] == {"deblur": {OWN: 2}, "ensemble": {OWN: 2}}
+
+
+def test_a_version_is_scaled_while_no_server_runs(site: Site) -> None:
+    site.stop()
+    site.models.scale(OWN, 2)
+    site.start()
+    assert site.torchserve.workers()["deepfake__ensemble"] == {OWN: 2}
+
+
+def test_workers_that_do_not_come_up_are_given_up(site: Site) -> None:
+    site.torchserve.versions["deepfake__ensemble"][OWN].most_workers = 2
+    with pytest.raises(VersionFailedError, match="does not load"):
+        site.models.scale(OWN, 3, nodes=["ensemble"])
+    assert site.torchserve.workers()["deepfake__ensemble"] == {OWN: 1}
+    assert site.record()["workers"] == {}
+
+
+def test_a_restart_with_fewer_workers_than_recorded_says_so_and_serves(site: Site) -> None:
+    site.models.scale(OWN, 3)
+    site.torchserve.most_workers = 2
+    notes = site.start()
+    assert len(notes) == 2
+    assert "has not its 3 workers" in notes[0]
+    assert site.torchserve.serving() == (OWN, OWN)
+
+
+@pytest.mark.parametrize(("workers", "nodes"), [(0, ["deblur"]), (1000, ["deblur"]), (2, ["elsewhere"])])
+def test_what_cannot_be_scaled_is_refused(site: Site, workers: int, nodes: list[str]) -> None:
+    with pytest.raises(StepRefusedError):
+        site.models.scale(OWN, workers, nodes=nodes)
+    assert set(site.torchserve.workers()["deepfake__deblur"].values()) == {1}
+
+
 def test_what_answers_unlike_the_record_is_listed_so(site: Site) -> None:
     site.built(NEW, "ensemble")
     site.models.register(NEW)
