@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-
-import requests
 
 from archives.build import build
 from benchmarks.engine import CHECKPOINTS, NODES
@@ -19,12 +15,9 @@ from config.management import WORKFLOW
 from config.serve import running
 from config.settings import CONFIG, ServerSettings
 from config.state import ServerState
+from outofsync_client import Client, Metrics
 
 REQUESTS, BATCHES = "outofsync_requests_total", "outofsync_batches_total"
-_SAMPLE = re.compile(r"(?P<name>\w+)(?:\{(?P<labels>.*)\})? (?P<value>\S+)")
-_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
-
-Labels = tuple[tuple[str, str], ...]
 
 
 @contextmanager
@@ -45,50 +38,20 @@ def detect_url(state: ServerState) -> str:
     return f"{state.url}/wfpredict/{WORKFLOW}"
 
 
-@dataclass(frozen=True)
-class Metrics:
-    """Samples of a metrics page in Prometheus' text format, by name and sorted labels."""
-
-    samples: Mapping[tuple[str, Labels], float]
-
-    @classmethod
-    def parse(cls, text: str) -> Metrics:
-        """Comments and lines that are no samples are passed over."""
-        samples = {}
-        for line in text.splitlines():
-            if found := _SAMPLE.fullmatch(line.strip()):
-                labels = tuple(sorted(_LABEL.findall(found["labels"] or "")))
-                samples[found["name"], labels] = float(found["value"])
-        return cls(samples)
-
-    @classmethod
-    def read(cls, state: ServerState) -> Metrics:
-        with requests.Session() as session:
-            session.trust_env = False
-            response = session.get(state.metrics_url, timeout=30)
-        response.raise_for_status()
-        return cls.parse(response.text)
-
-    def total(self, name: str, **labels: str) -> float | None:
-        """The sum of a metric over all samples with these labels, None where there is none."""
-        wanted = set(labels.items())
-        values = [
-            value
-            for (found, having), value in self.samples.items()
-            if found == name and wanted <= set(having)
-        ]
-        return sum(values) if values else None
+def metrics_of(state: ServerState) -> Metrics:
+    """What a server has counted so far."""
+    with Client(state.url, token=state.token, metrics_url=state.metrics_url) as client:
+        return client.metrics()
 
 
 def mean_batches(before: Metrics, after: Metrics) -> dict[str, float | None]:
-    """Requests in each batch between two readings, by node; None where the server does not count them."""
+    """Requests in each batch between two readings, by node; None where there was none."""
 
-    def grown(name: str, model: str) -> float | None:
-        now = after.total(name, ModelName=model)
-        return None if now is None else now - (before.total(name, ModelName=model) or 0.0)
+    def grown(name: str, model: str) -> float:
+        return after.total(name, ModelName=model) - before.total(name, ModelName=model)
 
     means: dict[str, float | None] = {}
     for node in NODES:
-        requests_, batches = (grown(name, f"{WORKFLOW}__{node}") for name in (REQUESTS, BATCHES))
-        means[node] = requests_ / batches if requests_ is not None and batches else None
+        requests, batches = (grown(name, f"{WORKFLOW}__{node}") for name in (REQUESTS, BATCHES))
+        means[node] = requests / batches if batches else None
     return means

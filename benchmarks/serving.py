@@ -17,7 +17,7 @@ from benchmarks import load
 from benchmarks.engine import NODES, Engine, batch_size
 from benchmarks.footage import stored
 from benchmarks.report import median, parser, percentile, print_table, write_json
-from benchmarks.server import Metrics, detect_url, mean_batches, served
+from benchmarks.server import detect_url, mean_batches, metrics_of, served
 from config.state import ServerState
 
 LEVELS = (1, 2, 4, 8, 16)
@@ -50,7 +50,7 @@ def requests_for(clients: int) -> int:
 
 def measure(state: ServerState, files: Sequence[Path], clients: int, requests: int) -> Level:
     """Put clients on a server; raises RuntimeError where not a single request was answered."""
-    before = Metrics.read(state)
+    before = metrics_of(state)
     names = tuple(map(str, files))
     answers = load.apply(load.Load(detect_url(state), state.token, names, clients, requests))
     if not answers.latencies_s:
@@ -62,7 +62,7 @@ def measure(state: ServerState, files: Sequence[Path], clients: int, requests: i
         percentile(answers.latencies_s, 0.5),
         percentile(answers.latencies_s, 0.95),
         len(answers.errors),
-        mean_batches(before, Metrics.read(state)),
+        mean_batches(before, metrics_of(state)),
     )
 
 

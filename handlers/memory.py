@@ -18,7 +18,7 @@ def _trimmer() -> Callable[[int], int]:
     except (AttributeError, OSError):
         return lambda _: 0
     trim.argtypes, trim.restype = (ctypes.c_size_t,), ctypes.c_int
-    return trim  # type: ignore[no-any-return]
+    return trim
 
 
 _trim = _trimmer()

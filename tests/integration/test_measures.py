@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 from server_fixture import LiveServer
 
-from benchmarks.server import BATCHES, REQUESTS, Metrics
+from benchmarks.server import BATCHES, REQUESTS, metrics_of
 from config.settings import ROOT
+from outofsync_client import Client
+from outofsync_client.cli.status import status_of
 
 pytestmark = pytest.mark.server
 
@@ -52,17 +54,38 @@ def test_a_time_that_makes_no_sense_is_left_out(server: LiveServer, sent: str) -
 
 def test_batches_requests_and_stages_are_counted(server: LiveServer) -> None:
     server.detect(SAMPLE)
-    before = Metrics.read(server.state)
+    before = metrics_of(server.state)
     server.detect(SAMPLE)
-    after = Metrics.read(server.state)
+    after = metrics_of(server.state)
 
-    def grown(name: str, **labels: Any) -> float:
-        return (after.total(name, **labels) or 0.0) - (before.total(name, **labels) or 0.0)
+    def grown(name: str, **labels: str) -> float:
+        return after.total(name, **labels) - before.total(name, **labels)
 
     for model in ("deepfake__deblur", "deepfake__ensemble"):
         assert grown(REQUESTS, ModelName=model) == grown(BATCHES, ModelName=model) == 1
     assert grown("outofsync_stage_seconds_total", ModelName="deepfake__deblur", Stage="decode") > 0
     assert grown("outofsync_stage_seconds_total", ModelName="deepfake__ensemble", Stage="fusion") > 0
+
+
+def test_the_command_line_shows_what_a_server_does(server: LiveServer) -> None:
+    server.detect(SAMPLE)
+    server.detect(b"no video")
+
+    def counts() -> dict[str, dict[str, int]]:
+        with Client.of_state(server.settings.state) as client:
+            status = status_of(client)
+        assert status.health.ready
+        assert status.served is not None
+        assert [len(node.workers or ()) for node in status.served.nodes] == [1, 1]
+        found: dict[str, dict[str, int]] = json.loads(json.dumps(status.to_dict()))["counts"]
+        return found
+
+    before = counts()
+    server.detect(b"no video")
+    after = counts()
+    assert after["errors"]["unsupported_media"] == before["errors"]["unsupported_media"] + 1
+    assert after["verdicts"] == before["verdicts"]
+    assert sum(after["verdicts"].values()) > 0
 
 
 def test_no_clip_stays_behind(server: LiveServer) -> None:
@@ -77,5 +100,5 @@ def test_nobody_reads_the_servers_files_by_naming_them(server: LiveServer, name:
     asked = b'{"spooled": ["%s", 0, 10]}' % name.encode()
     for model in ("ensemble", "deepfake__ensemble"):
         answer = server.post(f"/predictions/{model}", data=asked).json()
-        assert answer["error"]["code"] in {"corrupt_media", "bad_options", "empty_file"}
+        assert answer["error"]["code"] in {"corrupt_media", "bad_options", "empty_file", "internal"}
     assert server.workers() == before

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.server import Metrics, mean_batches
+from benchmarks.server import mean_batches
+from outofsync_client import Metrics
 
 PAGE = """\
 # HELP outofsync_requests_total Torchserve prometheus metric with unit: Count
@@ -16,20 +17,6 @@ outofsync_stage_seconds_total{Stage="decode",ModelName="deepfake__deblur",} 1.5E
 Requests2XX{Level="Host",} 9.0
 plain_total 2
 """
-
-
-def test_samples_are_read_by_name_and_label() -> None:
-    metrics = Metrics.parse(PAGE)
-    assert metrics.total("outofsync_requests_total", ModelName="deepfake__deblur") == 12.0
-    assert metrics.total("outofsync_requests_total", Hostname="a, b") == 8.0
-    assert metrics.total("outofsync_stage_seconds_total", Stage="decode") == 0.15
-    assert metrics.total("plain_total") == 2.0
-
-
-def test_what_is_not_there_is_none() -> None:
-    metrics = Metrics.parse(PAGE)
-    assert metrics.total("outofsync_requests_total", ModelName="deepfake__ensemble") is None
-    assert metrics.total("other_total") is None
 
 
 def test_batches_are_those_between_two_readings() -> None:

@@ -173,6 +173,20 @@ def test_health_says_ready_or_why_not(run: Callable[..., Result], server: StubSe
     assert TOKEN not in result.output
 
 
+def test_the_status_of_a_server_elsewhere_is_its_health(
+    run: Callable[..., Result], server: StubServer
+) -> None:
+    server.refuses("empty_file")
+    result = run("serve-status")
+    assert result.exit_code == 0
+    assert "Healthy, ready" in result.stdout
+    status = json.loads(run("serve-status", "--json").stdout)
+    assert status["health"]["ready"]
+    assert status["served"] is None
+    server.refuses("busy")
+    assert run("serve-status", "--retries", "0").exit_code == 3
+
+
 def state_of(url: str) -> dict[str, str]:
     """What a server on this machine keeps while it is ready."""
     others = dict.fromkeys(("management_url", "metrics_url", "management_token"), "")

@@ -32,6 +32,7 @@ from outofsync_client.cli.display import json_line, progress, show_warnings, ver
 from outofsync_client.cli.doctor import examine
 from outofsync_client.cli.outcomes import ERROR, EXIT_ERROR, EXIT_REAL, exit_code, exit_code_of_verdicts
 from outofsync_client.cli.server import KEY_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE, open_client
+from outofsync_client.cli.status import shown, status_of
 from outofsync_client.reports import Outcome, ReportFolder, save_report
 from outofsync_client.reports.files import FORMATS
 
@@ -351,6 +352,23 @@ def doctor(**server: Any) -> int:
         table.add_row(Text(word, style), finding.what, Text(said))
     Console().print(table)
     return EXIT_ERROR if broken else EXIT_REAL
+
+
+@cli.command("serve-status")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+@_with_server
+def serve_status(as_json: bool, **server: Any) -> int:
+    """Show what serves, its processes, what waits, and what was judged: 0 if it is ready, else 3."""
+    with _client(**server) as client:
+        try:
+            status = status_of(client)
+        except OutOfSyncError as error:
+            raise click.ClickException(str(error)) from None
+    if as_json:
+        click.echo(json.dumps(status.to_dict()))
+    else:
+        Console().print(shown(status), soft_wrap=True)
+    return EXIT_REAL if status.health.ready else EXIT_ERROR
 
 
 @cli.command()

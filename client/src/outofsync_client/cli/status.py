@@ -1,0 +1,117 @@
+"""``outofsync serve-status``: what a server says of itself, and what it has done since it started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Optional
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from outofsync_client._client import Client, Health
+from outofsync_client._metrics import Metrics
+from outofsync_client.cli.display import STYLES
+from outofsync_client.reports.wording import percent, verdict_words
+
+if TYPE_CHECKING:  # they are for the systems that serve alone
+    from outofsync_client.models import Canary, DescribedNode
+
+VERDICTS, ERRORS = "outofsync_verdicts_total", "outofsync_errors_total"
+PROBE = "empty_file"  # what every look at the server's health sends, and has refused
+
+
+@dataclass(frozen=True)
+class Served:
+    """Which version serves, and by whom."""
+
+    promoted: str
+    canary: Optional[Canary]
+    nodes: tuple[DescribedNode, ...]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Since the server started: videos by verdict, and errors by code but for its own probes'."""
+
+    verdicts: dict[str, int] = field(default_factory=dict)
+    errors: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, metrics: Metrics) -> Counts:
+        return cls(_counted(metrics, VERDICTS, "Verdict"), _counted(metrics, ERRORS, "Code"))
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is known of a server; only a server of this machine shows what serves, and its counts."""
+
+    url: str
+    health: Health
+    served: Optional[Served] = None
+    counts: Optional[Counts] = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def status_of(client: Client) -> Status:
+    """Look at a server; raises an :class:`OutOfSyncError` where it does not answer."""
+    health = client.health()
+    try:
+        models, metrics = client.models, client.metrics()
+    except ValueError:
+        return Status(client.url, health)
+    record = models.record()
+    served = Served(record.promoted, record.canary, models.describe(record.promoted).nodes)
+    return Status(client.url, health, served, Counts.of(metrics))
+
+
+def shown(status: Status) -> RenderableType:
+    """The status for people."""
+    health = status.health
+    ready = Text("ready", "bold green") if health.ready else Text(f"not ready: {health.problem}", "bold red")
+    lines: list[RenderableType] = [
+        Text.assemble(f"{status.url}: {health.status}, ", ready, f" ({health.seconds:.2f} s)")
+    ]
+    if status.served is not None:
+        lines += [_serves(status.served), _workers(status.served)]
+    if status.counts is not None:
+        lines += _sums(status.counts)
+    return Group(*lines)
+
+
+def _serves(served: Served) -> str:
+    words = f"version {served.promoted} serves"
+    if (canary := served.canary) is not None:
+        does = "judges again" if canary.shadow else "answers"
+        words += f"; {canary.pipeline} {does} {percent(canary.share)} of the gateway's requests"
+    return words
+
+
+def _workers(served: Served) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in ("node", "version", "workers", "waiting"):
+        table.add_column(name)
+    for node in served.nodes:
+        workers = ", ".join(f"{worker.pid} {worker.status.lower()}" for worker in node.workers or ())
+        waiting = "-" if node.queued is None else str(node.queued)
+        table.add_row(node.node, node.version, workers or "not loaded", waiting)
+    return table
+
+
+def _sums(counts: Counts) -> Iterator[Text]:
+    judged = Text(f"judged since it started: {sum(counts.verdicts.values())}")
+    for verdict, count in counts.verdicts.items():
+        judged.append(f"  {verdict_words(verdict)} {count}", STYLES.get(verdict, ""))
+    yield judged
+    yield Text(
+        f"refused or failed: {sum(counts.errors.values())}"
+        + "".join(f"  {code} {count}" for code, count in counts.errors.items())
+    )
+
+
+def _counted(metrics: Metrics, name: str, label: str) -> dict[str, int]:
+    found = metrics.by(name, label)
+    return {value: int(count) for value, count in sorted(found.items()) if value != PROBE}
