@@ -63,6 +63,7 @@ archives: setup ## build the archives (CHECKPOINTS=checkpoints MODEL_STORE=model
 
 lint: setup ## check style and types
 	@$(ENVIRONMENT)/bin/ruff check . && $(ENVIRONMENT)/bin/ruff format --check . && $(ENVIRONMENT)/bin/mypy
+	@for version in 3.10 3.13; do $(ENVIRONMENT)/bin/mypy --python-version $$version client/src || exit 1; done
 
 bench: setup ## measure speed; tables, JSON and pictures in results/bench (BENCH="serving sweep" ARGS=…)
 	@$(RUN) -m benchmarks $(BENCH) --output-dir "$(RESULTS)/bench" $(if $(ARGS),-- $(ARGS))

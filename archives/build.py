@@ -11,7 +11,6 @@ within each names its files.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import re
 import shutil
@@ -20,7 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from archives.repack import SUMS, repack, sums
+from archives.repack import repack, write_sums
 from outofsync import __version__
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,14 +60,6 @@ def build(
         changed = {target: repack(archive, target) for archive, target in targets.items()}
     write_sums(output)
     return changed
-
-
-def write_sums(store: Path) -> None:
-    """Name every archive of the store in its SHA256SUMS, whole or not at all."""
-    stored = sorted(store.glob("*.[mw]ar"))
-    partial = store / f"{SUMS}.partial"
-    partial.write_bytes(sums({path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in stored}))
-    partial.replace(store / SUMS)
 
 
 def models_in(checkpoints: Path) -> list[str]:

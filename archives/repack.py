@@ -51,3 +51,11 @@ def sums(digests: Mapping[str, str]) -> bytes:
 def _undated(manifest: bytes) -> bytes:
     """A manifest without the time at which the archiver ran."""
     return json.dumps({**json.loads(manifest), "createdOn": CREATED_ON}, indent=2, sort_keys=True).encode()
+
+
+def write_sums(store: Path) -> None:
+    """Name every archive of a model store in its SHA256SUMS, whole or not at all."""
+    stored = sorted(store.glob("*.[mw]ar"))
+    partial = store / f"{SUMS}.partial"
+    partial.write_bytes(sums({path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in stored}))
+    partial.replace(store / SUMS)

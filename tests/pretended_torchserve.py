@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from archives.build import write_sums
-from archives.repack import repack
+from archives.repack import repack, write_sums
 from outofsync_client.models import Models
 
 OWN, NEW = "0.1.0", "2.0"
@@ -40,8 +39,10 @@ class FakeVersion:
         self.pid += dies  # and is started again
         pids = [*range(100, 99 + self.workers), self.pid]
         states = ["READY"] * (self.workers - 1) + ["UNLOADING" if dies else "READY"]
-        numbered = enumerate(zip(pids, states, strict=True))
-        workers = [{"id": str(9000 + place), "pid": pid, "status": state} for place, (pid, state) in numbered]
+        workers = [
+            {"id": str(9000 + place), "pid": pids[place], "status": states[place]}
+            for place in range(self.workers)
+        ]
         return {
             "modelName": name,
             "modelVersion": version,
@@ -82,28 +83,36 @@ class FakeTorchServe:
         return tuple(self.defaults[f"deepfake__{node}"] for node in NODES)
 
     def answer(self, method: str, path: str, query: dict[str, str]) -> tuple[int, Any]:
-        match method, path.strip("/").split("/"):
-            case "GET", ["models", name, "all"]:
-                return 200, [one.describe(name, version) for version, one in self.versions[name].items()]
-            case "GET", ["models", name]:
-                return 200, [self.versions[name][self.defaults[name]].describe(name, self.defaults[name])]
-            case "GET", ["models", name, version] if version in self.versions[name]:
-                return 200, [self.versions[name][version].describe(name, version)]
-            case "POST", ["models"]:
-                return self.register(query)
-            case "PUT", ["models", name, version, "set-default"] if version in self.versions[name]:
-                self.defaults[name] = version
-                return 200, {}
-            case "PUT", ["models", name, version] if version in self.versions[name]:
-                self.versions[name][version].workers = int(query["max_worker"])
-                return 202, {}
-            case "DELETE", ["models", name, version] if self.defaults[name] == version:
-                return 403, {"message": "Cannot remove default version"}
-            case "DELETE", ["models", name, version] if version in self.versions[name]:
-                del self.versions[name][version]
-                return 200, {}
-            case "POST", ["predictions", name, version] if version in self.versions[name]:
-                return 200, {} if version in self.mute else {**RESULT, "models": {name: version}}
+        kind, name, version, *rest = [*path.strip("/").split("/"), "", "", ""]
+        asked = (method, kind, *(word for word in rest if word))
+        if asked == ("POST", "models"):
+            return self.register(query)
+        if asked == ("GET", "models") and version == "all":
+            return 200, [one.describe(name, version) for version, one in self.versions[name].items()]
+        loaded = self.versions[name].get(version or self.defaults[name])
+        if loaded is None:
+            return 404, {"message": "no such version"}
+        return self.answer_of(loaded, asked, name, version or self.defaults[name], query)
+
+    def answer_of(
+        self, loaded: FakeVersion, asked: tuple[str, ...], name: str, version: str, query: dict[str, str]
+    ) -> tuple[int, Any]:
+        """What is asked of a version that is there."""
+        if asked == ("GET", "models"):
+            return 200, [loaded.describe(name, version)]
+        if asked == ("PUT", "models", "set-default"):
+            self.defaults[name] = version
+            return 200, {}
+        if asked == ("PUT", "models"):
+            loaded.workers = int(query["max_worker"])
+            return 202, {}
+        if asked == ("DELETE", "models") and self.defaults[name] == version:
+            return 403, {"message": "Cannot remove default version"}
+        if asked == ("DELETE", "models"):
+            del self.versions[name][version]
+            return 200, {}
+        if asked == ("POST", "predictions"):
+            return 200, {} if version in self.mute else {**RESULT, "models": {name: version}}
         return 404, {"message": "no such version"}
 
     def load(self, archive: str, batch_size: int) -> FakeVersion:

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from command_runner import outofsync
 from unit.client.conftest import API_KEY, TOKEN
-
-from outofsync_client.cli.main import cli
 
 if TYPE_CHECKING:
     from unit.client.conftest import Received, StubServer
@@ -27,7 +26,7 @@ def run(server: StubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("OUTOFSYNC_URL", server.url)
     monkeypatch.setenv("OUTOFSYNC_TOKEN", TOKEN)
     monkeypatch.delenv("COLUMNS", raising=False)
-    return lambda *arguments: CliRunner().invoke(cli, list(arguments))
+    return outofsync
 
 
 @pytest.fixture
@@ -301,7 +300,7 @@ def test_folders_patterns_and_lists_name_videos(run: Callable[..., Result], tmp_
 @pytest.mark.usefixtures("run")
 def test_a_video_comes_from_standard_input(server: StubServer, make_result: MakeResult) -> None:
     server.answers(make_result())
-    result = CliRunner().invoke(cli, ["detect", "--json", "-"], input=b"\x00video\xff")
+    result = outofsync("detect", "--json", "-", input=b"\x00video\xff")
     assert result.exit_code == 0, result.output
     assert server.received[0].fields["data"] == b"\x00video\xff"
 

@@ -10,13 +10,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import outofsync_client
-from outofsync.options import DEBLUR, INCLUDE, MODES
-from outofsync_client import Client, DeblurChoice, IncludeChoice, ModeChoice, Retries
+from outofsync_client import Client, Retries
 from outofsync_client.models import Models
 
 if TYPE_CHECKING:
@@ -35,12 +34,6 @@ def test_public_names_are_complete_and_sorted() -> None:
     assert names == sorted(names)
     assert set(public) <= set(names)
     assert all(hasattr(outofsync_client, name) for name in names)
-
-
-def test_choices_are_the_servers() -> None:
-    assert get_args(DeblurChoice) == DEBLUR
-    assert get_args(ModeChoice) == MODES
-    assert get_args(IncludeChoice) == INCLUDE
 
 
 def test_detect_sends_the_file_and_only_the_options_given(

@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from command_runner import outofsync
 from unit.client.conftest import TOKEN
 
 from outofsync_client.cli.doctor import find_project
-from outofsync_client.cli.main import cli
 
 if TYPE_CHECKING:
     from unit.client.conftest import StubServer
 
 
 def doctor(*words: str) -> Result:
-    return CliRunner().invoke(cli, ["doctor", "--retries", "0", *words])
+    return outofsync("doctor", "--retries", "0", *words)
 
 
 def test_all_is_well(server: StubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,6 +58,6 @@ def test_this_is_a_checkout() -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_shells_learn_to_complete(shell: str) -> None:
-    result = CliRunner().invoke(cli, ["completion", shell])
+    result = outofsync("completion", shell)
     assert result.exit_code == 0
     assert "_OUTOFSYNC_COMPLETE" in result.output

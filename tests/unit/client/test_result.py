@@ -10,15 +10,9 @@ from typing import Any
 
 import pytest
 
-from outofsync import constants
-from outofsync_client import Result, _result
+from outofsync_client import Result
 
 MakeResult = Callable[..., dict[str, Any]]
-
-
-def test_the_grid_is_the_engines() -> None:
-    assert (constants.FRAME_RATE, constants.MAX_DELAY) == (_result.FRAME_RATE, _result.MAX_DELAY)
-    assert constants.DELAYS == _result.DELAYS
 
 
 def test_every_field_is_read(make_result: MakeResult) -> None:

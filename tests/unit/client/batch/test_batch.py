@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from command_runner import outofsync
 from unit.client.conftest import TOKEN
 
 from outofsync_client.batch.runner import Tally
 from outofsync_client.cli.batch import Pace
-from outofsync_client.cli.main import cli
 
 if TYPE_CHECKING:
     from unit.client.conftest import Received, StubServer
@@ -47,7 +47,7 @@ def run(
         return 200, json.dumps(make_result(verdict=content)).encode()
 
     server.answer = answer
-    return lambda *words: CliRunner().invoke(cli, ["batch", *words])
+    return lambda *words: outofsync("batch", *words)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pretended_torchserve import NODES, OWN, FakeTorchServe, Site, serving, write_archive
 
-from archives.build import write_sums
+from archives.repack import write_sums
 
 
 @pytest.fixture

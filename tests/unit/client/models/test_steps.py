@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from pretended_torchserve import NEW, OWN, Site, serving, write_archive
 
-from archives.build import write_sums
+from archives.repack import write_sums
 from outofsync_client import UnreachableError
 from outofsync_client.models import (
     ArchiveError,

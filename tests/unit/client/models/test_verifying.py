@@ -16,8 +16,7 @@ import pytest
 import torch
 from pretended_torchserve import NEW, Site, write_archive
 
-from archives.build import write_sums
-from archives.repack import repack
+from archives.repack import repack, write_sums
 from outofsync_client.models import ArchiveError
 
 Entries = dict[str, bytes]
