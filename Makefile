@@ -20,7 +20,7 @@ SERVE_OPTIONS = --state "$(STATE)" --model-store "$(MODEL_STORE)" --device "$(DE
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test serve stop status env edge edge-stop archives lint bench import samples clean evaluate
+.PHONY: help setup run test serve stop status env edge edge-stop archives lint bench docs import samples clean evaluate
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,10 @@ lint: setup ## check style and types
 
 bench: setup ## measure speed; tables, JSON and pictures in results/bench (BENCH="serving sweep" ARGS=…)
 	@$(RUN) -m benchmarks $(BENCH) --output-dir "$(RESULTS)/bench" $(if $(ARGS),-- $(ARGS))
+
+docs: setup ## build the documentation of the client into results/docs
+	@$(ENVIRONMENT)/bin/sphinx-build -q -W --keep-going -b html docs "$(RESULTS)/docs"
+	@echo "open $(RESULTS)/docs/index.html"
 
 samples: setup ## make the sample clips anew (needs espeak-ng)
 	@$(RUN) -m samples.generate samples

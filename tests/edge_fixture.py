@@ -81,6 +81,18 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def edge_before(servers: list[LiveServer], left: ExitStack, *words: str) -> LiveEdge:
+    """Starts an edge with one key before servers that run; it ends with ``left``."""
+    arguments = [*words, "--port", str(free_port())]
+    for server in servers:
+        arguments += ["--state", str(server.settings.state)]
+    _, edge = parse(["start", *arguments])
+    key = keys.add(edge.key_file, "tester")
+    left.callback(stop, edge)
+    start(edge)
+    return LiveEdge(edge, servers, key)
+
+
 def edges(small_store: Path, folders: pytest.TempPathFactory, left: ExitStack) -> MakeEdge:
     """Makes edges, each before servers of its own, which end with ``left``: they take a gigabyte and more."""
 
@@ -93,14 +105,7 @@ def edges(small_store: Path, folders: pytest.TempPathFactory, left: ExitStack) -
                 state=folders.mktemp("server"), model_store=store, plain_models=plain_models
             )
             live.append(LiveServer(left.enter_context(running(settings)), settings))
-        arguments = [*words, "--port", str(free_port())]
-        for server in live:
-            arguments += ["--state", str(server.settings.state)]
-        _, edge = parse(["start", *arguments])
-        key = keys.add(edge.key_file, "tester")
-        left.callback(stop, edge)
-        start(edge)
-        return LiveEdge(edge, live, key)
+        return edge_before(live, left, *words)
 
     return make
 

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from outofsync_client.batch.files import find_videos
 from outofsync_client.batch.ledger import Ledger
-from outofsync_client.batch.runner import Batch
+from outofsync_client.batch.runner import Batch, Tally
 
-__all__ = ["Batch", "Ledger", "find_videos"]
+__all__ = ["Batch", "Ledger", "Tally", "find_videos"]

@@ -23,7 +23,7 @@ from outofsync_client.models._errors import (
     VersionFailedError,
 )
 from outofsync_client.models._listing import Listed
-from outofsync_client.models._management import Door, Management
+from outofsync_client.models._management import Door, Management, Worker
 from outofsync_client.models._models import Models
 from outofsync_client.models._record import NODES, Canary, Event, NodeVersion, Pipeline, Record, RecordFile
 from outofsync_client.models._scaling import MOST_WORKERS
@@ -58,4 +58,5 @@ __all__ = [
     "UnknownVersionError",
     "VersionFailedError",
     "Warmed",
+    "Worker",
 ]
