@@ -16,6 +16,7 @@ _HINTS = {
     "authentication": "Send a valid key as X-Api-Key, or as Authorization: Bearer.",
     "not_found": "The API reference lists every address.",
     "method_not_allowed": "The API reference says how each address is asked.",
+    "not_deployed": "Ask whoever runs the server: it serves the workflow, or this model, not at all.",
     "timeout": "Send a shorter video, or its parts one by one.",
 }
 
@@ -81,6 +82,8 @@ def told_by_server(error: client.OutOfSyncError) -> EdgeError:
         return edge_error("too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error.message)
     if isinstance(error, client.RequestTimeoutError):
         return edge_error("timeout", HTTPStatus.GATEWAY_TIMEOUT, error.message)
+    if isinstance(error, client.NotDeployedError):
+        return edge_error("not_deployed", HTTPStatus.NOT_FOUND, "no server has what this address stands for")
     if isinstance(error, (client.InternalError, client.WorkerDiedError, client.UnexpectedAnswerError)):
         return internal()
     return busy("no server can take the request for now")

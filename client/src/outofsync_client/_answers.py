@@ -32,6 +32,7 @@ _NO_WORKER = "no worker to serve"  # TorchServe's words for a full queue
 _WORKER_DIED = "Worker died"  # 507 is also what it says when memory for uploads runs out
 _NODE_FAILED = "Error executing"  # a workflow's node broke: nodes never raise, so its worker died or was late
 _BAD_TOKEN = "InvalidKeyException"
+_MP4 = b"ftyp"  # the type of the first box of every mp4 file, after its size
 _NOT_READY = "not_ready"  # the edge's word for its own health
 
 _BY_STATUS: dict[int, tuple[type[OutOfSyncError], str]] = {
@@ -70,7 +71,7 @@ class Answer:
         """The video of a good answer; raises the error which any other answer means."""
         values = _object(self.body)
         self.raise_for_error(values)
-        if values is not None or not self.body:
+        if self.body[4:8] != _MP4:
             raise self.unexpected("the answer is not a video")
         return self.body
 
@@ -99,21 +100,23 @@ def error_in(status: int, values: Mapping[str, Any] | None, *, request_id: str) 
         return error_from_envelope(envelope, request_id=request_id)
     if 200 <= status < 300:
         return None
-    kind, message = _kind_of(status, values or {})
-    return kind(message, status=status, request_id=request_id)
+    kind, message, fitting = _meaning(status, values or {})
+    return kind(message, status=fitting, request_id=request_id)
 
 
-def _kind_of(status: int, answer: Mapping[str, Any]) -> tuple[type[OutOfSyncError], str]:
+def _meaning(status: int, answer: Mapping[str, Any]) -> tuple[type[OutOfSyncError], str, int]:
+    """The error, what to say of it, and the status that fits it: TorchServe's own often does not."""
     detail = str(answer.get("message", ""))
-    if status == 400 and answer.get("type") == _BAD_TOKEN:
-        return _BY_STATUS[401]
     if status == 503 and answer.get("status") == _NOT_READY:
-        return BusyError, "no server behind the edge is ready"
-    if status == 500 and _NO_WORKER in detail:
-        return _BY_STATUS[503]
+        return BusyError, "no server behind the edge is ready", 503
     if _WORKER_DIED in detail or (status == 500 and _NODE_FAILED in detail):
-        return WorkerDiedError, "the server's worker died while working on the request"
-    return _BY_STATUS.get(status, (UnexpectedAnswerError, f"the server answered HTTP {status}"))
+        return WorkerDiedError, "the server's worker died while working on the request", 500
+    if status == 400 and answer.get("type") == _BAD_TOKEN:
+        status = 401
+    if status == 500 and _NO_WORKER in detail:
+        status = 503
+    kind, message = _BY_STATUS.get(status, (UnexpectedAnswerError, f"the server answered HTTP {status}"))
+    return kind, message, status
 
 
 def _object(body: bytes) -> dict[str, Any] | None:

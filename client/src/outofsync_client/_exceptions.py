@@ -210,6 +210,7 @@ class MethodNotAllowedError(ServerError):
     """The address is asked in another way."""
 
     default_code = "method_not_allowed"
+    default_hint = "Check the URL: it names the server alone, and ends before /v1."
 
 
 class AuthenticationError(OutOfSyncError):

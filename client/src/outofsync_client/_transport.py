@@ -26,6 +26,9 @@ from outofsync_client._multipart import MultipartBody
 REQUEST_ID_HEADER = "X-OutOfSync-Request-Id"
 
 
+_LENGTHS = ("Content-Length", "Transfer-Encoding")  # of which every whole answer has one
+_HANDSHAKE = "handshake operation timed out"  # in ssl's own words; requests calls it a time-out of reading
+
 Certificate = Union[str, tuple[str, str], None]
 
 
@@ -99,7 +102,9 @@ class Transport:
             raise UntrustedServerError(message, request_id=request_id) from None
         except requests.ConnectTimeout:
             raise UnreachableError(f"{address.url} does not answer", request_id=request_id) from None
-        except requests.Timeout:
+        except requests.Timeout as error:
+            if any(_HANDSHAKE in str(cause) for cause in _contexts(error)):  # nothing was sent yet
+                raise UnreachableError(f"{address.url} does not answer", request_id=request_id) from None
             message = f"no answer within {self.timeouts.read:g} seconds"
             raise RequestTimeoutError(message, request_id=request_id) from None
         except requests.ConnectionError as error:
@@ -113,7 +118,16 @@ class Transport:
         except requests.RequestException as error:
             message = f"the request could not be carried out ({type(error).__name__})"
             raise ConnectionLostError(message, request_id=request_id) from None
+        if response.ok and not response.content and not any(name in response.headers for name in _LENGTHS):
+            raise ConnectionLostError("the connection broke off in the answer's head", request_id=request_id)
         return Answer(response.status_code, response.headers, response.content, request_id)
+
+
+def _contexts(error: Optional[BaseException]) -> Iterator[BaseException]:
+    """The error, what it was raised from or in the midst of, and so on."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -22,6 +22,13 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
         assert f" {code}" in drawn
 
 
+FITTING = {  # where TorchServe's own status does not
+    (400, outofsync_client.AuthenticationError): 401,
+    (500, outofsync_client.BusyError): 503,
+    (507, outofsync_client.WorkerDiedError): 500,
+}
+
+
 @pytest.mark.parametrize("code", _exceptions.ERRORS_BY_CODE)
 def test_an_error_that_travelled_as_data_is_raised(server: StubServer, client: Client, code: str) -> None:
     sent = {"code": code, "status": 418, "stage": "decode", "message": "What happened.", "hint": "Do that."}
@@ -81,7 +88,7 @@ def test_torchserves_own_errors_are_typed(
     for call in (client.detect, client.deblur):
         with pytest.raises(expected) as caught:
             call(b"x")
-        assert caught.value.status == status
+        assert caught.value.status == FITTING.get((status, expected), status)
 
 
 def test_an_upload_over_the_limit_is_too_large(client: Client) -> None:

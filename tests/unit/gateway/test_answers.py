@@ -66,7 +66,7 @@ def test_an_error_has_its_own_status(live: LiveGateway, code: ErrorCode) -> None
             "internal",
         ),
         (torchserve_error(507, "InternalServerException", "Worker died."), 500, "internal"),
-        (torchserve_error(404, "WorkflowNotFoundException", "not found"), 503, "busy"),
+        (torchserve_error(404, "WorkflowNotFoundException", "not found"), 404, "not_deployed"),
         (said([1, 2]), 500, "internal"),
     ],
 )

@@ -12,7 +12,7 @@ from gateway.openapi import DOCUMENT
 from outofsync.errors import ErrorCode
 from outofsync.options import Options
 
-EDGE_CODES = {"authentication", "not_found", "method_not_allowed", "timeout"}
+EDGE_CODES = {"authentication", "not_deployed", "not_found", "method_not_allowed", "timeout"}
 
 
 def schema(name: str) -> dict[str, Any]:

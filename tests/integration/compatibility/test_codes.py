@@ -1,0 +1,395 @@
+"""Every error a client can meet, provoked for real, is the same through every door."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+from edge_fixture import edges, free_port
+from fault_proxy import FaultProxy, Reset, answer
+from integration.compatibility.doors import (
+    DIRECT,
+    DOORS,
+    ONE_TRY,
+    PATIENCE_S,
+    Site,
+    error_of,
+    site_of,
+)
+from media_factory import Media
+from under_load import wait_for
+from untrained import write_checkpoints
+
+import outofsync_client as oos
+from archives.build import SETTINGS, build
+from config.edge.render import FAULTS
+from config.settings import FORM_BYTES
+from gateway.openapi import DOCUMENT
+from outofsync.errors import ErrorCode
+from outofsync.limits import Limits
+from outofsync_client import Client, OutOfSyncError, Timeouts
+from outofsync_client._exceptions import ERRORS_BY_CODE
+
+pytestmark = pytest.mark.server
+
+VIDEO = Media(frames=20).to_bytes()
+LONG = Media(frames=500).to_bytes()  # there is time to catch its decoder
+MOST_BYTES = 1_000_000
+DECODE_S = 4.0  # far more than any file here takes, unless its decoder is stopped
+QUEUE = 2
+AT_ONCE = 16
+
+Provoke = Callable[[Site, str], OutOfSyncError]
+
+
+@pytest.fixture(scope="module")
+def strict_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Archives of small networks whose limits are soon reached."""
+    settings = tmp_path_factory.mktemp("settings")
+    shutil.copytree(SETTINGS / "deepfake", settings / "deepfake")
+    for name in ("deblur", "ensemble"):
+        values = yaml.safe_load((SETTINGS / name / "model-config.yaml").read_text())
+        values["jobQueueSize"] = QUEUE
+        values["outofsync"]["limits"] = {"request_bytes": MOST_BYTES, "decode_wall_s": DECODE_S}
+        (settings / name).mkdir()
+        (settings / name / "model-config.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    store = tmp_path_factory.mktemp("store")
+    build(write_checkpoints(tmp_path_factory.mktemp("checkpoints")), store, settings=settings)
+    return store
+
+
+@pytest.fixture(scope="module")
+def site(strict_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server with the workflow alone, its limits soon reached, and the edge before it."""
+    with ExitStack() as left:
+        make = edges(strict_store, tmp_path_factory, left)
+        edge = make("--rate", "500", "--burst", "500", "--plain-port", str(free_port()))
+        yield left.enter_context(site_of(edge))
+
+
+@dataclass(frozen=True)
+class Told:
+    """How a client hears of an error."""
+
+    kind: type[OutOfSyncError]
+    status: int = 0
+    stage: str = ""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A way to an error, and what is heard of it at TorchServe's own door and at the edge."""
+
+    provoke: Provoke
+    direct: Told
+    edge: Told
+    doors: tuple[str, ...] = DOORS
+
+    def told(self, door: str) -> Told:
+        return self.direct if door in DIRECT else self.edge
+
+
+def same(provoke: Provoke, kind: type[OutOfSyncError], status: int = 0, stage: str = "") -> Case:
+    """One that is told in the same words everywhere."""
+    told = Told(kind, status, stage)
+    return Case(provoke, told, told)
+
+
+def refused(make: Callable[[], bytes]) -> Provoke:
+    """Send a file that cannot be judged."""
+    return lambda site, door: ask(site, door, make())
+
+
+def ask(site: Site, door: str, video: bytes, **settings: Any) -> OutOfSyncError:
+    """The error that one request ends with."""
+    with site.client(door, retries=ONE_TRY, **settings) as client:
+        return error_of(lambda: client.detect(video))
+
+
+def bad_options(site: Site, door: str) -> OutOfSyncError:
+    with site.client(door) as client:
+        return error_of(lambda: client.detect(VIDEO, max_len=1))
+
+
+def unreadable_file(site: Site, door: str) -> OutOfSyncError:
+    with site.client(door) as client:
+        return error_of(lambda: client.detect(site.folder / "nowhere.mp4"))
+
+
+@contextmanager
+def stopped(process: psutil.Process) -> Iterator[None]:
+    """It stands still for as long as the block lasts."""
+    process.suspend()
+    try:
+        yield
+    finally:
+        with suppress(psutil.NoSuchProcess):
+            process.resume()
+
+
+def decode_timeout(site: Site, door: str) -> OutOfSyncError:
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask, site, door, LONG)
+        wait_for(site.decoders)
+        with stopped(site.decoders()[0]):
+            return asked.result()
+
+
+def busy(site: Site, door: str) -> OutOfSyncError:
+    """The worker stands still, and the queue before it is full."""
+
+    def room() -> int:
+        return int(site.describe("deblur")["jobQueueStatus"]["remainingCapacity"])
+
+    with site.client("token", retries=ONE_TRY) as others, ThreadPoolExecutor(AT_ONCE) as pool:
+        with stopped(site.worker()):
+            waiting = []
+            while room():
+                waiting.append(pool.submit(others.detect, VIDEO))
+            error = ask(site, door, VIDEO)
+        judged = [one for one in waiting if one.exception() is None]
+    assert len(judged) > QUEUE, "those who were taken are served afterwards"
+    assert error.retry_after if door == "edge" else error.retry_after is None
+    return error
+
+
+def internal(site: Site, door: str) -> OutOfSyncError:
+    """The folder through which the nodes hand on their clips is gone."""
+    clips = site.server.folder.temporary_link / "clips"
+    aside = clips.with_name("aside")
+    clips.rename(aside)
+    try:
+        return ask(site, door, VIDEO)
+    finally:
+        aside.rename(clips)
+
+
+def worker_died(site: Site, door: str) -> OutOfSyncError:
+    """The worker is killed whenever it is at the request, however often that is sent."""
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask, site, door, LONG)
+        while not asked.done():
+            site.killed_at_work()
+            time.sleep(0.02)
+        error = asked.result()
+    for back in ("token", "edge"):
+        with site.client(back) as client:
+            client.wait_until_ready(PATIENCE_S)
+    return error
+
+
+def timeout(site: Site, door: str) -> OutOfSyncError:
+    with stopped(site.worker()):
+        return ask(site, door, VIDEO, timeout=Timeouts(read=0.5))
+
+
+def not_deployed(site: Site, door: str) -> OutOfSyncError:
+    """This server has the workflow, and no model that deblurs alone."""
+    with site.client(door, retries=ONE_TRY) as client:
+        return error_of(lambda: client.deblur(VIDEO))
+
+
+def elsewhere(url: str, **settings: Any) -> OutOfSyncError:
+    """What a client of another address hears."""
+    with Client(url, retries=ONE_TRY, **settings) as client:
+        return error_of(lambda: client.detect(VIDEO))
+
+
+def method_not_allowed(site: Site, door: str) -> OutOfSyncError:
+    """A URL that has too much at its end; for TorchServe's own, that of management."""
+    if door == "edge":
+        return elsewhere(site.edge.url + "/v1", **site.keys(door))
+    return elsewhere(site.now.management_url + "/models", token=site.now.management_token)
+
+
+def authentication(site: Site, door: str) -> OutOfSyncError:
+    if door == "edge":
+        return elsewhere(site.edge.url, api_key="wrong", verify=site.edge.authority)
+    return elsewhere(site.now.url, token="wrong")
+
+
+def unreachable(site: Site, door: str) -> OutOfSyncError:
+    """Nobody listens, or a state folder names nobody."""
+    if door == "state":
+        with Client.of_state(site.folder / "nowhere", retries=ONE_TRY) as client:
+            return error_of(lambda: client.detect(VIDEO))
+    with FaultProxy(site.url(door), listens=False) as proxy:
+        return elsewhere(proxy.url, **site.keys(door))
+
+
+def untrusted(site: Site, door: str) -> OutOfSyncError:
+    """An authority that is not known here, or no TLS at all."""
+    if door == "edge":
+        return elsewhere(site.edge.url, api_key=site.edge.key)
+    return elsewhere(site.now.url.replace("http:", "https:"), token=site.now.token)
+
+
+def connection_lost(site: Site, door: str) -> OutOfSyncError:
+    with FaultProxy(site.url(door), Reset(after=len(VIDEO) // 2)) as proxy:
+        return elsewhere(proxy.url, **site.keys(door))
+
+
+def unexpected_answer(site: Site, door: str) -> OutOfSyncError:
+    """The edge's port of plain HTTP, which sends browsers on, or a page instead of TorchServe."""
+    if door == "edge":
+        url = f"http://localhost:{site.edge.settings.plain_port}"
+        return elsewhere(url, api_key=site.edge.key)
+    with FaultProxy(site.now.url, answer(200, b"<html></html>")) as proxy:
+        return elsewhere(proxy.url, token=site.now.token)
+
+
+def not_found(site: Site, door: str) -> OutOfSyncError:
+    """A gateway without nginx before it, at an address that it has not."""
+    return elsewhere(f"{site.url(door)}/v1", **site.keys(door))
+
+
+TWO = ("token", "edge")  # a state folder leads to the same door as a token
+NOWHERE = Told(OutOfSyncError)  # it is not met there
+
+CASES: dict[str, Case] = {
+    "empty_file": same(refused(lambda: b""), oos.EmptyFileError, 422, "probe"),
+    "unsupported_media": same(refused(lambda: b"a letter" * 99), oos.UnsupportedMediaError, 415, "probe"),
+    "corrupt_media": same(refused(lambda: VIDEO[: len(VIDEO) // 2]), oos.CorruptMediaError, 422, "probe"),
+    "no_video": same(refused(lambda: Media(video=None).to_bytes()), oos.NoVideoError, 422, "probe"),
+    "no_audio": same(refused(lambda: Media(audio=None).to_bytes()), oos.NoAudioError, 422, "probe"),
+    "too_short": same(refused(lambda: Media(frames=3).to_bytes()), oos.TooShortError, 422, "decode"),
+    "too_long": same(
+        refused(lambda: Media(rate=1, frames=660, width=32, height=32, seconds=1).to_bytes()),
+        oos.TooLongError,
+        422,
+        "probe",
+    ),
+    "too_large": same(refused(lambda: VIDEO + bytes(MOST_BYTES)), oos.TooLargeError, 413, "probe"),
+    "too_many_pixels": same(
+        refused(lambda: Media(frames=8, width=4160, height=64).to_bytes()),
+        oos.TooManyPixelsError,
+        422,
+        "probe",
+    ),
+    "bad_options": same(bad_options, oos.BadOptionsError, 400, "request"),
+    "internal": same(internal, oos.InternalError, 500, "request"),
+    "unreadable_file": same(unreadable_file, oos.UnreadableFileError),
+    "unreachable": same(unreachable, oos.UnreachableError),
+    "decode_timeout": Case(
+        decode_timeout,
+        Told(oos.DecodeTimeoutError, 422, "decode"),
+        Told(oos.DecodeTimeoutError, 422, "decode"),
+        TWO,
+    ),
+    "busy": Case(busy, Told(oos.BusyError, 503), Told(oos.BusyError, 503, "edge"), TWO),
+    "timeout": Case(timeout, Told(oos.RequestTimeoutError), Told(oos.RequestTimeoutError), TWO),
+    # Of workers the edge's callers hear nothing, see below.
+    "worker_died": Case(worker_died, Told(oos.WorkerDiedError, 500), NOWHERE, ("token",)),
+    "not_deployed": Case(
+        not_deployed, Told(oos.NotDeployedError, 404), Told(oos.NotDeployedError, 404, "edge")
+    ),
+    # nginx has pages under every other address, so that there a POST is only asked in the wrong way.
+    "not_found": Case(not_found, NOWHERE, Told(oos.NotFoundError, 404, "edge"), ("gateway",)),
+    "method_not_allowed": Case(
+        method_not_allowed,
+        Told(oos.MethodNotAllowedError, 405),
+        Told(oos.MethodNotAllowedError, 405, "edge"),
+        TWO,
+    ),
+    "authentication": Case(
+        authentication,
+        Told(oos.AuthenticationError, 401),
+        Told(oos.AuthenticationError, 401, "edge"),
+        TWO,
+    ),
+    "untrusted": Case(untrusted, Told(oos.UntrustedServerError), Told(oos.UntrustedServerError), TWO),
+    "connection_lost": Case(
+        connection_lost, Told(oos.ConnectionLostError), Told(oos.ConnectionLostError), TWO
+    ),
+    "unexpected_answer": Case(
+        unexpected_answer, Told(oos.UnexpectedAnswerError, 200), Told(oos.UnexpectedAnswerError, 308), TWO
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("code", "door"), [(code, door) for code, case in CASES.items() for door in case.doors]
+)
+def test_each_error_is_told_as_what_it_is_whichever_door(site: Site, code: str, door: str) -> None:
+    case = CASES[code]
+    told = case.told(door)
+    error = case.provoke(site, door)
+    assert type(error) is told.kind
+    assert (error.code, error.status, error.stage) == (told.kind.default_code, told.status, told.stage)
+    assert ERRORS_BY_CODE[code] is case.told(case.doors[0]).kind
+    assert error.message
+    assert error.hint
+    assert error.message.rstrip(".") in str(error)
+    if code != "unreadable_file":  # found before there was a request
+        assert error.request_id
+        assert error.request_id in str(error)
+
+
+def test_a_worker_that_dies_of_each_attempt_is_no_news_to_callers_of_the_edge(site: Site) -> None:
+    """The gateway asks again, which is in vain, or too soon for the next worker."""
+    error = worker_died(site, "edge")
+    assert (type(error), error.status) in [(oos.InternalError, 500), (oos.BusyError, 503)]
+    assert error.stage == "edge"
+    assert all((error.message, error.hint, error.request_id))
+
+
+def test_every_code_of_the_client_is_provoked_here() -> None:
+    assert set(CASES) == set(ERRORS_BY_CODE)
+
+
+def test_every_code_of_the_server_and_the_edge_is_one_of_the_client() -> None:
+    documented = DOCUMENT["components"]["schemas"]["Error"]["properties"]["error"]["properties"]["code"]
+    assert {code.value for code in ErrorCode} <= set(ERRORS_BY_CODE)
+    assert set(documented["enum"]) <= set(ERRORS_BY_CODE)
+    assert {fault.code for fault in FAULTS} <= set(ERRORS_BY_CODE)
+
+
+@pytest.mark.parametrize(("door", "stage"), [("token", ""), ("edge", "edge")])
+def test_what_no_door_lets_in_is_too_large_as_well(site: Site, door: str, stage: str, tmp_path: Path) -> None:
+    path = tmp_path / "video"
+    with path.open("wb") as file:
+        file.truncate(Limits().request_bytes + FORM_BYTES + 1)
+    with site.client(door) as client:
+        error = error_of(lambda: client.detect(path))
+    assert (type(error), error.status, error.stage) == (oos.TooLargeError, 413, stage)
+    assert error.hint
+
+
+@pytest.mark.parametrize("body", [b"<html></html>", b"", b"{}"])
+@pytest.mark.parametrize("door", ["token", "gateway"])
+def test_what_is_no_answer_of_a_server_is_unexpected(site: Site, door: str, body: bytes) -> None:
+    with (
+        FaultProxy(site.url(door), *[answer(200, body)] * 2) as proxy,
+        Client(proxy.url, **site.keys(door)) as client,
+    ):
+        errors = [error_of(lambda: client.detect(VIDEO)), error_of(lambda: client.deblur(VIDEO))]
+        asked = proxy.asked
+    for error, one in zip(errors, asked, strict=True):
+        assert (type(error), error.status) == (oos.UnexpectedAnswerError, 200)
+        assert error.request_id == one.headers["x-outofsync-request-id"]
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_an_async_client_hears_the_same(site: Site, door: str) -> None:
+    videos = [b"", b"a letter" * 99, VIDEO[: len(VIDEO) // 2], VIDEO]
+    expected = [oos.EmptyFileError, oos.UnsupportedMediaError, oos.CorruptMediaError, oos.Result]
+
+    async def outcomes() -> list[oos.Outcome]:
+        async with site.async_client(door) as client:
+            return [judged.outcome async for judged in client.detect_many(videos)]
+
+    found = asyncio.run(outcomes())
+    assert [type(one) for one in found] == expected
+    for one in found[:-1]:
+        assert isinstance(one, OutOfSyncError)
+        assert all((one.message, one.hint, one.request_id, one.status, one.stage))
