@@ -80,9 +80,11 @@ class _Handler(BaseHTTPRequestHandler):
         if length > MAX_REQUEST_BYTES:  # without reading the body
             self._send(413, b"")
             return
-        received = Received(
-            self.command, self.path, dict(self.headers), self._fields(self.rfile.read(length))
-        )
+        body = self.rfile.read(length)
+        if len(body) < length:  # the caller hung up: no server takes half a request for a whole one
+            self.close_connection = True
+            return
+        received = Received(self.command, self.path, dict(self.headers), self._fields(body))
         self.stub.received.append(received)
         self._send(*self._answer(received))
 
