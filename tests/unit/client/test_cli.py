@@ -117,6 +117,13 @@ def test_an_output_folder_gets_the_reports(
         "real_report.pdf",
         "testing_score.npy",
     ]
+    assert run("report", "results/real.json", "--format", "html", "--output-dir", "again").exit_code == 0
+    once, again = (
+        (tmp_path / folder / "real_report.html").read_text().split("<footer>")[0]  # it names the minute
+        for folder in ("results", "again")
+    )
+    assert again == once
+    assert "max_len" in again
 
 
 @pytest.mark.usefixtures("by_content")

@@ -8,6 +8,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,9 @@ def test_delays_have_a_row_for_each_window(folder: Path, make_result: MakeResult
 
 
 def test_the_json_is_the_result_or_the_error(folder: Path, make_result: MakeResult) -> None:
-    assert json.loads((folder / "clip.json").read_text()) == make_result()
+    written = json.loads((folder / "clip.json").read_text())
+    assert written.pop("request") == {"file": "clip.mp4", "options": {}}
+    assert written == make_result()
     (error,) = [json.loads(path.read_text()) for path in folder.glob("mute*.json")]
     assert error["error"]["code"] == "no_audio"
 
@@ -199,10 +202,21 @@ def test_a_report_on_paper(
     path = tmp_path / f"report.{kind}"
     save_report(path, result, title="$x_1$ \n clip.mp4")
     if kind == "png":
-        assert imread(path).std() > 0.05
+        picture = imread(path)
+        findings, panels = np.split(picture, [int(picture.shape[1] * 297 / 210)])
+        assert findings.std() > 0.05
+        assert panels.std() > 0.05
     else:
         assert path.read_bytes().startswith(b"%PDF")
         assert path.read_bytes().count(b"/Type /Page ") == 2
+
+
+def test_the_settings_sum_is_that_of_the_words_beside_it(doubtful: Result) -> None:
+    options = {"mode": None, "lam": 0.5, "deblur": "never", "include": ["frames"]}
+    facts = dict(story.fingerprints(doubtful, options))
+    assert facts["settings"] == '{"deblur": "never", "lam": 0.5}'
+    assert facts["SHA-256 of the settings"] == sha256(facts["settings"].encode()).hexdigest()
+    assert "defaults" in dict(story.fingerprints(doubtful, {"include": ["frames"]}))["settings"]
 
 
 def test_moments_are_the_most_suspicious_in_order_of_time(make_result: MakeResult) -> None:

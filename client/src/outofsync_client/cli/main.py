@@ -301,14 +301,17 @@ def report(results: tuple[Path, ...], formats: tuple[str, ...], output_dir: Path
     """Make reports of results that `detect` wrote as JSON, without asking a server."""
     for path in results:
         try:
-            result = Result.from_dict(json.loads(path.read_text(encoding="utf-8")))
+            values = json.loads(path.read_text(encoding="utf-8"))
+            result = Result.from_dict(values)
+            asked = {"file": path.stem, "options": {}, **values.get("request", {})}
+            title, options = str(asked["file"]), dict(asked["options"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise click.ClickException(f"{path} holds no result") from None
         folder = output_dir or path.parent
         folder.mkdir(parents=True, exist_ok=True)
         for name in formats:
             target = folder / f"{path.stem}_report.{name}"
-            save_report(target, result, title=path.stem)
+            save_report(target, result, title=title, options=options)
             click.echo(str(target))
     return EXIT_REAL
 

@@ -1,4 +1,4 @@
-"""One video's report for paper: two A4 pages as PDF, or the first of them as PNG."""
+"""One video's report for paper: two pages as PDF, or both on one picture as PNG."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
-from matplotlib.image import imread
+from matplotlib.image import imread, imsave
+from numpy.typing import NDArray
 
 from outofsync_client._result import Result
 from outofsync_client._version import __version__
@@ -20,10 +22,10 @@ from outofsync_client.reports import story
 from outofsync_client.reports.panels import INK, UNKNOWN_COLOUR, VERDICT_COLOURS
 from outofsync_client.reports.picture import draw, shortened
 from outofsync_client.reports.timeline import timeline
-from outofsync_client.reports.wording import delay_words, percent, printable, verdict_words
+from outofsync_client.reports.wording import percent, printable, verdict_words
 
 A4_INCHES = (8.27, 11.69)
-DPI = 130
+DPI = 180
 LETTERS = 96  # of a line of text
 GREY = "#64748b"
 
@@ -37,10 +39,20 @@ def save_pdf(path: Path, result: Result, *, title: str, options: Mapping[str, An
 
 
 def save_png(path: Path, result: Result, *, title: str, options: Mapping[str, Any] | None = None) -> None:
-    """Write the report's first page."""
-    figure = first_page(result, title=title, options=options or {})
+    """Write both pages below one another, equally wide."""
+    pages = (first_page(result, title=title, options=options or {}), draw(result, title=title))
+    pictures = [_pixels(page, DPI * A4_INCHES[0] / page.get_figwidth()) for page in pages]
+    width = min(picture.shape[1] for picture in pictures)  # rounding may leave one a pixel wider
+    imsave(path, np.concatenate([picture[:, :width] for picture in pictures]))
+
+
+def _pixels(figure: Figure, dpi: float) -> NDArray[np.float32]:
+    """What a figure looks like: float32 in 0 … 1, (height, width, 4)."""
     FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=DPI)
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=dpi, format="png")
+    picture.seek(0)
+    return np.asarray(imread(picture, format="png"), dtype=np.float32)
 
 
 def first_page(result: Result, *, title: str, options: Mapping[str, Any]) -> Figure:
@@ -106,9 +118,8 @@ def _still(axes: Axes, moment: story.Moment) -> None:
         axes.text(0.5, 0.5, "no still", ha="center", va="center", color=GREY, fontsize=8)
     else:
         axes.imshow(imread(io.BytesIO(moment.still), format="jpeg"), aspect="auto")
-    segment = moment.segment
-    words = f"{segment.start:.1f} to {segment.end:.1f} s\nfake {percent(segment.probability_fake)}"
-    axes.set_xlabel(f"{words}\n{delay_words(segment.peak_delay).split(' (')[0]}", fontsize=7, color=GREY)
+    span, probability, delay = moment.lines
+    axes.set_xlabel(f"{span}\n{probability}\n{delay.split(' (')[0]}", fontsize=7, color=GREY)
 
 
 def _table(

@@ -5,7 +5,7 @@
     output.log                a line per video, as it is done
     detection_summary.csv     video_path, final_score, verdict; in the order of the videos
     testing_score.npy         the scores in the same order; NaN where there is none
-    {video}.json              the result, or the error
+    {video}.json              the result, or the error; and as "request" the file's name and the options
     {video}_delays.csv        delay_-15 … delay_15 (logits), timestamp (seconds); a row per window
     {video}_analysis.png      four panels
     {video}_report.html       the whole story on one page, for people; also as .pdf
@@ -46,7 +46,7 @@ class ReportFolder:
         self, directory: Path, videos: Sequence[Path], options: Mapping[str, Any] | None = None
     ) -> None:
         self.directory = directory
-        self._options = options or {}
+        self._options = dict(options or {})
         self._videos = list(videos)
         self._names = distinct_names(self._videos)
         self._outcomes: dict[int, Outcome] = {}
@@ -66,7 +66,8 @@ class ReportFolder:
         self._outcomes[index] = outcome
         name = self._names[index]
         if isinstance(outcome, Result):
-            _write_json(self._path(f"{name}.json"), outcome.to_dict())
+            asked = {"file": self._videos[index].name, "options": self._options}
+            _write_json(self._path(f"{name}.json"), {**outcome.to_dict(), "request": asked})
             if len(outcome.delays):
                 write_delays(self._path(f"{name}_delays.csv"), outcome)
             title = self._videos[index].name

@@ -79,7 +79,8 @@ def _moment(moment: story.Moment) -> str:
     else:
         source = _data_url("image/jpeg", moment.still)
         picture = f'<img alt="The face at {moment.time:.1f} seconds" src="{source}">'
-    return f"<figure{kind}>{picture}<figcaption>{_text(moment.words)}</figcaption></figure>"
+    words = "<br>".join(map(_text, moment.lines))
+    return f"<figure{kind}>{picture}<figcaption>{words}</figcaption></figure>"
 
 
 def _embedded(figure: Figure) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,10 +49,11 @@ class Moment:
         return is_suspicious(self.segment.probability_fake)
 
     @property
-    def words(self) -> str:
-        span = f"{self.segment.start:.1f} to {self.segment.end:.1f} s"
-        probability = f"probability of fake {percent(self.segment.probability_fake)}"
-        return f"{span}: {probability}, {delay_words(self.segment.peak_delay)}"
+    def lines(self) -> tuple[str, str, str]:
+        """When it is, how likely it is fake, and how far the sound is off."""
+        segment = self.segment
+        span = f"{segment.start:.1f} to {segment.end:.1f} s"
+        return span, f"fake {percent(segment.probability_fake)}", delay_words(segment.peak_delay)
 
 
 def is_suspicious(probability: float | None) -> bool:
@@ -135,13 +137,18 @@ def media(result: Result) -> list[Fact]:
 
 
 def fingerprints(result: Result, options: Mapping[str, Any]) -> list[Fact]:
-    """What is needed to check the verdict later: the file, the models and the settings that made it."""
+    """What is needed to check the verdict later: the file, the models and the settings that made it.
+
+    The settings' sum is that of the JSON beside it, as UTF-8; what only asks for more answers is left out.
+    """
     facts = [("SHA-256 of the file", printable(str(result.id)))]
     for name, model in result.models.items():
         values = model if isinstance(model, Mapping) else {"version": model}
         facts += [(f"{name}, {key}", printable(str(value))) for key, value in values.items()]
-    settings = {name: value for name, value in options.items() if value is not None}
-    return [*facts, ("options", printable(json.dumps(settings)) if settings else "the server's defaults")]
+    settings = {name: value for name, value in options.items() if value is not None and name != "include"}
+    written = json.dumps(settings, sort_keys=True)
+    facts.append(("SHA-256 of the settings", hashlib.sha256(written.encode()).hexdigest()))
+    return [*facts, ("settings", printable(written) + ("" if settings else ", the server's defaults"))]
 
 
 def _text(facts: Mapping[str, Any], name: str) -> str:
