@@ -32,6 +32,7 @@ def main(text: str) -> None:
     task, link = Task.from_json(text), Link(LINK)
     memory = attach(task.ring, task.slot) if task.ring >= 0 else None
     restrict(task.limits.decode_memory_bytes, task.cpu_s)
+    link.send(started=True)  # what fails from here on may be the file's doing
     try:
         if memory is None:
             _encode(task, link)

@@ -31,7 +31,8 @@ class ChildProcess:
     """One child with one task on one file. A context manager; leaving it kills the child.
 
     ``wall_s`` is the time that the parent may spend waiting for the child in all. Raises ``decode_timeout``
-    when it is used up and ``corrupt_media`` when the child dies.
+    when it is used up, ``corrupt_media`` when the child dies, and ``internal`` when it dies before it has
+    looked at the file.
     """
 
     def __init__(self, task: Task, data: bytes | bytearray, wall_s: float, *, stage: Stage) -> None:
@@ -39,6 +40,7 @@ class ChildProcess:
         self._wall_s = wall_s
         self._stage = stage
         self._buffer = bytearray()
+        self._started = False
         self._socket, theirs = socket.socketpair()
         descriptor = _in_memory(data)
         path = [entry for entry in (ENGINE, *sys.path) if entry]
@@ -60,6 +62,12 @@ class ChildProcess:
 
     def receive(self) -> dict[str, Any]:
         """The next message; an error that the child reports is raised."""
+        if not self._started:
+            self._next()
+            self._started = True
+        return self._next()
+
+    def _next(self) -> dict[str, Any]:
         while (end := self._buffer.find(b"\n")) < 0:
             if len(self._buffer) > MAX_LINE:
                 raise self._nonsense()
@@ -136,6 +144,9 @@ class ChildProcess:
             message = "Decoding used up the processor time that is allowed."
             return DecoderDiedError(ErrorCode.DECODE_TIMEOUT, message, stage=self._stage)
         how = signal.Signals(-status).name if status < 0 else f"status {status}"
+        if not self._started:
+            message = f"The decoder could not be started ({how})."
+            return DecoderDiedError(ErrorCode.INTERNAL, message, stage=self._stage)
         message = f"The decoder broke off while it was reading this file ({how})."
         return DecoderDiedError(ErrorCode.CORRUPT_MEDIA, message, stage=self._stage)
 

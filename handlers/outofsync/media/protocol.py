@@ -2,6 +2,7 @@
 
 The parent starts the child with a task (:class:`Task`). The child answers with JSON lines:
 
+- ``{"started": true}``: it is confined, and opens the file now; the first message
 - ``{"info", "shape", "turns"}``: facts, the (height, width) of pictures in the ring, quarter turns to make
   them upright
 - ``{"frames": n}``: the next slot of the ring holds n pictures; the parent sends one byte when it has

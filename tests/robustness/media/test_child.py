@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -81,6 +82,17 @@ def test_more_memory_than_allowed_is_said_so() -> None:
         list(decoder.frames())
     assert caught.value.code is ErrorCode.CORRUPT_MEDIA
     assert "memory" in caught.value.message
+
+
+def test_a_child_that_cannot_start_is_no_fault_of_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(process, "ENGINE", str(tmp_path))  # as if the packages were being replaced
+    monkeypatch.setattr(sys, "path", [])
+    with pytest.raises(OutOfSyncError) as caught:
+        probe(Media(frames=10).to_bytes(), Limits())
+    assert caught.value.code is ErrorCode.INTERNAL
+    assert "could not be started" in caught.value.message
 
 
 def test_no_memory_at_all_is_still_an_answer() -> None:
