@@ -114,12 +114,19 @@ def open_video(file: VideoFile) -> Iterator[tuple[IO[bytes], int]]:
         try:
             stream = open(file, "rb")  # noqa: SIM115, PTH123 - closed below; a path may be a plain string
         except OSError as error:
-            raise UnreadableFileError(f"{os.fspath(file)}: {error.strerror}") from error
+            raise UnreadableFileError(_why_not_opened(os.fspath(file), error)) from error
         with stream, _measured(stream) as measured:
             yield measured
     else:
         with _measured(file) as measured:
             yield measured
+
+
+def _why_not_opened(name: Union[str, bytes], error: OSError) -> str:
+    text = os.fsdecode(name)
+    if text.lower().startswith(("http:/", "https:/")):  # a Path makes one slash of two
+        return f"{text}: an address, and nothing is fetched from addresses; download the video first"
+    return f"{text}: {error.strerror}"
 
 
 @contextmanager

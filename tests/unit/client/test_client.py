@@ -275,6 +275,12 @@ def test_a_file_that_cannot_be_read_is_named(client: Client, tmp_path: Path) -> 
     assert isinstance(caught.value.__cause__, FileNotFoundError)
 
 
+@pytest.mark.parametrize("kind", [str, Path])
+def test_nothing_is_fetched_from_an_address(client: Client, kind: Callable[[str], str | Path]) -> None:
+    with pytest.raises(outofsync_client.UnreadableFileError, match="download the video first"):
+        client.detect(kind("https://example.org/clip.mp4"))
+
+
 def test_a_file_that_shrinks_while_it_is_sent_is_no_hang(client: Client) -> None:
     class Shrinking(io.BytesIO):
         def read(self, *_: Any) -> bytes:
