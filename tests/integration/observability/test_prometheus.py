@@ -51,6 +51,7 @@ UNSUPPORTED = 'sum(outofsync_errors_total{Code="unsupported_media",Stage="probe"
 CORRUPT = 'sum(outofsync_errors_total{Code="corrupt_media"})'
 CRASHES = "sum(outofsync_decode_crashes_total)"
 DEBLURRED = "sum(outofsync_deblurred_total)"
+READING_S = 0.05  # of the processor: a small part of what the file takes
 COUNTED = (VERDICTS, INCONCLUSIVE, ABSTENTIONS, UNSUPPORTED, CORRUPT, CRASHES, DEBLURRED)
 
 
@@ -129,15 +130,24 @@ def prometheus(edge: LiveEdge, tmp_path_factory: pytest.TempPathFactory) -> Iter
         running.process.wait()
 
 
+def is_reading(decoder: psutil.Process) -> bool:
+    """It may write no files any more, so it was confined, and has worked since."""
+    confined: bool = decoder.rlimit(psutil.RLIMIT_FSIZE) == (0, 0)
+    before = decoder.cpu_times().user
+    while confined and decoder.cpu_times().user < before + READING_S:
+        time.sleep(0.005)
+    return confined
+
+
 def kill_a_decoder(edge: LiveEdge, ask: Callable[[], requests.Response]) -> requests.Response:
-    """Ask, and kill the process that decodes meanwhile."""
+    """Ask, and kill the process that decodes meanwhile, once it is well into the file."""
     worker = psutil.Process(edge.servers[0].workers()["deepfake__deblur"][0])
     with ThreadPoolExecutor(1) as pool:
         asking = pool.submit(ask)
         while not asking.done():
             for child in worker.children():
                 with suppress(psutil.NoSuchProcess):
-                    if "media.child" in " ".join(child.cmdline()):
+                    if "media.child" in " ".join(child.cmdline()) and is_reading(child):
                         child.kill()
             time.sleep(0.005)
         return asking.result()
