@@ -10,17 +10,15 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 from matplotlib.image import imread, imsave
-from numpy.typing import NDArray
 
 from outofsync_client._result import Result
 from outofsync_client._version import __version__
 from outofsync_client.reports import story
 from outofsync_client.reports.panels import INK, UNKNOWN_COLOUR, VERDICT_COLOURS
-from outofsync_client.reports.picture import draw, shortened
+from outofsync_client.reports.picture import draw, png, shortened
 from outofsync_client.reports.timeline import timeline
 from outofsync_client.reports.wording import percent, printable, verdict_words
 
@@ -41,18 +39,9 @@ def save_pdf(path: Path, result: Result, *, title: str, options: Mapping[str, An
 def save_png(path: Path, result: Result, *, title: str, options: Mapping[str, Any] | None = None) -> None:
     """Write both pages below one another, equally wide."""
     pages = (first_page(result, title=title, options=options or {}), draw(result, title=title))
-    pictures = [_pixels(page, DPI * A4_INCHES[0] / page.get_figwidth()) for page in pages]
+    pictures = [imread(io.BytesIO(png(page, DPI * A4_INCHES[0] / page.get_figwidth()))) for page in pages]
     width = min(picture.shape[1] for picture in pictures)  # rounding may leave one a pixel wider
     imsave(path, np.concatenate([picture[:, :width] for picture in pictures]))
-
-
-def _pixels(figure: Figure, dpi: float) -> NDArray[np.float32]:
-    """What a figure looks like: float32 in 0 … 1, (height, width, 4)."""
-    FigureCanvasAgg(figure)
-    picture = io.BytesIO()
-    figure.savefig(picture, dpi=dpi, format="png")
-    picture.seek(0)
-    return np.asarray(imread(picture, format="png"), dtype=np.float32)
 
 
 def first_page(result: Result, *, title: str, options: Mapping[str, Any]) -> Figure:

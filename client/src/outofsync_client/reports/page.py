@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from string import Template
 from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from outofsync_client._result import Result
 from outofsync_client._version import __version__
 from outofsync_client.reports import story
 from outofsync_client.reports.panels import UNKNOWN_COLOUR, VERDICT_COLOURS
-from outofsync_client.reports.picture import draw
+from outofsync_client.reports.picture import draw, png
 from outofsync_client.reports.timeline import draw_timeline
 from outofsync_client.reports.wording import percent, printable, verdict_words
 
@@ -85,10 +83,7 @@ def _moment(moment: story.Moment) -> str:
 
 def _embedded(figure: Figure) -> str:
     """A figure as the address of an image."""
-    FigureCanvasAgg(figure)
-    picture = io.BytesIO()
-    figure.savefig(picture, dpi=DPI, format="png")
-    return _data_url("image/png", picture.getvalue())
+    return _data_url("image/png", png(figure, DPI))
 
 
 def _data_url(kind: str, data: bytes) -> str:

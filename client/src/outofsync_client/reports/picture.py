@@ -6,6 +6,7 @@ the delay over the whole video, and the summary.
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -22,9 +23,15 @@ LONGEST_TITLE = 90
 
 def save_picture(path: Path, result: Result, *, title: str) -> None:
     """Write the four panels as a PNG; ``title`` is usually the video's name."""
-    figure = draw(result, title=title)
+    path.write_bytes(png(draw(result, title=title), DPI))
+
+
+def png(figure: Figure, dpi: float) -> bytes:
+    """A figure as a PNG file's bytes."""
     FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=DPI)
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=dpi, format="png")
+    return picture.getvalue()
 
 
 def draw(result: Result, *, title: str) -> Figure:
