@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from edge_fixture import edges
 from integration.compatibility.doors import Site, site_of
+from integration.compatibility.troubles import judge, lasting
 
 
 @pytest.fixture(scope="package")
@@ -18,3 +19,10 @@ def site(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         make = edges(small_store, tmp_path_factory, left)
         edge = make("--rate", "500", "--burst", "500", plain_models=True)
         yield left.enter_context(site_of(edge))
+
+
+@pytest.fixture(scope="package")
+def expected(site: Site) -> dict[str, object]:
+    """What the server says of the big video when nothing gets in the way."""
+    with site.client("token") as client:
+        return lasting(judge(client))

@@ -4,61 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import io
-import json
 import logging
-import struct
-import threading
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from pathlib import Path
-from typing import Any
 
 import pytest
-from fault_proxy import Asked, CutAnswer, Fault, FaultProxy, Reset, Say, Silence, answer
+from fault_proxy import CutAnswer, Fault, FaultProxy, Reset, Say, Silence, answer
 from integration.compatibility.doors import ONE_TRY, PATIENCE_S, Site, error_of, repetitions
+from integration.compatibility.troubles import (
+    AT_ONCE,
+    BIG,
+    DIED,
+    HALF,
+    HEADER,
+    LOST,
+    NO_WORKER,
+    PLAIN,
+    VIDEO,
+    at_the_first_wait,
+    behind,
+    identities,
+    judge,
+    lasting,
+    said,
+    told,
+)
 from media_factory import Media
 from under_load import wait_for
 
 import outofsync_client as oos
-from config.serve import rotate
-from outofsync_client import AsyncClient, Client, Result, Retries, StateToken, Timeouts
+from outofsync_client import AsyncClient, Client, Result, Retries, Timeouts
 
 pytestmark = pytest.mark.server
 
-PLAIN = ("token", "gateway")  # doors of plain HTTP, before which an answer can be made up
-AT_ONCE = Retries(first_wait=0.0)
 PATIENT = Retries(attempts=50, longest_wait=2.0)
-VIDEO = Media(frames=8, width=64, height=48).to_bytes()
-PADDING = 1_000_000  # so that a connection may break in the midst of an upload
-BIG = VIDEO + struct.pack(">I4s", PADDING + 8, b"free") + bytes(PADDING)
-HEADER = b"a header"  # stands before the video in a file that is read from behind it
-HALF = len(BIG) // 2
-
-
-def said(status: int, kind: str, message: str) -> Say:
-    """An error in TorchServe's words."""
-    return answer(status, json.dumps({"code": status, "type": kind, "message": message}).encode())
-
-
-def told(code: str, status: int, **headers: str) -> Say:
-    """An error in the edge's words."""
-    error = {"code": code, "status": status, "stage": "edge", "message": "No.", "hint": "Wait."}
-    return answer(status, json.dumps({"error": {**error, "request_id": "r"}}).encode(), **headers)
-
-
-NO_WORKER = said(500, "InternalServerException", 'Model "deepfake__deblur" has no worker to serve')
-DIED = said(507, "InternalServerException", "Worker died.")
-LOST: dict[str, Fault] = {
-    "before the request": Reset(after=1),
-    "in the midst of the upload": Reset(after=HALF),
-    "within the head of the answer": CutAnswer(len(BIG), 20, then=Reset()),
-    "in the midst of the answer": CutAnswer(len(BIG), 1000, then=Reset()),
-    "the answer cut short": CutAnswer(len(BIG), 1000),
-}
 PASSING: dict[str, tuple[Fault, str]] = {
     **{name: (fault, "connection_lost") for name, fault in LOST.items()},
     "no HTTP at all": (Say(b"\x00\x01garbage\r\n\r\n"), "connection_lost"),
@@ -82,62 +63,6 @@ LASTING: dict[str, tuple[Fault, type[oos.OutOfSyncError]]] = {
     "a refused key": (answer(401), oos.AuthenticationError),
     "a key without this right": (answer(403), oos.AuthenticationError),
 }
-
-
-def lasting(result: Result) -> dict[str, object]:
-    """A result without what differs from call to call."""
-    return {name: value for name, value in result.to_dict().items() if name != "timing_ms"}
-
-
-def judge(client: Client, file: oos.VideoFile = BIG) -> Result:
-    return client.detect(file, mode="reference", deblur="never")
-
-
-@pytest.fixture(scope="module")
-def expected(site: Site) -> dict[str, object]:
-    """What the server says of the big video when nothing gets in the way."""
-    with site.client("token") as client:
-        return lasting(judge(client))
-
-
-@contextmanager
-def behind(
-    site: Site, door: str, *script: Fault, retries: Retries = AT_ONCE, **settings: Any
-) -> Iterator[tuple[Client, FaultProxy]]:
-    """A client, and the proxy through which it reaches a door."""
-    with (
-        FaultProxy(site.url(door), *script) as proxy,
-        Client(proxy.url, **site.keys(door), retries=retries, **settings) as client,
-    ):
-        yield client, proxy
-
-
-def identities(asked: list[Asked]) -> set[tuple[str, str]]:
-    """The request ids and idempotency keys of some requests."""
-    return {
-        (one.headers["x-outofsync-request-id"], one.headers["idempotency-key"])
-        for one in asked
-        if one.headers
-    }
-
-
-@contextmanager
-def at_the_first_wait(act: Callable[[], object]) -> Iterator[None]:
-    """Do something once, when a client begins to wait for its next attempt."""
-
-    class Once(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if hasattr(record, "wait_s"):
-                logger.removeHandler(self)
-                act()
-
-    logger = logging.getLogger("outofsync_client")
-    handler = Once()
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
 
 
 @pytest.mark.parametrize(
@@ -381,210 +306,6 @@ def test_an_answer_that_is_late_is_asked_for_again_where_that_is_wanted(
             assert len(identities(proxy.asked)) == 1
             assert {one.fields["data"] for one in proxy.asked} == {VIDEO}
     assert {code for code, *_ in repetitions(caplog)} == {"timeout"}
-
-
-class Tokens:
-    """A source whose tokens are used up one by one, as they are looked up anew."""
-
-    def __init__(self, *tokens: str) -> None:
-        self._tokens = list(tokens)
-
-    def current(self) -> str:
-        return self._tokens[0]
-
-    def renew(self) -> str | None:
-        if len(self._tokens) > 1:
-            self._tokens.pop(0)
-        return self._tokens[0]
-
-
-def test_a_token_that_has_run_out_is_looked_up_anew(
-    site: Site, expected: dict[str, object], caplog: pytest.LogCaptureFixture
-) -> None:
-    tokens = Tokens("run-out", site.now.token)
-    with FaultProxy(site.now.url) as proxy, Client(proxy.url, token=tokens, retries=ONE_TRY) as client:
-        assert lasting(judge(client)) == expected
-        first, second = proxy.asked
-    sent = [one.headers["authorization"] for one in (first, second)]
-    assert sent == ["Bearer run-out", f"Bearer {site.now.token}"]
-    assert len(identities([first, second])) == 1
-    assert first.fields["data"] == second.fields["data"] == BIG
-    assert repetitions(caplog) == [], "no wait was needed"
-
-
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_key_that_is_refused_once_is_looked_up_anew(site: Site, status: int) -> None:
-    tokens = Tokens("earlier", site.now.token)
-    with (
-        FaultProxy(site.now.url, answer(status)) as proxy,
-        Client(proxy.url, token=tokens, retries=ONE_TRY) as client,
-    ):
-        assert judge(client, VIDEO).id
-        assert [one.headers["authorization"][7:] for one in proxy.asked] == ["earlier", site.now.token]
-
-
-@pytest.mark.parametrize("tokens", [("wrong",), ("wrong", "as-wrong", "never-asked-for")])
-def test_a_token_is_looked_up_once_for_each_request(site: Site, tokens: tuple[str, ...]) -> None:
-    source = Tokens(*tokens)
-    with FaultProxy(site.now.url) as proxy, Client(proxy.url, token=source, retries=AT_ONCE) as client:
-        assert type(error_of(lambda: judge(client, VIDEO))) is oos.AuthenticationError
-        assert len(proxy.asked) == min(2, len(tokens))
-
-
-def test_clients_that_follow_a_state_folder_live_through_new_tokens(
-    site: Site, caplog: pytest.LogCaptureFixture
-) -> None:
-    before = site.now.token
-    with (
-        Client(site.now.url, token=StateToken(site.folder), retries=ONE_TRY) as by_source,
-        Client.of_state(site.folder, retries=ONE_TRY) as by_folder,
-        site.client("edge", retries=ONE_TRY) as at_edge,
-    ):
-        for client in (by_source, by_folder, at_edge):
-            judge(client, VIDEO)
-        assert rotate(site.folder).token != before
-        for client in (by_source, by_folder, at_edge):
-            judge(client, VIDEO)
-    with Client(site.now.url, token=before) as late:
-        assert type(error_of(lambda: judge(late, VIDEO))) is oos.AuthenticationError
-    assert repetitions(caplog) == []
-
-
-ELSEWHERE: dict[str, Fault | None] = {
-    "nobody listens": None,
-    "the connection breaks before the request": Reset(),
-    "the connection breaks in the midst of the upload": Reset(after=HALF),
-    "busy": told("busy", 503, Retry_After="3600"),
-    "a full queue": NO_WORKER,
-    "a gateway alone": answer(502),
-}
-
-
-@pytest.mark.parametrize("name", ELSEWHERE)
-@pytest.mark.parametrize("door", PLAIN)
-def test_another_server_takes_over_without_a_wait_and_keeps_the_client(
-    site: Site, expected: dict[str, object], caplog: pytest.LogCaptureFixture, door: str, name: str
-) -> None:
-    fault = ELSEWHERE[name]
-    with (
-        FaultProxy(site.url(door), *([fault] if fault else []), listens=fault is not None) as first,
-        FaultProxy(site.url(door)) as second,
-        Client([first.url, second.url], **site.keys(door), retries=ONE_TRY) as client,
-    ):
-        assert client.url == first.url
-        assert lasting(judge(client)) == expected
-        assert client.url == second.url
-        for _ in range(2):
-            assert error_of(lambda: client.detect(b"")).code == "empty_file"
-            assert client.url == second.url
-        assert len(first.connections) == (1 if fault else 0)
-        assert [one.fields["data"] for one in second.asked] == [BIG, b"", b""]
-        assert len(identities([*first.asked, second.asked[0]])) == 1
-    assert repetitions(caplog) == []
-
-
-def test_another_edge_takes_over_and_the_first_one_again(site: Site, expected: dict[str, object]) -> None:
-    with ExitStack() as left:
-        first = left.enter_context(FaultProxy(site.edge.url, Reset(after=HALF)))
-        second = FaultProxy(site.edge.url)
-        urls = [first.url, second.url]
-        client = left.enter_context(Client(urls, **site.keys("edge"), retries=ONE_TRY))
-        with second:
-            for _ in range(2):
-                assert lasting(judge(client)) == expected
-                assert client.url == second.url
-        assert lasting(judge(client)) == expected
-        assert client.url == first.url
-        assert len(first.connections) == 2
-
-
-def test_an_edge_that_keeps_silent_before_anything_was_sent_is_passed_over(
-    site: Site, expected: dict[str, object]
-) -> None:
-    """It takes the connection, and its part of TLS never comes."""
-    with (
-        FaultProxy(site.edge.url, Silence()) as first,
-        Client(
-            [first.url, site.edge.url], **site.keys("edge"), retries=ONE_TRY, timeout=Timeouts(connect=2.0)
-        ) as client,
-    ):
-        assert lasting(judge(client)) == expected
-        assert client.url == site.edge.url
-
-
-@pytest.mark.parametrize("fault", [told("busy", 429), DIED, answer(504)])
-def test_what_is_not_the_servers_own_trouble_is_not_taken_to_another(
-    site: Site, expected: dict[str, object], caplog: pytest.LogCaptureFixture, fault: Fault
-) -> None:
-    with (
-        FaultProxy(site.url("token"), fault) as first,
-        FaultProxy(site.url("token")) as second,
-        Client([first.url, second.url], **site.keys("token"), retries=AT_ONCE) as client,
-    ):
-        assert lasting(judge(client)) == expected
-        assert (len(first.connections), len(second.connections)) == (2, 0)
-    assert len(repetitions(caplog)) == 1
-
-
-def test_of_several_failures_that_is_told_which_was_an_answer(site: Site) -> None:
-    retries = Retries(attempts=2, first_wait=0.0)
-    with (
-        FaultProxy(site.url("token"), *[Reset()] * 2) as first,
-        FaultProxy(site.url("token"), *[told("busy", 503)] * 2) as second,
-        Client([first.url, second.url], **site.keys("token"), retries=retries) as client,
-    ):
-        error = error_of(lambda: judge(client, VIDEO))
-        assert (len(first.connections), len(second.connections)) == (2, 2)
-    assert (type(error), error.status) == (oos.BusyError, 503)
-
-
-@pytest.fixture
-def moving(site: Site, tmp_path: Path) -> Callable[[str], None]:
-    """Publishes in a state folder of the test's own that the server is at a URL."""
-
-    def publish(url: str) -> None:
-        values = json.loads((site.folder / "server.json").read_text())
-        (tmp_path / "server.new").write_text(json.dumps({**values, "url": url}))
-        (tmp_path / "server.new").replace(tmp_path / "server.json")
-
-    return publish
-
-
-def test_a_server_that_has_moved_is_followed_without_a_wait(
-    site: Site,
-    expected: dict[str, object],
-    caplog: pytest.LogCaptureFixture,
-    tmp_path: Path,
-    moving: Callable[[str], None],
-) -> None:
-    with FaultProxy(site.now.url, Reset(after=HALF)) as old, Client.of_state(tmp_path) as client:
-        moving(old.url)
-        assert client.url == old.url
-        moving(site.now.url)
-        assert lasting(judge(client)) == expected
-        assert len(old.connections) == 1
-    assert repetitions(caplog) == []
-
-
-def test_a_server_that_starts_anew_is_waited_for(
-    site: Site,
-    expected: dict[str, object],
-    caplog: pytest.LogCaptureFixture,
-    tmp_path: Path,
-    moving: Callable[[str], None],
-) -> None:
-    retries = Retries(attempts=2, first_wait=0.0)  # without the wait, the second try would be the last
-    returns = threading.Timer(1.0, moving, [site.now.url])
-    with (
-        FaultProxy(site.now.url, Reset(after=HALF)) as old,
-        Client.of_state(tmp_path, retries=retries) as client,
-        at_the_first_wait(returns.start),
-    ):
-        moving(old.url)
-        assert client.url == old.url
-        (tmp_path / "server.json").unlink()
-        assert lasting(judge(client)) == expected
-    assert [code for code, *_ in repetitions(caplog)] == ["connection_lost"]
 
 
 def test_health_asks_once_and_says_what_it_heard(site: Site, caplog: pytest.LogCaptureFixture) -> None:
