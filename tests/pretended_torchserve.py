@@ -62,6 +62,7 @@ class FakeTorchServe:
     defaults: dict[str, str] = field(default_factory=dict)
     failing: set[str] = field(default_factory=set)  # archives that do not load
     mute: set[str] = field(default_factory=set)  # versions that judge nothing
+    probabilities: dict[str, float | None] = field(default_factory=dict)  # of versions that judge otherwise
     token: str = TOKEN
     most_workers: int = 8  # of versions that are loaded from now on
 
@@ -112,7 +113,9 @@ class FakeTorchServe:
             del self.versions[name][version]
             return 200, {}
         if asked == ("POST", "predictions"):
-            return 200, {} if version in self.mute else {**RESULT, "models": {name: version}}
+            probability = self.probabilities.get(version, RESULT["probability_fake"])
+            result = {**RESULT, "probability_fake": probability, "models": {name: version}}
+            return 200, {} if version in self.mute else result
         return 404, {"message": "no such version"}
 
     def load(self, archive: str, batch_size: int) -> FakeVersion:

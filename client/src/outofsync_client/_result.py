@@ -97,6 +97,9 @@ class Result:
     lam: float | None
     offset_frames: int | None
     offset_confidence: float | None
+    judged_offset_frames: int | None  # the constant offset that everything was judged at
+    probability_aligned: float | None  # once an offset beyond what broadcasting leaves was put right
+    parts: Mapping[str, float]  # probability by each part alone: ``synchrony``, ``face``
     reasons: tuple[Reason, ...]
     segments: tuple[Segment, ...]
     tracks: tuple[FaceTrack, ...]
@@ -168,6 +171,9 @@ class Result:
             lam=values.get("lam"),
             offset_frames=values.get("offset_frames"),
             offset_confidence=values.get("offset_confidence"),
+            judged_offset_frames=values.get("judged_offset_frames"),
+            probability_aligned=values.get("probability_aligned"),
+            parts=values.get("parts") or {},
             reasons=tuple(Reason.from_dict(reason) for reason in values.get("reasons") or ()),
             segments=tuple(Segment.from_dict(segment) for segment in values.get("segments") or ()),
             tracks=tracks,

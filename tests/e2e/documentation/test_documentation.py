@@ -27,7 +27,7 @@ from untrained import write_checkpoints
 import outofsync_client
 from config.serve import running
 from config.settings import ROOT, ServerSettings
-from outofsync_client import batch, models, reports
+from outofsync_client import batch, calibration, models, reports
 
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "client" / "README.md", *sorted(DOCS.rglob("*.md"))]
@@ -99,7 +99,9 @@ def test_what_is_only_shown_exists(command: str) -> None:
     check_command(command)
 
 
-@pytest.mark.parametrize("package", [outofsync_client, batch, models, reports], ids=lambda one: one.__name__)
+@pytest.mark.parametrize(
+    "package", [outofsync_client, batch, calibration, models, reports], ids=lambda one: one.__name__
+)
 def test_everything_public_is_in_the_reference(site: Path, package: object) -> None:
     names = set(vars(package)["__all__"]) - UNDOCUMENTED
     pages = "".join(path.read_text() for path in (site / "reference").glob("*.html"))
@@ -109,5 +111,15 @@ def test_everything_public_is_in_the_reference(site: Path, package: object) -> N
 
 def test_every_command_is_in_the_reference(site: Path) -> None:
     page = (site / "reference" / "shell.html").read_text()
-    for name in ("detect", "deblur", "batch", "report", "models", "serve-status", "doctor", "completion"):
+    for name in (
+        "detect",
+        "deblur",
+        "batch",
+        "calibrate",
+        "report",
+        "models",
+        "serve-status",
+        "doctor",
+        "completion",
+    ):
         assert f'id="outofsync-{name}"' in page

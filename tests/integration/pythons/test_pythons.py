@@ -16,7 +16,8 @@ from config.settings import ROOT
 OTHERS = ("3.9", "3.10", "3.12", "3.13")  # 3.11 runs everything else
 AT_ONCE = 2
 CLIENT_TESTS = ROOT / "tests" / "unit" / "client"
-OF_THE_SERVER = ("models/test_building.py", "models/test_verifying.py")  # they make archives with torch
+# They make archives with torch.
+OF_THE_SERVER = ("models/test_building.py", "models/test_calibrating.py", "models/test_verifying.py")
 TOOLS = ("pytest", "pytest-timeout", "trustme")
 
 

@@ -16,7 +16,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any
@@ -84,19 +84,28 @@ class Ledger:
         _append(self._results, json.dumps({**entry, "result": outcome.to_dict()}) + "\n")
         _append(self._table, _row((digest, path, outcome.verdict, *numbers, reasons)))
 
+    def results(self) -> Iterator[dict[str, Any]]:
+        """The lines of ``results.jsonl`` with these options, the oldest first."""
+        return self._entries(RESULTS)
+
+    def errors(self) -> Iterator[dict[str, Any]]:
+        """The lines of ``errors.jsonl`` with these options, the oldest first."""
+        return self._entries(ERRORS)
+
     def _known(self, name: str) -> set[str]:
         """Contents that a file of the ledger names, with these options."""
         path = self.folder / name
         if not path.exists():
             return set()
         _drop_broken_end(path)
-        known = set()
-        with path.open(encoding="utf-8") as lines:
+        return {entry["sha256"] for entry in self._entries(name)}
+
+    def _entries(self, name: str) -> Iterator[dict[str, Any]]:
+        with (self.folder / name).open(encoding="utf-8") as lines:
             for line in lines:
                 entry = json.loads(line)
                 if entry["options"] == self.options:
-                    known.add(entry["sha256"])
-        return known
+                    yield entry
 
 
 def _drop_broken_end(path: Path) -> None:

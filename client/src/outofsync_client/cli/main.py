@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NoReturn, TextIO, get_args
+from typing import Any, NoReturn, TextIO
 
 import click
 from click.shell_completion import get_completion_class
@@ -20,23 +20,28 @@ from rich.table import Table
 from rich.text import Text
 
 from outofsync_client import __version__
-from outofsync_client._client import Client, DeblurChoice, ModeChoice
+from outofsync_client._client import Client
 from outofsync_client._exceptions import OutOfSyncError
 from outofsync_client._result import Result
-from outofsync_client._retries import Retries
-from outofsync_client._transport import Timeouts
 from outofsync_client.batch import Batch, Ledger, find_videos
 from outofsync_client.batch.files import named_videos, read_list
 from outofsync_client.cli.batch import Pace, live, tally
+from outofsync_client.cli.calibrate import calibrate
 from outofsync_client.cli.display import json_line, progress, show_warnings, verdict_table
 from outofsync_client.cli.doctor import examine
+from outofsync_client.cli.options import (
+    MOST_JOBS,
+    client_of,
+    opened,
+    options_among,
+    with_options,
+    with_server,
+)
 from outofsync_client.cli.outcomes import ERROR, EXIT_ERROR, EXIT_REAL, exit_code, exit_code_of_verdicts
-from outofsync_client.cli.server import KEY_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE, open_client
 from outofsync_client.cli.status import shown, status_of
 from outofsync_client.reports import Outcome, ReportFolder, save_report
 from outofsync_client.reports.files import FORMATS
 
-MOST_JOBS = 16  # below a server's queue size, so that one command never fills it
 EXIT_STOPPED = 130  # as shells have it for Ctrl-C
 PICTURED = ["delays", "features", "frames"]  # what the reports show
 
@@ -64,81 +69,6 @@ class _Commands(click.Group):
             sys.exit(EXIT_ERROR)
 
 
-def _with_server(command: Any) -> Any:
-    """Add the options that say which server to ask."""
-    options = (
-        click.option(
-            "--url", help=f"Server address. [default: ${URL_VARIABLE}, or the one `make serve` runs]"
-        ),
-        click.option("--api-key", help=f"Key of the edge; ${KEY_VARIABLE} keeps it out of the process list."),
-        click.option("--token", help=f"TorchServe's inference token, to ask it directly; ${TOKEN_VARIABLE}."),
-        click.option("--ca-bundle", help="File of the certificates that vouch for the server."),
-        click.option(
-            "--retries",
-            type=click.IntRange(0, 100),
-            default=Retries.attempts - 1,
-            show_default=True,
-            help="Times to try again where the server is busy or away.",
-        ),
-        click.option(
-            "--timeout",
-            type=click.FloatRange(min=0, min_open=True),
-            default=Timeouts.read,
-            show_default=True,
-            help="Seconds to wait for an answer.",
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def _with_options(command: Any) -> Any:
-    """Add what a caller may ask of the server."""
-    options = (
-        click.option("--deblur", type=click.Choice(get_args(DeblurChoice)), help="Sharpen faces first."),
-        click.option(
-            "--mode",
-            type=click.Choice(get_args(ModeChoice)),
-            help="The whole video, or the published protocol.",
-        ),
-        click.option("--lam", type=float, help="Weight of the feature score."),
-        click.option("--max-len", type=int, help="Windows in one scored segment."),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def _client(**server: Any) -> Client:
-    """The client that a command's options mean; a mistake in them is a sentence."""
-    try:
-        return _opened(**server)
-    except (LookupError, ValueError) as error:
-        raise click.UsageError(str(error)) from None
-
-
-def _opened(
-    *,
-    url: str | None,
-    token: str | None,
-    api_key: str | None,
-    ca_bundle: str | None,
-    retries: int,
-    timeout: float,
-) -> Client:
-    return open_client(
-        url,
-        token,
-        api_key,
-        environment=os.environ,
-        directory=Path.cwd(),
-        timeout=timeout,
-        retries=Retries(attempts=retries + 1),
-        verify=ca_bundle or True,
-    )
-
-
 @click.group(cls=_Commands)
 @click.version_option(__version__, prog_name="outofsync")
 def cli() -> None:
@@ -154,13 +84,13 @@ def cli() -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="Write the reports into this folder.",
 )
-@_with_options
+@with_options
 @click.option(
     "--jobs", type=click.IntRange(1, MOST_JOBS), default=1, show_default=True, help="Videos at a time."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON per video instead of a table.")
 @click.option("--quiet", is_flag=True, help="Print nothing but what --json asks for; the exit code tells.")
-@_with_server
+@with_server
 def detect(
     names: tuple[str, ...],
     from_list: TextIO | None,
@@ -200,10 +130,10 @@ def _detect(
     quiet: bool,
 ) -> int:
     """Judge these files and say what became of them; the exit code."""
-    options = _options_among(choices)
+    options = options_among(choices)
     if output_dir:
         options["include"] = PICTURED
-    with _client(**choices) as client:
+    with client_of(**choices) as client:
         try:
             outcomes = _judge_all(client, files, options, jobs=jobs, output_dir=output_dir, quiet=quiet)
         except OSError as error:  # unreadable videos are outcomes, so this is about the reports
@@ -216,11 +146,6 @@ def _detect(
     if output_dir and not quiet:
         click.echo(f"reports are in {output_dir}", err=True)
     return exit_code(outcomes)
-
-
-def _options_among(choices: dict[str, Any]) -> dict[str, Any]:
-    """Take out of a command's choices what the server is asked; what is left says which server."""
-    return {name: choices.pop(name) for name in ("deblur", "mode", "lam", "max_len")}
 
 
 def _judge_all(
@@ -258,8 +183,8 @@ def _judge_all(
 @click.option("--retry-failed", is_flag=True, help="With --resume: try those again that failed before.")
 @click.option("--jobs", type=click.IntRange(1, MOST_JOBS), default=4, show_default=True)
 @click.option("--quiet", is_flag=True, help="Print the summary alone.")
-@_with_options
-@_with_server
+@with_options
+@with_server
 def batch(
     names: tuple[str, ...],
     from_list: TextIO | None,
@@ -271,12 +196,12 @@ def batch(
     **choices: Any,
 ) -> int:
     """Judge thousands of videos; what is done stays done, whatever interrupts the run."""
-    options = _options_among(choices)
+    options = options_among(choices)
     try:
         paths = list(find_videos([*names, *(read_list(from_list) if from_list else [])]))
         if not paths:
             raise click.UsageError("no video is named")
-        with _client(**choices) as client, Ledger(output_dir, options, resume=resume) as ledger:
+        with client_of(**choices) as client, Ledger(output_dir, options, resume=resume) as ledger:
             run = Batch(client, ledger, jobs=jobs, retry_failed=retry_failed)
             pace = Pace(len(paths), run.tally)
             with live(pace, quiet=quiet) as report_progress:
@@ -319,10 +244,10 @@ def report(results: tuple[Path, ...], formats: tuple[str, ...], output_dir: Path
 @cli.command()
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("target", metavar="OUT", type=click.Path(dir_okay=False, path_type=Path))
-@_with_server
+@with_server
 def deblur(source: Path, target: Path, **server: Any) -> int:
     """Sharpen the faces of the video IN and write the result to OUT, an mp4 file with the same sound."""
-    with _client(**server) as client:
+    with client_of(**server) as client:
         try:
             video = client.deblur(source)
         except OutOfSyncError as error:
@@ -335,6 +260,8 @@ def deblur(source: Path, target: Path, **server: Any) -> int:
     return EXIT_REAL
 
 
+cli.add_command(calibrate)
+
 if os.name == "posix":  # versions are rolled out on the machine that serves, and servers run on Linux
     from outofsync_client.cli.models import models
 
@@ -342,13 +269,13 @@ if os.name == "posix":  # versions are rolled out on the machine that serves, an
 
 
 @cli.command()
-@_with_server
+@with_server
 def doctor(**server: Any) -> int:
     """Look at this machine and its server, and say how to mend what is not well."""
     marks = {True: ("ok", "green"), False: ("bad", "bold red"), None: ("-", "bright_black")}
     table = Table(box=None, show_header=False, pad_edge=False)
     broken = False
-    for finding in examine(Path.cwd(), lambda: _opened(**server)):
+    for finding in examine(Path.cwd(), lambda: opened(**server)):
         broken = broken or finding.well is False
         word, style = marks[finding.well]
         said = finding.said if finding.well is not False else f"{finding.said}\n→ {finding.mend}"
@@ -359,10 +286,10 @@ def doctor(**server: Any) -> int:
 
 @cli.command("serve-status")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
-@_with_server
+@with_server
 def serve_status(as_json: bool, **server: Any) -> int:
     """Show what serves, its processes, what waits, and what was judged: 0 if it is ready, else 3."""
-    with _client(**server) as client:
+    with client_of(**server) as client:
         try:
             status = status_of(client)
         except OutOfSyncError as error:
@@ -385,10 +312,10 @@ def completion(shell: str) -> int:
 
 
 @cli.command()
-@_with_server
+@with_server
 def health(**server: Any) -> int:
     """Tell whether the server is ready: 0 if the whole chain answers, else 3."""
-    with _client(**server) as client:
+    with client_of(**server) as client:
         try:
             found = client.health()
         except OutOfSyncError as error:

@@ -14,12 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from outofsync_client._exceptions import OutOfSyncError
+from outofsync_client.calibration import Calibration
+from outofsync_client.cli.options import STORE_FOLDER, with_places
 from outofsync_client.cli.outcomes import EXIT_REAL
 from outofsync_client.cli.server import STATE_FOLDER, find_state
 from outofsync_client.models import MOST_WORKERS, NODES, Comparison, Listed, Models
 from outofsync_client.reports.wording import number, percent, printable, verdict_words
 
-STORE_FOLDER = "model_store"
 ROLE_STYLES = {"promoted": "bold green", "canary": "yellow", "shadow": "yellow", "built": "bright_black"}
 SHOWN_EVENTS = 10
 
@@ -28,10 +29,8 @@ def _with_models(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say which server's versions are meant, and hand the command its ``models``."""
 
     def run(state: Path | None, model_store: Path | None, **choices: Any) -> int:
-        folder = state or find_state(Path.cwd()) or Path(STATE_FOLDER)
-        models = Models(folder, model_store or folder.resolve().parent / STORE_FOLDER)
         try:
-            command(models, **choices)
+            command(models_at(state, model_store), **choices)
         except OutOfSyncError as error:
             raise click.ClickException(str(error)) from None
         except OSError as error:
@@ -40,11 +39,14 @@ def _with_models(command: Callable[..., Any]) -> Callable[..., Any]:
 
     run.__name__, run.__doc__ = command.__name__, command.__doc__
     run.__dict__.update(vars(command))  # the options it has already
-    folder = click.Path(path_type=Path)
-    decorated: Callable[..., Any] = run
-    for name, meant in (("--model-store", f"{STORE_FOLDER}, beside it"), ("--state", STATE_FOLDER)):
-        decorated = click.option(name, type=folder, help=f"[default: {meant}]")(decorated)
+    decorated: Callable[..., Any] = with_places(run)
     return decorated
+
+
+def models_at(state: Path | None, model_store: Path | None) -> Models:
+    """The versions of the server that these folders belong to, else of the nearest one."""
+    folder = state or find_state(Path.cwd()) or Path(STATE_FOLDER)
+    return Models(folder, model_store or folder.resolve().parent / STORE_FOLDER)
 
 
 @click.group()
@@ -124,17 +126,33 @@ def history(models: Models) -> None:
     "checkpoints",
     type=click.Path(exists=True, path_type=Path),
     multiple=True,
-    required=True,
     help="New weights: a file, or a folder of them; again for more.",
 )
-@click.option("--version", required=True, help="Numbers and dots, like 2.0.")
+@click.option(
+    "--calibration",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What `outofsync calibrate` wrote, in place of weights: those that judged, with other bands.",
+)
+@click.option("--version", help="Numbers and dots, like 2.0; a calibration finds one itself.")
 @click.option(
     "--project", type=click.Path(path_type=Path), help="The checkout that builds. [default: this one]"
 )
-def build(models: Models, checkpoints: tuple[Path, ...], version: str, project: Path | None) -> None:
-    """Make the archives of new weights and put them into the model store."""
-    for name in models.build(checkpoints, version, project=project):
-        click.echo(f"built {name}")
+def build(
+    models: Models,
+    checkpoints: tuple[Path, ...],
+    calibration: Path | None,
+    version: str | None,
+    project: Path | None,
+) -> None:
+    """Make the archives of new weights, or of a calibration, and put them into the model store."""
+    if calibration is not None and not checkpoints:
+        version = models.build_calibrated(Calibration.read(calibration), version, project=project)
+        click.echo(f"built version {version}")
+    elif checkpoints and version is not None and calibration is None:
+        for name in models.build(checkpoints, version, project=project):
+            click.echo(f"built {name}")
+    else:
+        raise click.UsageError("name new weights (--checkpoint) and their --version, or a --calibration")
     click.echo(f"next: outofsync models register {version}")
 
 

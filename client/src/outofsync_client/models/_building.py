@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -10,6 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from outofsync_client._checkpoints import read_metadata
 from outofsync_client._files import sha256_of
 from outofsync_client.models._errors import BuildFailedError, StepRefusedError
 from outofsync_client.models._record import Record
@@ -34,15 +34,22 @@ def build(
     store: ModelStore, record: Record | None, checkpoints: Sequence[Path], version: str, *, project: Path
 ) -> tuple[str, ...]:
     """Put a version's archives into the store; returns their names. What is registered is not replaced."""
+    with tempfile.TemporaryDirectory(prefix="outofsync-models-") as folder:
+        weights = Path(folder) / "checkpoints"
+        weights.mkdir()
+        _gather(checkpoints, weights)
+        words = ("archives.build", "--version", version, "--checkpoints", str(weights))
+        return make(store, record, words, project=project)
+
+
+def make(store: ModelStore, record: Record | None, words: Sequence[str], *, project: Path) -> tuple[str, ...]:
+    """Run a module of the project that builds archives, and put them into the store; returns their names."""
     python = project / ".venv" / "bin" / "python"
     if not python.exists():
         raise BuildFailedError(f"{project} is not set up", hint="Call `make setup` there.")
     with tempfile.TemporaryDirectory(prefix="outofsync-models-") as folder:
-        weights, built = Path(folder) / "checkpoints", Path(folder) / "built"
-        weights.mkdir()
-        _gather(checkpoints, weights)
-        command = [str(python), "-m", "archives.build", "--version", version]
-        command += ["--checkpoints", str(weights), "--output", str(built)]
+        built = Path(folder) / "built"
+        command = [str(python), "-m", *words, "--output", str(built)]
         done = subprocess.run(command, cwd=project, env=_environment(), capture_output=True, text=True)
         if done.returncode:
             raise BuildFailedError(done.stderr.strip().removeprefix("archives: ") or "the archiver failed")
@@ -83,9 +90,8 @@ def _kind_of(file: Path) -> str:
     """``sync``, ``scoring`` or ``deblur``, as the checkpoint's metadata has it."""
     try:
         with file.open("rb") as content:
-            length = int.from_bytes(content.read(8), "little")
-            return str(json.loads(content.read(min(length, 1 << 24)))["__metadata__"]["kind"])
-    except (OSError, ValueError, KeyError, TypeError):
+            return str(read_metadata(content)["kind"])
+    except (OSError, ValueError, KeyError):
         raise BuildFailedError(
             f"{file} is no checkpoint of this project",
             hint="Published weights are imported first: `outofsync-import`, in the checkout's .venv.",

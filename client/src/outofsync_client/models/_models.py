@@ -9,7 +9,8 @@ The record says what should be, so a step writes it before or after its effect, 
 - ``retire`` records first, so that nothing is sent there any more, waits, and unloads last. Killed in
   between, it leaves a version that nobody asks: its repetition or a restart unloads it.
 - ``scale`` starts or ends workers, and records last.
-- ``canary`` changes the record alone, ``build`` replaces each file whole, the others change nothing.
+- ``canary`` changes the record alone, ``build`` and ``build_calibrated`` replace each file whole, the others
+  change nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ from pathlib import Path
 from typing import Optional, Union
 
 from outofsync_client._exceptions import UnreachableError
+from outofsync_client.calibration._calibration import Calibration
+from outofsync_client.calibration._own import Weights
+from outofsync_client.calibration._scoring import ScoringCheckpoint
 from outofsync_client.models._building import build, find_project
+from outofsync_client.models._calibrating import build_calibrated, find_archive
 from outofsync_client.models._comparing import Comparison, compare_files, compare_shadow
 from outofsync_client.models._deployment import Deployment
 from outofsync_client.models._describing import Described, describe
@@ -83,6 +88,28 @@ class Models:
         weights = [Path(checkpoint) for checkpoint in checkpoints]
         record = self._deployment.records.read()
         return build(self._deployment.store, record, weights, version, project=find_project(*near))
+
+    def scoring(self, weights: Weights) -> ScoringCheckpoint:
+        """The scoring checkpoint that judged, from the archive that holds these weights.
+
+        Raises :class:`~outofsync_client.calibration.UnknownCheckpointError` where no archive does.
+        """
+        store = self._deployment.store
+        return ScoringCheckpoint.of_archive(find_archive(store, self._deployment.records.read(), weights))
+
+    def build_calibrated(
+        self, calibration: Calibration, version: Optional[str] = None, *, project: Optional[Folder] = None
+    ) -> str:
+        """Make a version of the weights that judged, with other bands; returns the version.
+
+        Where none is given, it is the next one after theirs: 2.0.1 after 2.0. ``project`` is as for
+        :meth:`build`.
+        """
+        near = [Path(project)] if project else [Path.cwd(), self._deployment.store.path]
+        record = self._deployment.records.read()
+        return build_calibrated(
+            self._deployment.store, record, calibration, version, project=find_project(*near)
+        )
 
     def verify(self, version: str) -> Pipeline:
         """Check the sums of a version's archives, and that no pickle is in them; what it is made of."""
