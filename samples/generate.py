@@ -20,6 +20,7 @@ if __package__ in (None, ""):  # run as a file: the package is one folder up
 
 from samples.articulation.mouth_track import FRAMES_PER_SECOND, MouthTrack, loudness, mouth_track
 from samples.movie import write_dubbed, write_movie
+from samples.relip import other_words, relipped
 from samples.speech.espeak import EspeakMissingError, Voice
 from samples.speech.phoneme import SAMPLE_RATE, Speech
 from samples.speech.speaker import random_voice, say, talk
@@ -27,7 +28,7 @@ from samples.talking_head import render
 
 SAMPLES_FOLDER = Path(__file__).resolve().parent
 SAMPLE_SIZE, SAMPLE_SECONDS, SAMPLE_SEED = 480, 7.0, 20
-SHIFT_FRAMES = 8  # by which the sound of the shifted sample is late
+SHIFT_FRAMES = 3  # by which the sound of the shifted sample is late: as broadcasts often leave it
 
 SENTENCE = (
     "Maybe the famous pilot will bring five purple umbrellas. "
@@ -89,7 +90,8 @@ def make_head(seed: int, seconds: float, size: int, folder: Path) -> Path:
 
 
 def make_samples(folder: Path) -> None:
-    """Write the three sample clips: one picture with its own sound, with that shifted, and with another's.
+    """Write the sample clips: one picture with its own sound, with that late, with another's, and with its
+    lips re-made for other words.
 
     Raises:
         EspeakMissingError: espeak-ng is not installed.
@@ -103,6 +105,13 @@ def make_samples(folder: Path) -> None:
     # What wraps around in the shifted one is the silence at the end.
     write_dubbed(folder / "shifted.mp4", original, np.roll(speech.sound, shift))
     write_dubbed(folder / "another_voice.mp4", original, other.sound)
+    words = say(OTHER_SENTENCE, VOICE, SAMPLE_SECONDS, np.random.default_rng(SAMPLE_SEED + 2))
+    genuine, spoken = (
+        render(track, SAMPLE_SEED, size=SAMPLE_SIZE, woman=True)
+        for track in (track_of(speech), other_words(track_of(speech), track_of(words)))
+    )
+    remade = relipped(genuine, spoken)
+    write_movie(folder / "remade_lips.mp4", remade, words.sound, quality=21, size=SAMPLE_SIZE)
 
 
 def track_of(speech: Speech, *, vigour: float = 1.0, lead: float = 0.01) -> MouthTrack:
@@ -118,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    samples = commands.add_parser("samples", help="make the three sample clips anew")
+    samples = commands.add_parser("samples", help="make the four sample clips anew")
     samples.add_argument("--output-dir", type=Path, default=SAMPLES_FOLDER)
     heads = commands.add_parser("heads", help="make random talking heads")
     heads.add_argument("--count", type=int, default=10, help="how many clips")

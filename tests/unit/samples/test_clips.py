@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from samples.generate import SAMPLES_FOLDER, SHIFT_FRAMES
 from samples.speech.phoneme import SAMPLE_RATE
 
-NAMES = ("synchronised", "shifted", "another_voice")
+ONE_PICTURE = ("synchronised", "shifted", "another_voice")
+NAMES = (*ONE_PICTURE, "remade_lips")
 BUDGET = 3_000_000  # bytes, all clips together
 
 
@@ -47,7 +48,7 @@ def test_clips_are_small() -> None:
 
 
 def test_clips_share_one_picture() -> None:
-    pictures = [luma(name) for name in NAMES]
+    pictures = [luma(name) for name in ONE_PICTURE]
     for other in pictures[1:]:
         np.testing.assert_array_equal(pictures[0], other)
 
@@ -61,6 +62,16 @@ def test_another_voice_says_something_else() -> None:
     original, other = sound("synchronised"), sound("another_voice")
     correlation = _correlation(original, other)
     assert np.abs(correlation).max() < 0.3 * np.sqrt((original**2).sum() * (other**2).sum())
+
+
+def test_only_the_lips_are_remade() -> None:
+    original, remade = (luma(name).astype(np.float32) for name in ("synchronised", "remade_lips"))
+    apart = np.abs(original - remade).mean(0)  # (height, width)
+    rows, columns = np.nonzero(apart > 3)
+    assert len(rows) > 500
+    height, width = apart.shape
+    assert 0.4 * height < rows.min() < rows.max() < 0.9 * height
+    assert 0.25 * width < columns.min() < columns.max() < 0.75 * width
 
 
 def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
