@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HANDLERS = ROOT / "handlers"
 SETTINGS = ROOT / "archives"
 CHECKPOINTS = {"deblur": ("deblur",), "ensemble": ("sync", "scoring")}
+OPTIONAL = {"deblur": (), "ensemble": ("face",)}  # published weights know no face network
 # What both handlers import.
 HANDLER_MODULES = ("batching.py", "confinement.py", "journal.py", "measures.py", "memory.py", "underway.py")
 WORKFLOW = "deepfake"
@@ -44,8 +45,8 @@ def build(
     ``NAME-VERSION.mar``, to be registered beside those that serve; what these are made from is left alone.
     ``settings`` holds a folder for each archive with its model-config.yaml or workflow.yaml.
     """
-    if version is not None and not re.fullmatch(r"\d+(\.\d+)*", version):
-        raise BuildError(f"the version {version!r} is not made of numbers and dots, like 2.0")
+    if version is not None:
+        checked_version(version)
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="outofsync-build-") as folder:
         work = Path(folder)
@@ -60,6 +61,13 @@ def build(
         changed = {target: repack(archive, target) for archive, target in targets.items()}
     write_sums(output)
     return changed
+
+
+def checked_version(version: str) -> str:
+    """The version; raises :class:`BuildError` for what is none."""
+    if not re.fullmatch(r"\d+(\.\d+)*", version):
+        raise BuildError(f"the version {version!r} is not made of numbers and dots, like 2.0")
+    return version
 
 
 def models_in(checkpoints: Path) -> list[str]:
@@ -89,6 +97,9 @@ def build_model(name: str, checkpoints: Path, work: Path, version: str, settings
                 f"{weights} is missing; name a folder that holds it (make archives CHECKPOINTS=…)"
             )
         shutil.copy(weights, contents)
+    for kind in OPTIONAL[name]:
+        if (checkpoints / f"{kind}.safetensors").is_file():
+            shutil.copy(checkpoints / f"{kind}.safetensors", contents)
     run_archiver(
         ["model_archiver.model_packaging", "--model-name", name, "--version", version],
         ["--handler", str(HANDLERS / f"{name}_handler.py"), "--extra-files", str(contents)],

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from outofsync.appearance.network import FaceConfig, FaceNetwork
 from outofsync.checkpoints.store import Checkpoint
 from outofsync.deblur.residual import ResidualUNet
 from outofsync.scoring.regressor import CHANNELS, Regressor
@@ -17,8 +18,12 @@ WIDTHS = (8, 8, 16, 16)
 
 
 def write_checkpoints(folder: Path) -> Path:
-    """``deblur``, ``sync`` and ``scoring`` under the names the nodes load."""
+    """``deblur``, ``sync``, ``scoring`` and ``face`` under the names the nodes load."""
     torch.manual_seed(1)
+    face = FaceConfig(width=16, blocks=1)
+    Checkpoint("face", "mouth", asdict(face), FaceNetwork(face).state_dict()).save(
+        folder / "face.safetensors"
+    )
     sync_checkpoint().save(folder / "sync.safetensors")
     scoring_checkpoint(2 * EMBEDDING).save(folder / "scoring.safetensors")
     weights = ResidualUNet(widths=WIDTHS).state_dict()

@@ -4,74 +4,23 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from outofsync.clip import Clip, Track
+from outofsync.clip import Clip
 from outofsync.constants import FRAME_RATE, WINDOW_FRAMES
+from outofsync.findings import Alignment, Reading, TrackFinding, speakers
 from outofsync.frames import JpegFrames
 from outofsync.result import Reason
 from outofsync.scoring.abstention import Abstention
-from outofsync.scoring.calibration import Calibration
-from outofsync.scoring.evidence import Evidence, offset_of
-from outofsync.scoring.score import SegmentScore
-from outofsync.scoring.segments import segment_bounds
+from outofsync.scoring.calibration import Assessment, Calibration
+from outofsync.scoring.evidence import Evidence
+from outofsync.scoring.offset import offset_of
 from outofsync.scoring.verdict import Verdict, inconclusive, judge
 
 DEFAULT_RULES = Abstention()
-_SHARED_TIME = 0.5  # tracks that share more of their time show two faces, of which one speaks
-
-
-@dataclass
-class TrackFinding:
-    """Everything found out about one track."""
-
-    track: Track
-    delays: NDArray[np.float32]  # (windows, 31)
-    features: NDArray[np.float64]  # (windows, 31), projected
-    motion: float  # mean change of the mouth picture
-    scores: list[SegmentScore] = field(default_factory=list)
-    evidence: list[Evidence] = field(default_factory=list)
-
-    @property
-    def windows(self) -> int:
-        return len(self.delays)
-
-    def bounds(self, longest: int) -> list[tuple[int, int]]:
-        """Segments of at least two windows; one window leaves no step to score."""
-        return segment_bounds(self.windows, longest) if self.windows >= 2 else []
-
-    def add_scores(self, scores: Sequence[SegmentScore], longest: int) -> None:
-        self.scores = list(scores)
-        self.evidence = [
-            Evidence.of(self.delays[start:stop], score)
-            for (start, stop), score in zip(self.bounds(longest), self.scores, strict=True)
-        ]
-
-    @property
-    def agreement(self) -> float:
-        """How strongly this face moves with the voice at whatever delay: what tells the speaker."""
-        return float(sum(part.contrast for part in self.evidence))
-
-
-def speakers(findings: Sequence[TrackFinding]) -> list[TrackFinding]:
-    """The faces that speak, best first; of those in view at one time, the one that agrees most."""
-    chosen: list[TrackFinding] = []
-    for finding in sorted(findings, key=lambda finding: finding.agreement, reverse=True):
-        if finding.scores and all(
-            _shared_time(finding.track, other.track) <= _SHARED_TIME for other in chosen
-        ):
-            chosen.append(finding)
-    return chosen
-
-
-def _shared_time(first: Track, second: Track) -> float:
-    """Frames in which both are in view, over the length of the shorter track."""
-    shared = min(first.stop, second.stop) - max(first.start, second.start)
-    return max(0, shared) / min(len(first.frames), len(second.frames))
 
 
 def loudness(audio: NDArray[np.int16]) -> float:
@@ -90,12 +39,15 @@ class Judgement:
         self,
         clip: Clip,
         findings: Sequence[TrackFinding],
+        alignment: Alignment | None,
         *,
         lam: float,
         calibration: Calibration | None,
         abstention: Abstention = DEFAULT_RULES,
     ) -> None:
+        """``alignment`` is that of the faces that speak, who have readings at its offsets; or None."""
         self._abstention = abstention
+        self._alignment = alignment
         self._clip = clip
         self._findings = findings
         self._calibration = calibration
@@ -106,13 +58,16 @@ class Judgement:
         """The result as plain JSON types; rounding keeps it free of the last bits of float arithmetic."""
         clip = self._clip
         measured = self._measured()
-        verdict = self._verdict(measured)
+        assessment = self._assessed(self._alignment.judged) if self._alignment else None
+        verdict = self._verdict(measured, assessment)
         chosen = [finding.track.id for finding in self._speakers]
         result: dict[str, Any] = {
             "id": clip.digest,
             "verdict": verdict.word,
             "label": verdict.label,
             "probability_fake": _round(verdict.probability),
+            "probability_aligned": _round(verdict.aligned),
+            "parts": {name: _round(value) for name, value in verdict.parts.items()},
             **measured,
             "lam": self._lam,
             "reasons": clip.reasons + [reason.to_dict() for reason in verdict.reasons],
@@ -127,57 +82,70 @@ class Judgement:
 
     def _measured(self) -> dict[str, Any]:
         """The numbers of the whole video; null where there was nothing to measure."""
-        if not self._speakers:
-            names = ("score", "delay_score", "feature_score", "offset_frames", "offset_confidence")
-            return dict.fromkeys(names)
-        overall = self._overall()
-        offset, confidence = offset_of(np.concatenate([finding.delays for finding in self._speakers]))
+        if self._alignment is None:
+            names = ("score", "delay_score", "feature_score")
+            offsets = ("offset_frames", "offset_confidence", "judged_offset_frames")
+            return dict.fromkeys(names + offsets)
+        evidence, steps = self._read(self._alignment.judged)
+        overall = Evidence.mean(evidence, [windows - 1 for windows in steps])
         return {
             "score": _round(overall.delay_score + self._lam * overall.feature_score),
             "delay_score": _round(overall.delay_score),
             "feature_score": _round(overall.feature_score),
-            "offset_frames": offset,
-            "offset_confidence": _round(confidence),
+            "offset_frames": self._alignment.offset,
+            "offset_confidence": _round(self._alignment.confidence),
+            "judged_offset_frames": self._alignment.judged,
         }
 
-    def _overall(self) -> Evidence:
-        """Evidence of all that the speakers say, weighted by the steps it rests on."""
-        parts = [part for finding in self._speakers for part in finding.evidence]
-        steps = [len(score.delay_steps) for finding in self._speakers for score in finding.scores]
-        return Evidence.mean(parts, steps)
+    def _read(self, offset: int) -> tuple[list[Evidence], list[int]]:
+        """Evidence of every segment of those who speak, read from an offset, and the windows of each."""
+        readings: list[Reading] = [finding.readings[offset] for finding in self._speakers]
+        return (
+            [part for reading in readings for part in reading.evidence],
+            [count for reading in readings for count in reading.windows],
+        )
 
-    def _verdict(self, measured: dict[str, Any]) -> Verdict:
+    def _assessed(self, offset: int) -> Assessment | None:
+        return None if self._calibration is None else self._calibration.video(*self._read(offset))
+
+    def _verdict(self, measured: dict[str, Any], assessment: Assessment | None) -> Verdict:
         if not self._findings:
             return inconclusive()  # the clip says already that it shows no face
         if loudness(self._clip.audio) < self._abstention.silent_below:
             return inconclusive(Reason.SILENCE)
-        if not self._speakers:
+        if self._alignment is None:
             return inconclusive(Reason.TOO_SHORT)
         if all(finding.motion < self._abstention.still_below for finding in self._speakers):
             return inconclusive(Reason.NOBODY_SPEAKING)
+        elsewhere = self._alignment.elsewhere
+        fit = Evidence.mean(*self._read(self._alignment.judged)).fit
         return judge(
-            self._overall(),
             measured["score"],
-            measured["offset_frames"],
-            measured["offset_confidence"],
+            assessment,
             self._calibration,
-            self._abstention,
+            self._alignment,
+            fit,
+            None if elsewhere is None else self._assessed(elsewhere),
         )
 
     def _segments(self) -> list[dict[str, Any]]:
         """Scored stretches of the speakers in order of time; start and end in seconds."""
+        if self._alignment is None:
+            return []
         segments = []
         for finding in self._speakers:
-            bounds = finding.bounds(self._clip.options.max_len)
-            for (start, stop), score, evidence in zip(bounds, finding.scores, finding.evidence, strict=True):
-                probability = self._calibration.probability(evidence) if self._calibration else None
+            reading = finding.readings[self._alignment.judged]
+            for (start, stop), score, evidence in zip(
+                reading.bounds, reading.scores, reading.evidence, strict=True
+            ):
+                assessed = self._calibration.segment(evidence) if self._calibration else None
                 segments.append(
                     {
                         "start": _seconds(finding.track.start + start),
                         "end": _seconds(finding.track.start + stop + WINDOW_FRAMES - 1),
                         "track": finding.track.id,
                         "score": _round(score.total(self._lam)),
-                        "probability_fake": _round(probability),
+                        "probability_fake": _round(assessed.probability if assessed else None),
                         "peak_delay": offset_of(finding.delays[start:stop])[0],
                     }
                 )
@@ -206,7 +174,7 @@ class Judgement:
         if "delays" in include:
             asked["delays_start"] = _seconds(best.track.start)
             asked["delays"] = np.round(best.delays.astype(float), 4).tolist()
-        if "features" in include:
+        if "features" in include and best.features is not None:
             asked["features"] = np.round(best.features, 4).tolist()
         if "frames" in include:
             asked["frames"] = [self._still(segment) for segment in self._segments()]

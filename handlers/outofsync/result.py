@@ -16,7 +16,13 @@ class Reason(Enum):
     SILENCE = "silence", "There is hardly any sound, so nothing to compare the lips with."
     CONSTANT_OFFSET = (
         "constant_offset",
-        "Sound and picture fit, but one lags the other throughout, as broadcasting often leaves it.",
+        "Sound and picture fit, but one lags the other throughout by more than broadcasting leaves; editing"
+        " causes that as well as forgery. What is left once they are moved together is judged apart.",
+    )
+    TOLERATED_OFFSET = (
+        "tolerated_offset",
+        "Sound and picture are a little apart throughout, as cameras and broadcasts leave them; it was judged"
+        " with them moved together.",
     )
     TOO_SHORT = "too_short", "The face is in view for too short a time to be judged."
     TOO_BLURRY = "too_blurry", "The face is too blurry or too small to see the lips move."
@@ -32,6 +38,14 @@ class Reason(Enum):
     UNNATURAL_SEQUENCE = (
         "unnatural_sequence",
         "Lips and voice follow one another in a way that recorded speech does not.",
+    )
+    GENERATED_FACE = (
+        "generated_face",
+        "The face looks or moves as generated and re-lipped faces do, whether or not it fits the voice.",
+    )
+    MANIPULATED_SPAN = (
+        "manipulated_span",
+        "Most of the video holds together; one stretch of it does not. The segments say which.",
     )
     IN_SYNC = "in_sync", "Lips and voice fit together throughout, as in recorded speech."
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,14 @@ import pytest
 from numpy.typing import NDArray
 
 from outofsync.clip import Clip, Track
+from outofsync.findings import Alignment, TrackFinding, speakers
 from outofsync.frames import RawFrames
-from outofsync.judgement import Judgement, TrackFinding, loudness, speakers
+from outofsync.judgement import Judgement, loudness
 from outofsync.options import Options
+from outofsync.scoring.abstention import Abstention
+from outofsync.scoring.calibration import Calibration, Part
 from outofsync.scoring.score import SegmentScore
+from outofsync.synchrony.interface import SyncOutput
 
 BOX = np.array([10, 20, 110, 120], np.float32)
 VOICE = (3000 * np.sin(np.arange(16_000 * 5) / 9)).astype(np.int16)
@@ -23,19 +28,37 @@ def finding(
 ) -> TrackFinding:
     frames = np.zeros((windows + 4, 224, 224, 3), np.uint8)
     track = Track(number, start, RawFrames(frames), np.tile(BOX, (windows + 4, 1)))
-    delays = np.zeros((windows, 31), np.float32)
-    delays[:, 15 + delay] = fit
-    found = TrackFinding(track, delays, np.ones((windows, 31)), motion)
-    steps = [stop - begin - 1 for begin, stop in found.bounds(50)]
-    found.add_scores([SegmentScore(np.full(count, 0.2), np.full(count, 3.0)) for count in steps], 50)
-    return found
+    far = np.zeros((windows, 61), np.float32)
+    far[:, 30 + delay] = fit
+    output = SyncOutput(far[:, 15:46], np.ones((windows, 32), np.float32), far)
+    return TrackFinding(track, output, motion, features=np.ones((windows, 31)))
+
+
+def aligned(findings: Sequence[TrackFinding]) -> Alignment | None:
+    """Read every speaker from the offsets of the video, as the node does."""
+    speaking = speakers(findings)
+    if not speaking:
+        return None
+    alignment = Alignment.of(np.concatenate([each.delays for each in speaking]), Abstention())
+    for each in speaking:
+        bounds = each.bounds(50)
+        scores = [
+            SegmentScore(np.full(stop - start - 1, 0.2), np.full(stop - start - 1, 3.0))
+            for start, stop in bounds
+        ]
+        for offset in alignment.offsets:
+            each.read(offset, bounds, scores)
+    return alignment
 
 
 def result(
-    *findings: TrackFinding, audio: NDArray[np.int16] = VOICE, options: Options | None = None
+    *findings: TrackFinding,
+    audio: NDArray[np.int16] = VOICE,
+    options: Options | None = None,
+    calibration: Calibration | None = None,
 ) -> dict[str, Any]:
     clip = Clip([each.track for each in findings], audio, options=options or Options(), digest="d")
-    return Judgement(clip, findings, lam=0.1, calibration=None).result()
+    return Judgement(clip, findings, aligned(findings), lam=0.1, calibration=calibration).result()
 
 
 def test_a_result_says_everything() -> None:
@@ -104,3 +127,24 @@ def test_no_tracks_give_a_result_without_numbers() -> None:
 def test_loudness_is_that_of_the_loudest_half_second() -> None:
     quiet_then_loud = np.concatenate([np.zeros(16_000), np.full(8_000, 500)]).astype(np.int16)
     assert loudness(quiet_then_loud) == pytest.approx(500)
+
+
+FITS = Calibration(parts={"synchrony": Part(("fit",), (3.0,), (1.0,), (-2.0,), 0.0)}, usual_fit=6.0)
+
+
+@pytest.mark.parametrize("delay", range(-2, 5))
+def test_inside_the_broadcast_window_a_video_is_judged_at_its_own_offset(delay: int) -> None:
+    answer = result(finding(0, delay=delay), calibration=FITS)
+    assert answer["verdict"] == "real"
+    assert (answer["offset_frames"], answer["judged_offset_frames"]) == (delay, delay)
+    assert answer["probability_aligned"] is None
+    assert answer["segments"][0]["peak_delay"] == delay  # as the file has it
+    assert answer["parts"]["synchrony"] < 0.1
+
+
+def test_outside_the_window_the_probability_after_alignment_is_told_too() -> None:
+    answer = result(finding(0, delay=9), calibration=FITS)
+    assert [reason["code"] for reason in answer["reasons"]] == ["constant_offset"]
+    assert (answer["verdict"], answer["offset_frames"]) == ("inconclusive", 9)
+    assert answer["probability_fake"] > 0.9
+    assert answer["probability_aligned"] < 0.1

@@ -8,11 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+
+from outofsync.appearance.schedule import FaceJudge
 from outofsync.checkpoints.store import Checkpoint
 from outofsync.clip import Clip, is_clip
 from outofsync.constants import SAMPLES_PER_FRAME
 from outofsync.faces import FaceDetector, RetinaFaceDetector
-from outofsync.judgement import Judgement, TrackFinding
+from outofsync.findings import Alignment, TrackFinding, speakers
+from outofsync.judgement import Judgement
 from outofsync.limits import Limits
 from outofsync.nodes.outcome import Outcome, Outcomes
 from outofsync.nodes.request import Failure, Request, attempt
@@ -29,13 +33,14 @@ from outofsync.timing import StageTotals, Stopwatch
 
 
 class EnsembleNode:
-    """Synchronisation network, regressors and calibration over a whole batch."""
+    """Synchronisation network, regressors, face network and calibration over a whole batch."""
 
     def __init__(
         self,
         network: SyncNetwork,
         scorer: Scorer,
         detector: FaceDetector,
+        face: FaceJudge | None = None,
         *,
         lam: float,
         calibration: Calibration | None,
@@ -44,8 +49,9 @@ class EnsembleNode:
         model: dict[str, str],
         spool: Spool | None = None,
     ) -> None:
-        """With a spool, :meth:`run` also takes clips that lie in it."""
+        """With a spool, :meth:`run` also takes clips that lie in it; published weights have no ``face``."""
         self._network = network
+        self._face = face
         self._scorer = scorer
         self._detector = detector
         self._lam = lam
@@ -62,19 +68,25 @@ class EnsembleNode:
         """Read both checkpoints; ``settings`` may hold ``threads``, ``limits`` and ``precision``."""
         sync = Checkpoint.load(model_dir / "sync.safetensors", kind="sync")
         scoring = Checkpoint.load(model_dir / "scoring.safetensors", kind="scoring")
-        calibration = scoring.config.get("calibration")
+        fitted = scoring.config.get("calibration")
+        calibration = Calibration.from_dict(fitted) if fitted else None
+        path = model_dir / "face.safetensors"
+        face = Checkpoint.load(path, kind="face") if path.is_file() else None
         return cls(
             load_sync(sync, device, settings.get("precision") or "float32"),
             load_scorer(scoring, device),
             RetinaFaceDetector(threads=settings.get("threads") or 1),
+            FaceJudge.from_checkpoint(face, device) if face else None,
             lam=float(scoring.config["lam"]),
-            calibration=Calibration.from_dict(calibration) if calibration else None,
+            calibration=calibration,
             abstention=Abstention.from_dict(scoring.config.get("abstention") or {}),
             limits=Limits.from_settings(settings.get("limits")),
             model={
                 "version": scoring.version,
                 "sync_sha256": sync.sha256,
                 "scoring_sha256": scoring.sha256,
+                "face_sha256": face.sha256 if face else "",
+                "calibration": calibration.name if calibration else "none",
             },
             spool=spool,
         )
@@ -103,14 +115,55 @@ class EnsembleNode:
 
     def judge(self, clips: Sequence[Clip]) -> list[dict[str, Any]]:
         """A result as plain JSON types for each clip that holds no error, in order."""
+        return [judgement.result() for judgement in self._judgements(clips)]
+
+    def _judgements(self, clips: Sequence[Clip]) -> list[Judgement]:
         return [
-            self._judgement(clip, findings).result()
-            for clip, findings in zip(clips, self.findings(clips), strict=True)
+            Judgement(
+                clip,
+                findings,
+                alignment,
+                lam=self._lam,
+                calibration=self._calibration,
+                abstention=self._abstention,
+            )
+            for clip, (findings, alignment) in zip(clips, self.findings(clips), strict=True)
         ]
 
-    def findings(self, clips: Sequence[Clip]) -> list[list[TrackFinding]]:
-        """What the networks say about every track of every clip, each network called once."""
+    def findings(self, clips: Sequence[Clip]) -> list[tuple[list[TrackFinding], Alignment | None]]:
+        """What the networks say about every track of every clip, each network called once.
+
+        Faces that speak are read from the offsets of their clip's alignment; it is None where nobody does.
+        """
         watch = Stopwatch()
+        found = self._seen_and_heard(clips, watch)
+        heard = [speakers(findings) for findings in found]
+        alignments = [
+            self._alignment(clip, speaking) if speaking else None
+            for clip, speaking in zip(clips, heard, strict=True)
+        ]
+        if self._face is not None:
+            judged = [
+                finding
+                for clip, speaking in zip(clips, heard, strict=True)
+                for finding in speaking
+                if clip.options.mode == "full"
+            ]
+            with watch.stage("face"):
+                logits = self._face.evaluate([finding.track.frames for finding in judged])
+            for finding, generated in zip(judged, logits, strict=True):
+                finding.generated = generated
+        with watch.stage("regressors"):
+            for clip, speaking, alignment in zip(clips, heard, alignments, strict=True):
+                for offset in alignment.offsets if alignment else ():
+                    self._read_from(offset, speaking, clip.options.max_len)
+        self.totals.add(watch.timing_ms)
+        for clip in clips:
+            clip.timing_ms |= watch.timing_ms
+        return list(zip(found, alignments, strict=True))
+
+    def _seen_and_heard(self, clips: Sequence[Clip], watch: Stopwatch) -> list[list[TrackFinding]]:
+        """Delays and the mouth's motion of every track, by clip."""
         tracks = [(clip, track) for clip in clips for track in clip.tracks]
         with watch.stage("synchrony"):
             outputs = self._network.evaluate(
@@ -120,29 +173,36 @@ class EnsembleNode:
                 ],
                 watch=watch,
             )
-        with watch.stage("regressors"):
-            projected = [self._scorer.project(output.features) for output in outputs]
         with watch.stage("motion"):
             motions = [mouth_motion(track.frames) for _, track in tracks]
-        found = [
-            TrackFinding(track, output.delays, features, motion)
-            for (_, track), output, features, motion in zip(tracks, outputs, projected, motions, strict=True)
-        ]
-        with watch.stage("regressors"):
-            self._score(found, [clip.options.max_len for clip, _ in tracks])
-        self.totals.add(watch.timing_ms)
-        for clip in clips:
-            clip.timing_ms |= watch.timing_ms
-        grouped = iter(found)
-        return [[next(grouped) for _ in clip.tracks] for clip in clips]
+        found = iter(
+            TrackFinding(track, output, motion)
+            for (_, track), output, motion in zip(tracks, outputs, motions, strict=True)
+        )
+        return [[next(found) for _ in clip.tracks] for clip in clips]
+
+    def _alignment(self, clip: Clip, speaking: Sequence[TrackFinding]) -> Alignment:
+        """The constant offset of a video, of all its speakers together."""
+        delays = np.concatenate([finding.delays for finding in speaking])
+        return Alignment.of(delays, self._abstention, as_published=clip.options.mode == "reference")
+
+    def _read_from(self, offset: int, findings: Sequence[TrackFinding], longest: int) -> None:
+        """Score the segments of some tracks as they are once their sound is put right."""
+        for finding in findings:
+            aligned = finding.output.aligned(offset)
+            features = self._scorer.project(aligned.features)
+            finding.features = finding.features if finding.readings else features
+            bounds = finding.bounds(longest)
+            segments = [Segment(aligned.delays[start:stop], features[start:stop]) for start, stop in bounds]
+            finding.read(offset, bounds, self._scorer.score_segments(segments))
 
     def _answers(self, clips: Sequence[Clip]) -> list[bytes]:
         """Results as JSON, with the time that writing them took."""
         answers = []
-        for clip, findings in zip(clips, self.findings(clips), strict=True):
+        for clip, judgement in zip(clips, self._judgements(clips), strict=True):
             watch = Stopwatch()
             with watch.stage("serialise"):
-                result = self._judgement(clip, findings).result()
+                result = judgement.result()
                 del result["timing_ms"]
                 written = json.dumps(result, allow_nan=False)
             self.totals.add(watch.timing_ms)
@@ -151,11 +211,6 @@ class EnsembleNode:
             self.outcomes.add(Outcome(clip.request_id, result["verdict"], reasons, timing_ms=watch.timing_ms))
             answers.append(f'{written[:-1]}, "timing_ms": {timing}}}'.encode())
         return answers
-
-    def _judgement(self, clip: Clip, findings: Sequence[TrackFinding]) -> Judgement:
-        return Judgement(
-            clip, findings, lam=self._lam, calibration=self._calibration, abstention=self._abstention
-        )
 
     def _read(self, request: Request) -> Clip | Failure:
         """A clip as the first node left it, or a video prepared here without deblurring."""
@@ -181,14 +236,3 @@ class EnsembleNode:
             self.totals.add(clip.timing_ms)
         clip.models["ensemble"] = self._model
         return clip
-
-    def _score(self, findings: Sequence[TrackFinding], longest: Sequence[int]) -> None:
-        """Score the segments of all tracks in one call."""
-        segments = [
-            Segment(finding.delays[start:stop], finding.features[start:stop])
-            for finding, most in zip(findings, longest, strict=True)
-            for start, stop in finding.bounds(most)
-        ]
-        scores = iter(self._scorer.score_segments(segments))
-        for finding, most in zip(findings, longest, strict=True):
-            finding.add_scores([next(scores) for _ in finding.bounds(most)], most)

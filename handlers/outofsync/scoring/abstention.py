@@ -11,19 +11,12 @@ from typing import Any
 class Abstention:
     """Limits; training fits ``sure_offset`` to the network, the others are what recordings are like."""
 
-    tolerated_offset: int = 2  # frames: broadcasts and cameras are off by as much
-    # Share of the delay distribution within a frame of its peak from which an offset is believed.
+    # Share of the delay distribution within a frame of its peak from which an offset outside the broadcast
+    # window is believed. Editing moves sound as well as forgery does, so such an offset is no sign of either.
     sure_offset: float = 0.5
     silent_below: float = 30.0  # root mean square of int16 samples over the loudest half second
     # Change of the mouth's picture, as synchrony.activity measures it: a photograph's stays below.
     still_below: float = 0.8
-
-    def constant_offset(self, offset: int, confidence: float) -> bool:
-        """Whether sound and picture do belong together, only surely not at this moment.
-
-        Editing moves sound as well as forgery does, so this alone is no sign of either.
-        """
-        return abs(offset) > self.tolerated_offset and confidence >= self.sure_offset
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

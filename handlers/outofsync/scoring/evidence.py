@@ -1,4 +1,4 @@
-"""What the delays and features of one stretch of video say, as a few named numbers."""
+"""What the delays, features and pictures of one stretch of video say, as a few named numbers."""
 
 from __future__ import annotations
 
@@ -11,34 +11,43 @@ from outofsync.constants import MAX_DELAY
 from outofsync.scoring.score import SegmentScore
 
 EDGE = 2  # frames from no delay
+NEAR = 3  # frames from a peak that are the peak's own
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Numbers that the calibration weighs; each is a mean over the windows of the stretch."""
+    """Numbers that the calibration weighs, of one segment, its delays read from the video's own offset."""
 
     delay_score: float  # Kullback–Leibler part of the published score
     feature_score: float  # squared-error part
-    fit: float  # logit at no delay above the median over delays: how well lips and voice fit
-    contrast: float  # logit at the best delay above the median: how well they would fit if moved
-    offset: float  # frames, absolute, from no delay to the best one
-    edge: float  # logit at no delay above that two frames away: how exactly they fit
+    fit: float  # logit at the video's offset above the median over delays: how well lips and voice fit
+    contrast: float  # logit at the segment's best delay above the median: how well they would fit if moved
+    wander: float  # frames, absolute, from the video's offset to the segment's own
+    edge: float  # logit at the video's offset above that two frames away: how exactly they fit
+    margin: (
+        float  # logit within a frame of the offset above the best one elsewhere: how surely they fit there
+    )
+    generated: float = 0.0  # mean logit of the face network, 0 where there is none
 
     @classmethod
-    def of(cls, delays: NDArray[np.floating], score: SegmentScore) -> Evidence:
-        """Evidence in (windows, 31) delay logits and their score."""
-        logits = np.asarray(delays, np.float64)
-        mean = logits.mean(0)
+    def of(
+        cls, delays: NDArray[np.floating], score: SegmentScore, generated: float | None = None
+    ) -> Evidence:
+        """Evidence in aligned (windows, 31) delay logits, their score, and what the face network says."""
+        mean = np.asarray(delays, np.float64).mean(0)
         best = int(mean.argmax())
         median = float(np.median(mean))
-        near = (mean[MAX_DELAY - EDGE] + mean[MAX_DELAY + EDGE]) / 2
+        around = (mean[MAX_DELAY - EDGE] + mean[MAX_DELAY + EDGE]) / 2
+        elsewhere = np.abs(np.arange(len(mean)) - MAX_DELAY) > NEAR
         return cls(
-            score.delay,
-            score.feature,
-            float(mean[MAX_DELAY]) - median,
-            float(mean[best]) - median,
-            float(abs(best - MAX_DELAY)),
-            float(mean[MAX_DELAY] - near),
+            delay_score=score.delay,
+            feature_score=score.feature,
+            fit=float(mean[MAX_DELAY]) - median,
+            contrast=contrast_of(delays),
+            wander=float(abs(best - MAX_DELAY)),
+            edge=float(mean[MAX_DELAY] - around),
+            margin=float(mean[MAX_DELAY - 1 : MAX_DELAY + 2].max() - mean[elsewhere].max()),
+            generated=0.0 if generated is None else generated,
         )
 
     def as_array(self) -> NDArray[np.float64]:
@@ -54,15 +63,7 @@ class Evidence:
         return cls(*np.average([part.as_array() for part in parts], axis=0, weights=weights).tolist())
 
 
-def offset_of(delays: NDArray[np.floating]) -> tuple[int, float]:
-    """The delay (frames) at which sound and picture fit best, and how sure that is (0 … 1).
-
-    Positive: the sound comes late. Confidence is the share of the mean delay distribution within a
-    frame of its peak.
-    """
-    logits = np.asarray(delays, np.float64)
-    distribution = np.exp(logits - logits.max(1, keepdims=True))
-    distribution = (distribution / distribution.sum(1, keepdims=True)).mean(0)
-    best = int(logits.mean(0).argmax())
-    near = distribution[max(0, best - 1) : best + 2]
-    return best - MAX_DELAY, float(near.sum())
+def contrast_of(delays: NDArray[np.floating]) -> float:
+    """Logit at the best delay above the median of (windows, 31): how well lips and voice could fit."""
+    mean = np.asarray(delays, np.float64).mean(0)
+    return float(mean.max() - np.median(mean))

@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from outofsync.result import Reason
-from outofsync.scoring.abstention import Abstention
-from outofsync.scoring.calibration import Calibration
-from outofsync.scoring.evidence import Evidence
+from outofsync.scoring.calibration import Assessment, Calibration
 
 # Bands of the published score in the deblurring system built on it (METHOD: Score); used where a checkpoint
 # has no calibration. The system's fifth band, above 1.0, is still fake.
 PUBLISHED_BANDS = (0.3, 0.5, 0.7)
 VERDICTS = ("real", "likely_real", "likely_fake", "fake")
 INCONCLUSIVE = "inconclusive"
-EVEN = 0.5  # probability from which "likely real" would contradict it
+EVEN = 0.5  # probability from which a part speaks against a video
+FACE = "face"  # the part of a calibration that looks at the face alone
+
+
+class Offsets(Protocol):
+    """What a verdict has to know of a video's constant offset, in frames."""
+
+    @property
+    def judged(self) -> int: ...
+    @property
+    def elsewhere(self) -> int | None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One of ``real``, ``likely_real``, ``likely_fake``, ``fake`` or ``inconclusive``, and why."""
+    """One of ``real``, ``likely_real``, ``likely_fake``, ``fake`` or ``inconclusive``, and why.
+
+    ``aligned`` is the probability after a constant offset outside the broadcast window was put right.
+    """
 
     word: str
     probability: float | None
     reasons: tuple[Reason, ...]
+    aligned: float | None = None
+    parts: dict[str, float] = field(default_factory=dict)
 
     @property
     def label(self) -> str | None:
@@ -38,34 +52,60 @@ def inconclusive(*reasons: Reason) -> Verdict:
 
 
 def judge(
-    evidence: Evidence,
     score: float,
-    offset: int,
-    confidence: float,
+    assessment: Assessment | None,
     calibration: Calibration | None,
-    abstention: Abstention,
+    offsets: Offsets,
+    fit: float,
+    aligned: Assessment | None,
 ) -> Verdict:
-    """Verdict on a video that could be scored."""
-    if calibration is None:
-        probability, word = None, _band(score, PUBLISHED_BANDS)
-    else:
-        probability = calibration.probability(evidence)
-        word = _band(probability, calibration.bands)
-    if abstention.constant_offset(offset, confidence):
-        return Verdict(INCONCLUSIVE, probability, (Reason.CONSTANT_OFFSET,))
-    if probability is not None and probability >= EVEN and word in VERDICTS[:2]:
-        # More likely manipulated than not, and yet so many genuine videos look like this that it is no alarm.
-        return Verdict(INCONCLUSIVE, probability, (Reason.UNCLEAR,))
-    return Verdict(word, probability, (_reason(word, evidence, calibration),))
+    """Verdict on a video that could be scored.
+
+    ``assessment`` is what the calibration says at the offset where the video is judged, ``aligned`` at a sure
+    offset outside the window, where there is one. ``fit`` is how well lips and voice fit.
+    """
+    if assessment is None or calibration is None:
+        if offsets.elsewhere is not None:
+            return inconclusive(Reason.CONSTANT_OFFSET)
+        word = _band(score, PUBLISHED_BANDS)
+        return Verdict(word, None, (Reason.OUT_OF_SYNC if word in VERDICTS[2:] else Reason.IN_SYNC,))
+    if offsets.elsewhere is None:
+        word, reasons = _worded(assessment, calibration, offsets, fit)
+        return Verdict(word, assessment.probability, reasons, parts=assessment.parts)
+    # Sound that lags throughout says nothing by itself; what remains once it is put right may.
+    word, reasons = (INCONCLUSIVE, ())
+    if aligned is not None and _band(aligned.probability, calibration.bands) in VERDICTS[2:]:
+        word, reasons = _worded(aligned, calibration, offsets, fit)
+    reasons = (Reason.CONSTANT_OFFSET, *reasons)
+    at_best = None if aligned is None else aligned.probability
+    return Verdict(word, assessment.probability, reasons, at_best, assessment.parts)
+
+
+def _worded(
+    assessment: Assessment, calibration: Calibration, offsets: Offsets, fit: float
+) -> tuple[str, tuple[Reason, ...]]:
+    """The word for a probability, and the reasons for it."""
+    word = _band(assessment.probability, calibration.bands)
+    if word in VERDICTS[:2]:
+        if assessment.probability >= calibration.doubt:
+            # Likelier manipulated than not, yet too many genuine videos look like this for an alarm.
+            return INCONCLUSIVE, (Reason.UNCLEAR,)
+        noted = (Reason.TOLERATED_OFFSET,) if abs(offsets.judged) > 1 else ()
+        return word, (Reason.IN_SYNC, *noted)
+    return word, _suspicions(assessment, calibration, fit)
+
+
+def _suspicions(assessment: Assessment, calibration: Calibration, fit: float) -> tuple[Reason, ...]:
+    """Which parts spoke against a video: the leading one, and any other that would by itself."""
+    spoke = [name for name, value in assessment.parts.items() if value >= EVEN or name == assessment.leading]
+    reasons = [Reason.MANIPULATED_SPAN] if assessment.span > EVEN else []
+    if FACE in spoke:
+        reasons.append(Reason.GENERATED_FACE)
+    if set(spoke) - {FACE}:
+        # In sync, and yet unlike recorded speech, or not in sync at all.
+        reasons.append(Reason.UNNATURAL_SEQUENCE if fit > calibration.usual_fit else Reason.OUT_OF_SYNC)
+    return tuple(reasons)
 
 
 def _band(value: float, bounds: tuple[float, float, float]) -> str:
     return VERDICTS[sum(value >= bound for bound in bounds)]
-
-
-def _reason(word: str, evidence: Evidence, calibration: Calibration | None) -> Reason:
-    if word in VERDICTS[:2]:
-        return Reason.IN_SYNC
-    if calibration is not None and evidence.fit > calibration.usual_fit:
-        return Reason.UNNATURAL_SEQUENCE  # in sync, and yet unlike recorded speech
-    return Reason.OUT_OF_SYNC

@@ -37,6 +37,7 @@ from outofsync.synchrony.interface import SyncInput, SyncOutput
 from outofsync.synchrony.senses import MelTrack, centre_pictures, gain, mouth_pictures
 from outofsync.timing import Stopwatch
 
+FURTHEST_DELAY = 2 * MAX_DELAY  # frames: all 31 delays around any offset that can be found
 MEL_MARGIN = 2  # frames on either side whose sound a chunk's log-mel looks at
 BLOCK = 1024  # frames that pass through a temporal encoder together
 CHUNK = 32  # frames in one row of a pass
@@ -159,11 +160,13 @@ class EmbeddingSynchroniser:
         with timed(watch, "audio_encoder", self._device):
             audio = self._encoded(self._network.audio_encoder, heard)
         with timed(watch, "fusion", self._device):
-            similarity, valid = delay_similarity(visual, audio, MAX_DELAY)
+            similarity, valid = delay_similarity(visual, audio, FURTHEST_DELAY)
             fit = pool_over_time(similarity, valid, self._network.config.pool)
             middle = WINDOW_FRAMES // 2
-            logits = self._network.log_scale.exp() * fit[0, middle : middle + windows]
-            return SyncOutput(_array(logits), self._features(visual[0], audio[0], windows))
+            far = _array(self._network.log_scale.exp() * fit[0, middle : middle + windows])
+            reach = FURTHEST_DELAY - MAX_DELAY
+            features = self._features(visual[0], audio[0], windows)
+            return SyncOutput(far[:, reach : reach + DELAYS], features, far)
 
     def _encoded(self, encoder: Encoder, x: Tensor) -> Tensor:
         """(frames, width) → (1, frames, embedding); a long input in blocks, each with what it looks at."""

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from outofsync.constants import SAMPLES_PER_FRAME, WINDOW_FRAMES
+from outofsync.constants import DELAYS, SAMPLES_PER_FRAME, WINDOW_FRAMES
 from outofsync.frames import FrameStore
 from outofsync.timing import Stopwatch
 
@@ -33,10 +33,31 @@ class SyncInput:
 
 @dataclass(frozen=True)
 class SyncOutput:
-    """What a network says about each window."""
+    """What a network says about each window.
+
+    ``far`` goes on beyond ``delays`` on either side where a network looks further than it has to, so that
+    the delays can be read from another zero.
+    """
 
     delays: NDArray[np.float32]  # (windows, 31) logits, delay −15 … +15 frames
-    features: NDArray[np.float32]  # (windows, feature size), at zero delay
+    features: NDArray[np.float32]  # (windows, feature size), at zero delay: picture's half, then sound's
+    far: NDArray[np.float32] | None = None  # (windows, 31 + 2 · reach) logits, the middle 31 are ``delays``
+
+    def aligned(self, offset: int) -> SyncOutput:
+        """What it would say if the sound, ``offset`` frames late (early where negative), were put right.
+
+        Where there is nothing to read beyond the furthest delay, or beyond the last window's sound, the last
+        value goes on.
+        """
+        if not offset or not len(self.delays):
+            return self
+        far = self.delays if self.far is None else self.far
+        middle = (far.shape[1] - DELAYS) // 2
+        columns = np.clip(np.arange(middle + offset, middle + offset + DELAYS), 0, far.shape[1] - 1)
+        heard_at = np.clip(np.arange(len(far)) + offset, 0, len(far) - 1)
+        half = self.features.shape[1] // 2
+        features = np.concatenate([self.features[:, :half], self.features[heard_at, half:]], 1)
+        return SyncOutput(far[:, columns], features)
 
 
 class SyncNetwork(Protocol):

@@ -13,7 +13,7 @@ from media_factory import Media
 from untrained import write_checkpoints
 
 from outofsync.clip import Clip
-from outofsync.judgement import TrackFinding
+from outofsync.findings import Alignment, TrackFinding
 from outofsync.limits import Limits
 from outofsync.media import Decoder
 from outofsync.nodes import DeblurNode, EnsembleNode, Request
@@ -170,7 +170,9 @@ def test_clips_of_a_batch_that_broke_are_read_again_one_by_one(
     clips = [Request(clip, None, "other") for clip in first.run([request(NO_FACE), request(NO_FACE, 1)])]
     findings = second.findings
 
-    def break_together(batch: Sequence[Clip]) -> list[list[TrackFinding]]:
+    def break_together(
+        batch: Sequence[Clip],
+    ) -> list[tuple[list[TrackFinding], Alignment | None]]:
         if len(batch) > 1:
             raise RuntimeError("out of memory")
         return findings(batch)

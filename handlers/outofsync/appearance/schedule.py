@@ -1,0 +1,88 @@
+"""Serve the face network, one stretch of a track after another.
+
+Of every two seconds, as long as a scored segment, the network sees :data:`SEEN` frames: a face that was made
+is made throughout, and what is left out is time saved. Each frame takes the logit of the nearest stretch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from outofsync.appearance.network import FaceConfig, FaceNetwork
+from outofsync.appearance.senses import normalised, pictures_of
+from outofsync.appearance.texture import described, measured, small
+from outofsync.checkpoints.store import Checkpoint, CheckpointError
+from outofsync.frames import Frames, FrameStore
+from outofsync.synchrony.embedding import STEM_REACH
+
+SEEN = 32  # frames of a stretch
+EVERY = 50  # frames from one stretch to the next
+
+
+class FaceJudge:
+    """Logits of tracks: higher where a face looks generated."""
+
+    def __init__(self, network: FaceNetwork, device: str = "cpu") -> None:
+        """Take over ``network``."""
+        self._device = torch.device(device)
+        self._network = network.to(self._device).eval()
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: Checkpoint, device: str = "cpu") -> FaceJudge:
+        """Raises :class:`CheckpointError` where the tensors do not fit the architecture."""
+        try:
+            config = checkpoint.config
+            network = FaceNetwork(FaceConfig(**{**config, "views": tuple(config["views"])}))
+            network.load_state_dict(checkpoint.tensors)
+        except (RuntimeError, TypeError, KeyError) as error:
+            raise CheckpointError(f"these are not the tensors of a face network: {error}") from None
+        return cls(network, device)
+
+    @torch.inference_mode()
+    def evaluate(self, tracks: Sequence[FrameStore]) -> list[NDArray[np.float32]]:
+        """Logits (frames,) of each track, in order; a track's numbers never depend on its company."""
+        return [self._one(track) for track in tracks]
+
+    def _one(self, track: FrameStore) -> NDArray[np.float32]:
+        starts = starts_of(len(track))
+        return spread([self._logit(read_stretch(track, start)) for start in starts], starts, len(track))
+
+    def _logit(self, frames: Frames) -> float:
+        """Of one stretch, in a pass of its own: products round differently in other company."""
+        pictures, numbers = seen_of(small(frames), self._network.config)
+        return float(self._network(pictures[None].to(self._device), numbers[None].to(self._device)))
+
+
+def seen_of(crops: Frames, config: FaceConfig) -> tuple[Tensor, Tensor]:
+    """Crops (frames + 4, 144, 144, 3) → what the network takes of one stretch."""
+    pictures = normalised(pictures_of(crops, config.views, config.picture))
+    return pictures, torch.from_numpy(described(measured(crops)))
+
+
+def starts_of(frames: int) -> list[int]:
+    """First frames of the stretches that are looked at in a track of so many frames."""
+    last = max(0, frames - SEEN)
+    return sorted({min(start, last) for start in range(0, max(1, frames - SEEN // 2), EVERY)})
+
+
+def read_stretch(track: FrameStore, start: int) -> Frames:
+    """A stretch and what the front sees around it; where a track ends, it goes back the way it came."""
+    wanted = np.arange(start - STEM_REACH, start + SEEN + STEM_REACH)
+    last = len(track) - 1
+    wanted = np.abs((wanted + last) % (2 * last) - last) if last else np.zeros_like(wanted)
+    low = int(wanted.min())
+    frames: Frames = track.read(low, int(wanted.max()) + 1)[wanted - low]
+    return frames
+
+
+def spread(logits: Sequence[float], starts: Sequence[int], frames: int) -> NDArray[np.float32]:
+    """Logits of stretches → of all frames (frames,), each that of the stretch whose middle is nearest."""
+    middles = np.array(starts) + SEEN / 2
+    edges = (middles[1:] + middles[:-1]) / 2
+    nearest = np.searchsorted(edges, np.arange(frames))
+    return np.array(logits, np.float32)[nearest]

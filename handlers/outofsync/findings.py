@@ -1,0 +1,118 @@
+"""What the networks say about each face of a video, read from the video's own constant offset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from outofsync.clip import Track
+from outofsync.constants import MAX_WINDOWS, WINDOW_FRAMES
+from outofsync.scoring.abstention import Abstention
+from outofsync.scoring.evidence import Evidence, contrast_of
+from outofsync.scoring.offset import is_tolerated, offset_of, tolerated_offset
+from outofsync.scoring.score import SegmentScore
+from outofsync.scoring.segments import segment_bounds
+from outofsync.synchrony.interface import SyncOutput
+
+_AGREEMENT_WINDOWS = MAX_WINDOWS  # in each of which a face may fit at another delay
+_SHARED_TIME = 0.5  # tracks that share more of their time show two faces, of which one speaks
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The segments of one track, read from one offset: what was scored, and what it says."""
+
+    bounds: list[tuple[int, int]]  # windows of each segment
+    scores: list[SegmentScore]
+    evidence: list[Evidence]
+
+    @property
+    def windows(self) -> list[int]:
+        """How many windows each segment has."""
+        return [stop - start for start, stop in self.bounds]
+
+
+@dataclass
+class TrackFinding:
+    """Everything found out about one track; faces that do not speak have no readings."""
+
+    track: Track
+    output: SyncOutput
+    motion: float  # how the mouth moves against the face
+    generated: NDArray[np.float32] | None = None  # (frames,) logits of the face network
+    features: NDArray[np.float64] | None = None  # (windows, 31), projected, at the offset it is judged at
+    readings: dict[int, Reading] = field(default_factory=dict)  # by the offset they are read from
+
+    @property
+    def delays(self) -> NDArray[np.float32]:
+        """(windows, 31) logits as the file has them."""
+        return self.output.delays
+
+    def bounds(self, longest: int) -> list[tuple[int, int]]:
+        """Segments of at least two windows; one window leaves no step to score."""
+        windows = len(self.delays)
+        return segment_bounds(windows, longest) if windows >= 2 else []
+
+    def read(self, offset: int, bounds: list[tuple[int, int]], scores: list[SegmentScore]) -> None:
+        """Keep what the segments of one offset were scored."""
+        aligned = self.output.aligned(offset).delays
+        evidence = [
+            Evidence.of(aligned[start:stop], score, self._generated(start, stop))
+            for (start, stop), score in zip(bounds, scores, strict=True)
+        ]
+        self.readings[offset] = Reading(bounds, scores, evidence)
+
+    @cached_property
+    def agreement(self) -> float:
+        """How strongly this face moves with the voice at whatever delay: what tells the speaker."""
+        return sum(contrast_of(self.delays[start:stop]) for start, stop in self.bounds(_AGREEMENT_WINDOWS))
+
+    def _generated(self, start: int, stop: int) -> float | None:
+        """Mean logit of the frames that some windows cover."""
+        if self.generated is None:
+            return None
+        return float(self.generated[start : stop + WINDOW_FRAMES - 1].mean(dtype=np.float64))
+
+
+def speakers(findings: Sequence[TrackFinding]) -> list[TrackFinding]:
+    """The faces that speak, best first; of those in view at one time, the one that agrees most."""
+    chosen: list[TrackFinding] = []
+    for finding in sorted(findings, key=lambda finding: finding.agreement, reverse=True):
+        if len(finding.delays) >= 2 and all(
+            _shared_time(finding.track, other.track) <= _SHARED_TIME for other in chosen
+        ):
+            chosen.append(finding)
+    return chosen
+
+
+def _shared_time(first: Track, second: Track) -> float:
+    """Frames in which both are in view, over the length of the shorter track."""
+    shared = min(first.stop, second.stop) - max(first.start, second.start)
+    return max(0, shared) / min(len(first.frames), len(second.frames))
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """A video's constant offset (frames, positive where the sound comes late), and where it is judged."""
+
+    offset: int  # the best of all
+    confidence: float  # 0 … 1
+    judged: int  # the best inside the broadcast window
+    elsewhere: int | None  # the best of all, if it surely lies outside the window
+
+    @property
+    def offsets(self) -> list[int]:
+        """Every offset that segments are to be read from."""
+        return [self.judged] if self.elsewhere is None else [self.judged, self.elsewhere]
+
+    @classmethod
+    def of(cls, delays: NDArray[np.floating], rules: Abstention, *, as_published: bool = False) -> Alignment:
+        """From the (windows, 31) logits of those who speak; the published protocol knows no offset."""
+        offset, confidence = offset_of(delays)
+        sure = not is_tolerated(offset) and confidence >= rules.sure_offset
+        judged = 0 if as_published else tolerated_offset(delays)
+        return cls(offset, confidence, judged, offset if sure else None)
