@@ -2,10 +2,11 @@
 
     python -m benchmarks.quality --clips .cache/clips --output-dir results/quality
 
-Prints tables and writes them as ``tables.md``, ``quality.json`` and pictures. Tables: ``offsets``,
-``detection``, ``trimmed``, ``robustness``, ``deblurring``, ``calibration``, ``abstentions``. Figures of
-``test`` are for reading, never for choosing anything. Splits that are not prepared yet are prepared first,
-from the videos of ``--videos``.
+Prints tables and writes them as ``tables.md``, ``quality.json`` and pictures: ``figures`` (what a release is
+held to, and the tables behind it), ``robustness`` (videos copied, compressed, re-timed or made quieter),
+``deblurring`` and, where asked for, ``blur`` (detection in blurred videos, deblurred or not). ``val`` is for
+choosing; ``test`` has to be named, and is looked at once. Splits that are not prepared yet are prepared
+first, from the videos of ``--videos``.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from training.evaluation.judging import workers
 from training.evaluation.published import fakeavceleb, kodf
 from training.evaluation.quality import LABELS, Quality
 
-TABLES = ("offsets", "detection", "trimmed", "robustness", "deblurring", "calibration", "abstentions")
+TABLES = ("figures", "robustness", "deblurring", "blur")
+USUAL = TABLES[:3]
 DEFAULT_VIDEOS = Path(__file__).parents[1] / "../shared/clips/clips.csv"
 
 
@@ -32,13 +34,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--splits", nargs="+", default=["val", "test"])
+    parser.add_argument("--splits", nargs="+", default=["val"])
     parser.add_argument("--clips", type=Path, default=Path(".cache/clips"), help="prepared clips")
     parser.add_argument("--videos", type=Path, default=DEFAULT_VIDEOS, help="a CSV that lists their videos")
     parser.add_argument("--checkpoints", type=Path, default=Path("checkpoints"))
     parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="of both networks")
     parser.add_argument("--output-dir", type=Path, default=Path("results/quality"))
-    parser.add_argument("--only", nargs="+", choices=TABLES, default=list(TABLES), help="tables to make")
+    parser.add_argument("--only", nargs="+", choices=TABLES, default=list(USUAL), help="tables to make")
     parser.add_argument("--fakeavceleb", type=Path, help="the folder of FakeAVCeleb that holds meta_data.csv")
     parser.add_argument(
         "--kodf", type=Path, help="a folder of KoDF: real/ and fake/, or its own names for them"
@@ -62,14 +64,6 @@ def prepare_missing(clips: Path, videos: Path, splits: Sequence[str]) -> None:
     subprocess.run([*command, "--only", *wanted], check=True)
 
 
-def robustness(quality: Quality, split: str, videos: Path) -> None:
-    """The table that needs the source files, where they are."""
-    if videos.exists():
-        quality.robustness(split, videos)
-    else:
-        print(f"robustness left out: it needs the videos that {videos} would list", flush=True)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parse(arguments)
     collections = [
@@ -82,31 +76,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ]
     prepare_missing(chosen.clips, chosen.videos, chosen.splits)
     chosen.output_dir.mkdir(parents=True, exist_ok=True)
+    checkpoints = {
+        kind: Checkpoint.load(chosen.checkpoints / f"{kind}.safetensors", kind=kind)
+        for kind in ("sync", "scoring", "deblur")
+    }
     facts = {
-        "checkpoints": {
-            kind: Checkpoint.load(chosen.checkpoints / f"{kind}.safetensors", kind=kind).sha256
-            for kind in ("sync", "scoring", "deblur")
-        },
+        "checkpoints": {kind: checkpoint.sha256 for kind, checkpoint in checkpoints.items()},
         "precision": chosen.precision,
         "resamples": chosen.resamples,
         "quick": chosen.quick,
     }
+    calibration = checkpoints["scoring"].config.get("calibration") or {}
     with workers(chosen.checkpoints, chosen.workers, chosen.precision) as pool:
         quality = Quality(
             pool,
             chosen.clips,
-            chosen.checkpoints,
+            chosen.videos,
             chosen.output_dir,
             chosen.resamples,
             frozenset(chosen.only),
+            calibration.get("promise") or {},
             chosen.quick,
         )
         for split in chosen.splits:
             quality.split(split)
-            if quality.wanted("robustness"):
-                robustness(quality, split, chosen.videos)
-            if quality.wanted("deblurring"):
-                quality.deblurring(split)
         for name, videos in collections:
             quality.collection(name, videos)
         quality.finish(facts)

@@ -1,4 +1,9 @@
-"""Fit the calibration: from evidence to the probability of a manipulation."""
+"""Fit the calibration: from evidence to the probability of a manipulation, and the bands of verdicts.
+
+Cases are spans of ``val`` as a file would hold them, genuine and manipulated. A genuine span whose sound was
+moved inside the broadcast window is as genuine as before. People are held out in turn wherever a figure is
+promised, so that it is one of people the calibration has not seen.
+"""
 
 from __future__ import annotations
 
@@ -14,123 +19,182 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from outofsync.scoring.abstention import Abstention
-from outofsync.scoring.calibration import Calibration
-from outofsync.scoring.evidence import Evidence, offset_of
-from outofsync.scoring.score import Scorer, Segment
-from outofsync.scoring.segments import segment_bounds
-from outofsync.synchrony.interface import SyncNetwork
-from training.manipulations import Span
+from outofsync.scoring.calibration import Calibration, Part, Segments
+from outofsync.scoring.evidence import Evidence
+from outofsync.scoring.offset import is_tolerated
+from outofsync.scoring.verdict import FACE
 
-USED = ("delay_score", "feature_score", "fit", "edge")
-# Share of genuine clips (every identity alike) below each band: half are plainly real, one in twenty is
+Floats = NDArray[np.float64]
+
+GENUINE, VOICE, GENERATED = "genuine", "voice", "generated"  # what a case's ``side`` can be
+SYNCHRONY = "synchrony"
+USED = {
+    SYNCHRONY: ("delay_score", "feature_score", "fit", "contrast", "edge", "margin", "wander"),
+    FACE: ("generated",),
+}
+SEEN_BY = {SYNCHRONY: VOICE, FACE: GENERATED}  # the manipulations that each part learns to see
+CORRELATIONS = (0.1, 0.2, 0.35, 0.5, 0.7, 1.0)
+# Share of genuine clips (every identity alike) below each band: half are plainly real, four in a hundred are
 # called likely fake or worse, one in a hundred fake.
-BAND_SHARES = (0.5, 0.95, 0.99)
-WRONGLY_OFFSET = {"real": 0.01, "swapped": 0.05, "fake": 0.05}  # shares said to have a constant offset
-STRENGTH = 0.3  # inverse of the penalty on the weights: few clips, so weights stay small
-SHUFFLES = 5  # ways of cutting identities into folds that out-of-fold probabilities are averaged over
+BAND_SHARES = (0.5, 0.96, 0.99)
+DOUBT_SHARE = 0.92  # share that is not left open for doubt
+ALARM, FAKE = "likely_fake", "fake"
+WRONGLY_OFFSET = {GENUINE: 0.01, VOICE: 0.05, GENERATED: 0.05}  # shares said to have a constant offset
+STRENGTH = 0.3  # inverse of the penalty on the weights: few people, so weights stay small
+FOLDS, SHUFFLES = 6, 5  # ways of holding people out, over which probabilities are averaged
+RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
 class Case:
-    """One span and what the networks say about it."""
+    """One span and what the networks say about its segments."""
 
-    group: str
-    label: str  # real, shifted, swapped, fake or fake_audio
-    generator: str
-    evidence: Evidence
-    best_delay: int  # frames
-    confidence: float = 0.0  # in the best delay
-
-
-def cases_of(spans: Sequence[Span], network: SyncNetwork, scorer: Scorer, *, longest: int = 50) -> list[Case]:
-    """Evidence of each span that is long enough to be scored."""
-    cases = []
-    for span in spans:
-        (output,) = network.evaluate([span.as_input()])
-        if len(output.delays) < 2:
-            continue
-        projected = scorer.project(output.features)
-        bounds = segment_bounds(len(output.delays), longest)
-        scores = scorer.score_segments([Segment(output.delays[a:b], projected[a:b]) for a, b in bounds])
-        parts = [Evidence.of(output.delays[a:b], score) for (a, b), score in zip(bounds, scores, strict=True)]
-        evidence = Evidence.mean(parts, [len(score.delay_steps) for score in scores])
-        cases.append(Case(span.group, span.label, span.generator, evidence, *offset_of(output.delays)))
-    return cases
+    group: str  # whom it shows: never on both sides of a fold
+    side: str  # genuine, voice or generated
+    kind: str  # which manipulation, or which generator
+    evidence: tuple[Evidence, ...]
+    windows: tuple[int, ...]  # of each segment
+    offset: int  # frames, the best of all
+    confidence: float  # in the offset
+    moved: bool = False  # by hand, outside the broadcast window: an offset is there to be found
 
 
-def balanced_weights(cases: Sequence[Case]) -> NDArray[np.float64]:
+def balanced_weights(cases: Sequence[Case]) -> Floats:
     """Genuine and manipulated count alike, so does each kind of manipulation, and each identity in it."""
-    kinds = [case.label if case.label != "fake" else case.generator for case in cases]
-    fakes = {kind for kind in kinds if kind != "real"}
-    share = {"real": 1.0} | {kind: 1.0 / len(fakes) for kind in fakes}
-    groups = [(kind, case.group) for kind, case in zip(kinds, cases, strict=True)]
-    in_group = Counter(groups)
-    in_kind = Counter(kind for kind, _ in in_group)  # identities of each kind
-    weights = [share[kind] / in_kind[kind] / in_group[kind, group] for kind, group in groups]
+    kinds = {case.kind for case in cases if case.side != GENUINE}
+    keys = [GENUINE if case.side == GENUINE else case.kind for case in cases]
+    share = {GENUINE: 1.0} | {kind: 1.0 / max(1, len(kinds)) for kind in kinds}
+    groups = [(key, case.group) for key, case in zip(keys, cases, strict=True)]
+    in_group, people = Counter(groups), Counter(key for key, _ in set(groups))
+    weights = [share[key] / people[key] / in_group[key, group] for key, group in groups]
     return np.array(weights) * len(cases) / 2
 
 
-def calibrate(cases: Sequence[Case]) -> Calibration:
-    """A logistic regression on all cases; bands from probabilities of people it has not seen."""
-    model = _fitted(cases)
-    scaler, regression = model[0], model[1]
-    genuine, weights = ~_is_fake(cases), balanced_weights(cases)
-    fits = np.array([case.evidence.fit for case in cases])
+def calibrate(cases: Sequence[Case], names: dict[str, tuple[str, ...]] = USED) -> Calibration:
+    """The calibration of all cases; bands and promises are those of people it has not seen."""
+    whole = fitted(cases, names)
+    genuine, weights = _genuine(cases), balanced_weights(cases)
+    stated = cross_validated(cases, names)
     low, middle, high = np.quantile(
-        cross_validated(cases)[genuine], BAND_SHARES, weights=weights[genuine], method="inverted_cdf"
+        stated[genuine], BAND_SHARES, weights=weights[genuine], method="inverted_cdf"
     ).tolist()
-    return Calibration(
-        names=USED,
+    bands = (min(low, 0.45), max(middle, 0.5), max(high, middle, 0.5))
+    doubt = np.quantile(stated[genuine], DOUBT_SHARE, weights=weights[genuine], method="inverted_cdf")
+    doubt = min(bands[1], max(0.5, float(doubt)))
+    return replace(whole, bands=bands, doubt=doubt, promise=promised(cases, stated, bands))
+
+
+def fitted(cases: Sequence[Case], names: dict[str, tuple[str, ...]] = USED) -> Calibration:
+    """Parts from their segments, then how they are joined from whole cases."""
+    genuine, weights = _genuine(cases), balanced_weights(cases)
+    fits = np.array([Evidence.mean(list(case.evidence), list(case.windows)).fit for case in cases])
+    usual = float(np.quantile(fits[genuine], 0.5, weights=weights[genuine], method="inverted_cdf"))
+    parts = {name: fitted_part(cases, used, SEEN_BY[name]) for name, used in names.items()}
+    calibration = Calibration(parts={name: part for name, part in parts.items() if part}, usual_fit=usual)
+    ratios = calibration.joined(Segments.of(cases))
+    slope, bias = _logistic(ratios, ~genuine, weights)
+    return replace(calibration, slope=slope, bias=bias)
+
+
+def fitted_part(cases: Sequence[Case], names: Sequence[str], seen: str) -> Part | None:
+    """A part's weights from single segments, its correlation from whole cases; None if nothing varies."""
+    chosen = [case for case in cases if case.side in (GENUINE, seen)]
+    if len({case.side for case in chosen}) < 2:
+        return None
+    segments, weights, truth = Segments.of(chosen), balanced_weights(chosen), ~_genuine(chosen)
+    values = segments.values(names)
+    if not np.ptp(values, axis=0).any():
+        return None
+    shared = (weights / segments.counts)[segments.case]  # segments of one case share its weight
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH))
+    model.fit(
+        values,
+        truth[segments.case],
+        standardscaler__sample_weight=shared,
+        logisticregression__sample_weight=shared,
+    )
+    part = _part(model, names)
+    candidates = [replace(part, correlation=value) for value in CORRELATIONS]
+
+    def likelihood(candidate: Part) -> float:
+        ratios = candidate.together(candidate.ratios(segments), segments)
+        slope, bias = _logistic(ratios, truth, weights)
+        signs = np.where(truth, 1.0, -1.0)
+        return -float(np.sum(weights * np.logaddexp(0, -signs * (slope * ratios + bias))))
+
+    return max(candidates, key=likelihood)
+
+
+def _logistic(ratios: Floats, truth: NDArray[np.bool_], weights: Floats) -> tuple[float, float]:
+    """Slope and bias that bring ratios to logits."""
+    model = LogisticRegression(C=100.0).fit(ratios[:, None], truth, sample_weight=weights)
+    return float(model.coef_[0, 0]), float(model.intercept_[0])
+
+
+def _part(model: Pipeline, names: Sequence[str]) -> Part:
+    scaler, regression = model[0], model[1]
+    return Part(
+        names=tuple(names),
         mean=tuple(scaler.mean_.tolist()),
         scale=tuple(scaler.scale_.tolist()),
         weights=tuple(regression.coef_[0].tolist()),
         bias=float(regression.intercept_[0]),
-        usual_fit=float(np.quantile(fits[genuine], 0.5, weights=weights[genuine], method="inverted_cdf")),
-        bands=(low, middle, high),
     )
 
 
-def cross_validated(cases: Sequence[Case], *, folds: int = 6) -> NDArray[np.float64]:
+def stated_by(calibration: Calibration, cases: Sequence[Case]) -> Floats:
+    """The probability of each case."""
+    return calibration.probabilities(calibration.joined(Segments.of(cases)))
+
+
+def cross_validated(cases: Sequence[Case], names: dict[str, tuple[str, ...]] = USED) -> Floats:
     """The probability each case gets from calibrations that never saw its identity."""
-    groups, values = [case.group for case in cases], _values(cases)
+    groups = [case.group for case in cases]
     logits = np.zeros(len(cases))
     for seed in range(SHUFFLES):
-        for learnt, asked in GroupKFold(folds, shuffle=True, random_state=seed).split(cases, groups=groups):
-            logits[asked] += _fitted([cases[row] for row in learnt]).decision_function(values[asked])
-    probabilities: NDArray[np.float64] = 1 / (1 + np.exp(-logits / SHUFFLES))
+        folds = GroupKFold(min(FOLDS, len(set(groups))), shuffle=True, random_state=seed)
+        for learnt, asked in folds.split(cases, groups=groups):
+            model = fitted([cases[row] for row in learnt.tolist()], names)
+            logits[asked] += model.logits(Segments.of([cases[row] for row in asked.tolist()]))
+    probabilities: Floats = 1 / (1 + np.exp(-logits / SHUFFLES))
     return probabilities
+
+
+def promised(
+    cases: Sequence[Case], stated: Floats, bands: tuple[float, float, float]
+) -> dict[str, tuple[float, float, float]]:
+    """Share of genuine cases above the two upper bands, every identity alike, with its 95 % interval."""
+    genuine = np.flatnonzero(_genuine(cases)).tolist()
+    people = sorted({cases[row].group for row in genuine})
+    random = np.random.default_rng(0)
+    found = {}
+    for name, band in ((ALARM, bands[1]), (FAKE, bands[2])):
+        by_person = np.array(
+            [np.mean([stated[row] >= band for row in genuine if cases[row].group == who]) for who in people]
+        )
+        drawn = random.choice(by_person, (RESAMPLES, len(people))).mean(1)
+        low, high = np.percentile(drawn, [2.5, 97.5]).tolist()
+        found[name] = (round(float(by_person.mean()), 4), round(low, 4), round(high, 4))
+    return found
 
 
 def fit_abstention(cases: Sequence[Case]) -> Abstention:
     """Believe an offset from the confidence on at which few clips that have none would be said to have one.
 
-    Neither genuine clips nor another clip's sound have one; both must seldom be excused by it.
+    Neither genuine clips nor another clip's sound have one outside the broadcast window; both must seldom be
+    excused by it.
     """
-    rules, weights = Abstention(), balanced_weights(cases)
-    strayed = np.array([case.confidence * (abs(case.best_delay) > rules.tolerated_offset) for case in cases])
-    labels = np.array([case.label for case in cases])
+    unmoved = [case for case in cases if not case.moved]
+    weights = balanced_weights(unmoved)
+    strayed = np.array([case.confidence * (not is_tolerated(case.offset)) for case in unmoved])
+    sides = np.array([case.side for case in unmoved])
     sure = max(
         float(np.quantile(strayed[rows], 1 - share, weights=weights[rows], method="inverted_cdf"))
-        for rows, share in ((labels == label, share) for label, share in WRONGLY_OFFSET.items())
+        for rows, share in ((sides == side, share) for side, share in WRONGLY_OFFSET.items())
         if rows.any()
     )
-    return replace(rules, sure_offset=round(sure + 0.005, 2))
+    return replace(Abstention(), sure_offset=round(sure + 0.005, 2))
 
 
-def _fitted(cases: Sequence[Case]) -> Pipeline:
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH))
-    weights = balanced_weights(cases)
-    return model.fit(
-        _values(cases),
-        _is_fake(cases),
-        standardscaler__sample_weight=weights,
-        logisticregression__sample_weight=weights,
-    )
-
-
-def _values(cases: Sequence[Case]) -> NDArray[np.float64]:
-    return np.array([[getattr(case.evidence, name) for name in USED] for case in cases])
-
-
-def _is_fake(cases: Sequence[Case]) -> NDArray[np.bool_]:
-    return np.array([case.label != "real" for case in cases])
+def _genuine(cases: Sequence[Case]) -> NDArray[np.bool_]:
+    return np.array([case.side == GENUINE for case in cases])

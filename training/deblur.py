@@ -123,19 +123,8 @@ class DeblurTrainer(ResumableRun):
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self._optimiser.step()
         self.step += 1
-        self._update_average()
+        self._update_average(min(self._settings.average, self.step / (self.step + 10)))
         return float(loss.detach())
-
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        keep = min(self._settings.average, self.step / (self.step + 10))
-        for mean, value in zip(
-            self.average.state_dict().values(), self.network.state_dict().values(), strict=True
-        ):
-            if mean.dtype.is_floating_point:
-                mean.lerp_(value, 1 - keep)
-            else:
-                mean.copy_(value)
 
     def judge(self, gain_db: float) -> bool:
         """Take note of a look at val: slow down on a plateau; whether this was the best so far."""

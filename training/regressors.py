@@ -1,7 +1,7 @@
 """Fit the projection and both regressors on genuine speech, and the calibration on val.
 
     python -m training.regressors --clips .cache/clips --sync checkpoints/sync.safetensors \\
-        --output checkpoints/scoring.safetensors
+        --face checkpoints/face.safetensors --output checkpoints/scoring.safetensors
 
 The clips used here were held out of the synchronisation network's training: on clips it has learnt, the
 network is surer than it will ever be again, and every new video would look unusual.
@@ -24,15 +24,13 @@ from torch import Tensor, nn
 
 from outofsync.checkpoints.store import Checkpoint
 from outofsync.constants import MAX_WINDOWS
+from outofsync.scoring.offset import tolerated_offset
 from outofsync.scoring.regressor import CHANNELS, Regressor
-from outofsync.scoring.score import Scorer, load_scorer
 from outofsync.synchrony.interface import SyncInput, SyncNetwork, SyncOutput
 from outofsync.synchrony.registry import load_sync
-from training.calibration import Case, calibrate, cases_of, fit_abstention
+from training.calibration import calibrate, fit_abstention
+from training.cases import Networks, cases_of
 from training.clips import PreparedClip, held_out, prepared
-from training.manipulations import SPAN, Span, cut_spans, manipulated
-
-LENGTHS = (SPAN, 55)  # frames of the pieces that the calibration is fitted on: short ones are less sure
 
 
 @dataclass(frozen=True)
@@ -51,12 +49,13 @@ class RegressorTraining:
 
 
 def outputs_of(network: SyncNetwork, clips: Iterable[PreparedClip]) -> list[SyncOutput]:
-    """The network's delays and features for each clip."""
+    """The network's delays and features for each clip, read from the clip's own offset as in service."""
     outputs = []
     for clip in clips:
         frames, audio = clip.read()
         outputs += network.evaluate([SyncInput(frames, audio)])
-    return [output for output in outputs if len(output.delays) >= 2]
+    long_enough = [output for output in outputs if len(output.delays) >= 2]
+    return [output.aligned(tolerated_offset(output.delays)) for output in long_enough]
 
 
 def fit_projection(features: NDArray[np.floating]) -> dict[str, Tensor]:
@@ -177,21 +176,6 @@ def project(features: NDArray[np.floating], projection: dict[str, Tensor]) -> ND
     return projected
 
 
-def spans_of(clips: Iterable[PreparedClip], length: int = SPAN) -> list[Span]:
-    """All spans of the given clips, ``length`` frames each."""
-    return [span for clip in clips for span in cut_spans(*clip.read(), clip.facts, length)]
-
-
-def calibration_cases(clips: Path, network: SyncNetwork, scorer: Scorer) -> list[Case]:
-    """Genuine and manipulated clips of val, as they are and in pieces of about two seconds."""
-    spans = list[Span]()
-    for length in LENGTHS:
-        real = spans_of(prepared(clips, split="val"), length)
-        spans += [*real, *manipulated(real)]
-        spans += spans_of(prepared(clips, split="val", labels=["fake"]), length)
-    return cases_of(spans, network, scorer)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -200,7 +184,9 @@ def main() -> None:
         "--clips", type=Path, default=Path(".cache/clips"), help="what training.prepare wrote"
     )
     parser.add_argument("--sync", type=Path, default=Path("checkpoints/sync.safetensors"))
+    parser.add_argument("--face", type=Path, default=Path("checkpoints/face.safetensors"))
     parser.add_argument("--output", type=Path, default=Path("checkpoints/scoring.safetensors"))
+    parser.add_argument("--workers", type=int, default=2, help="processes that make the calibration's cases")
     parser.add_argument("--steps", type=int, default=RegressorTraining.steps)
     arguments = parser.parse_args()
     network = load_sync(Checkpoint.load(arguments.sync, kind="sync"))
@@ -210,7 +196,9 @@ def main() -> None:
     print(f"{len(outputs)} genuine tracks, {windows} windows", flush=True)
     checkpoint = fit_scoring(outputs, RegressorTraining(steps=arguments.steps))
 
-    cases = calibration_cases(arguments.clips, network, load_scorer(checkpoint))
+    checkpoint.save(arguments.output)  # not yet calibrated: what the cases are made with
+    networks = Networks(arguments.sync, arguments.output, arguments.face if arguments.face.exists() else None)
+    cases = cases_of(networks, arguments.clips, workers=arguments.workers)
     config = {
         "lam": 0.0,
         "calibration": calibrate(cases).to_dict(),

@@ -34,6 +34,17 @@ class ResumableRun:
         torch.save(state, path.with_suffix(".partial"))
         path.with_suffix(".partial").replace(path)
 
+    @torch.no_grad()
+    def _update_average(self, keep: float) -> None:
+        """Move the average towards the weights; ``keep`` is the share of it that stays."""
+        for mean, value in zip(
+            self.average.state_dict().values(), self.network.state_dict().values(), strict=True
+        ):
+            if mean.dtype.is_floating_point:
+                mean.lerp_(value, 1 - keep)
+            else:
+                mean.copy_(value)
+
     def resume(self, path: Path) -> None:
         """Go on where :meth:`save` left off."""
         state = torch.load(path, map_location=self._device, weights_only=True)

@@ -119,19 +119,8 @@ class SyncTrainer(ResumableRun):
         self._optimiser.step()
         self._schedule.step()
         self.step += 1
-        self._update_average()
+        self._update_average(min(self._settings.average, self.step / (self.step + 10)))
         return {name: float(part.detach()) for name, part in parts.items()}
-
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        keep = min(self._settings.average, self.step / (self.step + 10))
-        for mean, value in zip(
-            self.average.state_dict().values(), self.network.state_dict().values(), strict=True
-        ):
-            if mean.dtype.is_floating_point:
-                mean.lerp_(value, 1 - keep)
-            else:
-                mean.copy_(value)
 
     def start_from(self, checkpoint: Checkpoint) -> None:
         """Begin with the weights of an earlier run instead of random ones; gates may be new."""
@@ -142,7 +131,7 @@ class SyncTrainer(ResumableRun):
     def checkpoint(self, about: dict[str, object]) -> Checkpoint:
         """The averaged network, ready to be served."""
         config = asdict(self.network.config)
-        return Checkpoint("sync", "embedding", config, dict(self.average.state_dict()), about=about)
+        return Checkpoint("sync", "embedding", config, dict(self.average.state_dict()), about=about).halved()
 
 
 class RunFolder:

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from outofsync.checkpoints.store import Checkpoint
-from outofsync.scoring.score import load_scorer
-from outofsync.synchrony.registry import load_sync
-from training.calibration import Case, cases_of, cross_validated
-from training.clips import PreparedClip
-from training.evaluation.detection import POOLED_FROM
-from training.evaluation.judging import GENUINE, Record
-from training.evaluation.material import OTHER_SPEAKER, SAME_SPEAKER, SYNTHETIC_VOICE
+from training.evaluation.detection import Judged
+from training.evaluation.judging import DUBBED, GENERATED, GENUINE, OTHER_SPEAKER, OUTSIDE, SAME_SPEAKER
+from training.evaluation.report import Table
 from training.evaluation.statistics import (
     NOTHING,
     Bin,
@@ -26,12 +20,9 @@ from training.evaluation.statistics import (
     reliability,
     summary,
 )
-from training.manipulations import manipulated
-from training.regressors import LENGTHS, spans_of
 
 BINS = 15
 FITTED_ON = "val"  # the split that the shipped calibration was fitted on
-SHIFTED, SWAPPED = "shifted", "swapped"
 
 
 @dataclass(frozen=True)
@@ -66,50 +57,33 @@ def reliability_of(stated: Sequence[Stated], resamples: int) -> Reliability:
     return Reliability(len(stated), len(set(identities)), summary(errors, len(set(identities))), bins)
 
 
-def stated_by(records: Sequence[Record]) -> list[Stated]:
-    """Probabilities of the shipped calibration; synthetic voices and small shifts are left out.
+def stated_by(judged: Judged) -> list[Stated]:
+    """Probabilities of whole clips; synthetic voices and small shifts are left out.
 
     The former may be in sync by construction, the latter are no manipulation by the product's own standard.
     """
-    stated = []
-    for record in records:
-        kind = record.kind
-        if kind.startswith("shift "):
-            if int(kind.split()[-1]) < POOLED_FROM:
-                continue
-            kind = SHIFTED
-        if kind in (SAME_SPEAKER, OTHER_SPEAKER):
-            kind = SWAPPED
-        if record.probability is not None and not kind.startswith(SYNTHETIC_VOICE):
-            stated.append(Stated(record.probability, kind, record.identity))
-    return stated
-
-
-@dataclass(frozen=True)
-class CasesTask:
-    """Prepared clips whose evidence is wanted, and whether known manipulations of them are wanted too."""
-
-    clips: tuple[PreparedClip, ...]
-    checkpoints: Path
-    with_manipulations: bool
-
-
-def cases_task(_: object, task: CasesTask) -> list[Case]:
-    """What the calibration is fitted on, made as in its own training."""
-    network = load_sync(Checkpoint.load(task.checkpoints / "sync.safetensors", kind="sync"))
-    scorer = load_scorer(Checkpoint.load(task.checkpoints / "scoring.safetensors", kind="scoring"))
-    pieces = [spans_of(task.clips, length) for length in LENGTHS]
-    spans = [span for spans in pieces for span in spans]
-    if task.with_manipulations:
-        spans += [span for spans in pieces for span in manipulated(spans)]
-    return cases_of(spans, network, scorer)
-
-
-def out_of_fold(cases: Sequence[Case]) -> list[Stated]:
-    """Probabilities from calibrations that never saw the clip's identity."""
-    kinds = {"real": GENUINE, "shifted": SHIFTED, "swapped": SWAPPED}
-    probabilities = np.asarray(cross_validated(cases)).tolist()
+    groups = {
+        GENUINE: (GENUINE,),
+        "moved": (OUTSIDE,),
+        "another voice": (OTHER_SPEAKER, SAME_SPEAKER, DUBBED),
+        GENERATED: (GENERATED,),
+    }
     return [
-        Stated(probability, kinds.get(case.label, case.generator), case.group)
-        for case, probability in zip(cases, probabilities, strict=True)
+        Stated(record.probability, name, record.identity)
+        for name, kinds in groups.items()
+        for kind in kinds
+        for record in judged.of(kind)
+        if record.probability is not None
     ]
+
+
+def calibration_table(split: str, result: Reliability) -> Table:
+    note = (
+        "15 bins of equal width; genuine and manipulated clips weigh the same, so do sound moved beyond "
+        "the window, another voice and a generated picture, and each identity in them."
+    )
+    if split == FITTED_ON:
+        note += " The shipped calibration was fitted on this split: it has seen these people."
+    rows = [(result.clips, result.identities, result.error)]
+    title = f"Expected calibration error, `{split}`"
+    return Table("calibration", title, ("clips", "people", "error"), rows, note)

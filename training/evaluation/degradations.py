@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
-from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 TICKS = 90_000  # time base of pictures
 CHUNK = 1024  # samples handed to an encoder at once
+SOUND_BITS = 128_000  # per second: AAC shows no loss
 HIGH_QUALITY = 12  # constant rate factor at which H.264 shows no loss
 
 Picture = NDArray[np.uint8]  # (height, width, 3) RGB
@@ -42,11 +42,11 @@ class Degradation:
 
     name: str
     rate_factor: int = HIGH_QUALITY  # H.264's constant rate factor: higher is worse
-    frame_rate: int | None = None  # frames/s; None: the source's own times
-    sound_codec: str = "aac"
-    sound_bits: int = 128_000  # per second
+    frame_rate: Fraction | None = None  # frames/s; None: the source's own times
+    sound_rate: int | None = None  # Hz; None: the source's own
+    gain_db: float = 0.0
     change: Callable[[Picture, Random], Picture] | None = field(default=None, compare=False)
-    blurs: bool = False
+    coded_again: bool = True  # else the streams are copied into another container
 
 
 def resize_quarter(picture: Picture, _: Random) -> Picture:
@@ -67,22 +67,18 @@ def motion_blur(picture: Picture, _: Random) -> Picture:
     return np.asarray(cv2.blur(picture, (length, 1)), np.uint8)
 
 
-def noise(picture: Picture, random: Random) -> Picture:
-    """Grey noise of standard deviation 15, of 255."""
-    grain = random.normal(0, 15, picture.shape[:2])[..., None]
-    return np.clip(picture + grain + 0.5, 0, 255).astype(np.uint8)
-
-
 UNCHANGED = Degradation("only encoded again")
-DEGRADATIONS = (
-    UNCHANGED,
-    *(Degradation(f"H.264, CRF {factor}", rate_factor=factor) for factor in (23, 28, 34, 40)),
-    Degradation("resized to 25 %", change=resize_quarter, blurs=True),
-    Degradation("Gaussian blur", change=gaussian_blur, blurs=True),
-    Degradation("motion blur", change=motion_blur, blurs=True),
-    Degradation("noise", change=noise),
-    *(Degradation(f"{rate} frames/s", frame_rate=rate) for rate in (15, 20, 30, 50)),
-    Degradation("MP3, 32 kbit/s", sound_codec="libmp3lame", sound_bits=32_000),
+EVERYDAY = (
+    Degradation("remux (Matroska)", coded_again=False),
+    Degradation("H.264, CRF 30", rate_factor=30),
+    Degradation("29.97 frames/s", frame_rate=Fraction(30_000, 1001)),
+    Degradation("8 kHz sound", sound_rate=8_000),
+    Degradation("-20 dB", gain_db=-20.0),
+)
+BLURS = (
+    Degradation("resized to 25 %", change=resize_quarter),
+    Degradation("Gaussian blur", change=gaussian_blur),
+    Degradation("motion blur", change=motion_blur),
 )
 
 
@@ -117,13 +113,34 @@ def read_footage(data: bytes, longest: float) -> Footage:
     return Footage(pictures, [time - times[0] for time in times], samples[: round(seconds * rate)], rate)
 
 
+def degraded(data: bytes, how: Degradation, longest: float) -> bytes:
+    """The first ``longest`` seconds of a trusted file, made worse."""
+    return degrade(read_footage(data, longest), how) if how.coded_again else remuxed(data, longest)
+
+
+def remuxed(data: bytes, longest: float) -> bytes:
+    """The same coded pictures and sound in a Matroska file."""
+    file = io.BytesIO()
+    with av.open(io.BytesIO(data), "r") as source, av.open(file, "w", format="matroska") as output:
+        streams = source.streams.video[0], source.streams.audio[0]
+        copies = {stream.index: output.add_stream_from_template(stream) for stream in streams}
+        for packet in source.demux(*streams):
+            time = packet.pts if packet.pts is not None else packet.dts
+            if packet.dts is not None and time is not None and time * packet.time_base < longest:
+                packet.stream = copies[packet.stream.index]
+                output.mux(packet)
+    return file.getvalue()
+
+
 def degrade(footage: Footage, how: Degradation, seed: int = 0) -> bytes:
     """An mp4 of the footage made worse."""
     random = np.random.default_rng(seed)
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as output:
         shown = _shown(footage, how.frame_rate)
-        video, audio = None, _add_sound(output, how, footage.sample_rate)
+        video = None
+        audio = output.add_stream("aac", rate=how.sound_rate or footage.sample_rate, layout="mono")
+        audio.bit_rate = SOUND_BITS
         for time, index in shown:
             picture = footage.pictures[index]
             picture = how.change(picture, random) if how.change else picture
@@ -135,20 +152,20 @@ def degrade(footage: Footage, how: Degradation, seed: int = 0) -> bytes:
             output.mux(video.encode(frame))
         if video is not None:
             output.mux(video.encode(None))
-        for sound in _sound_frames(footage):
+        for sound in _sound_frames(footage, how):
             output.mux(audio.encode(sound))
         output.mux(audio.encode(None))
     return file.getvalue()
 
 
-def _shown(footage: Footage, frame_rate: int | None) -> Iterator[tuple[float, int]]:
+def _shown(footage: Footage, frame_rate: Fraction | None) -> Iterator[tuple[float, int]]:
     """Times (s) and the picture shown at each: the newest one, as a slower or faster camera would have it."""
     if frame_rate is None:
         yield from zip(footage.times, range(len(footage.times)), strict=True)
         return
     times = np.array(footage.times)
     for number in range(int((times[-1] + 1e-6) * frame_rate) + 1):
-        time = number / frame_rate
+        time = float(number / frame_rate)
         yield time, int(np.searchsorted(times, time + 1e-6, side="right")) - 1
 
 
@@ -160,18 +177,12 @@ def _add_video(output: OutputContainer, how: Degradation, height: int, width: in
     return stream
 
 
-def _add_sound(output: OutputContainer, how: Degradation, rate: int) -> AudioStream:
-    stream = output.add_stream(how.sound_codec, rate=rate, layout="mono")
-    assert isinstance(stream, AudioStream)
-    stream.bit_rate = how.sound_bits
-    return stream
-
-
-def _sound_frames(footage: Footage) -> Iterator[AudioFrame]:
-    for start in range(0, len(footage.sound), CHUNK):
-        frame = AudioFrame.from_ndarray(
-            footage.sound[None, start : start + CHUNK], format="s16", layout="mono"
-        )
+def _sound_frames(footage: Footage, how: Degradation) -> Iterator[AudioFrame]:
+    resampler = AudioResampler(format="fltp", layout="mono", rate=how.sound_rate or footage.sample_rate)
+    sound = np.rint(footage.sound * 10 ** (how.gain_db / 20)).astype(np.int16)
+    for start in range(0, len(sound), CHUNK):
+        frame = AudioFrame.from_ndarray(sound[None, start : start + CHUNK], format="s16", layout="mono")
         frame.sample_rate, frame.time_base = footage.sample_rate, Fraction(1, footage.sample_rate)
         frame.pts = start
-        yield frame
+        yield from resampler.resample(frame)
+    yield from resampler.resample(None)

@@ -1,144 +1,120 @@
-"""Tables of judged clips: detection by kind of manipulation, the offset by length, abstentions."""
+"""How well records are told apart, by what they are ranked, and how often they are called fake."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
+from training.evaluation.judging import GENUINE, WHOLE, Record, Subject
+from training.evaluation.statistics import Detection, Figure, Side, detection, share
 
-from training.evaluation.judging import GENUINE, Record
-from training.evaluation.material import OTHER_SPEAKER, SAME_SPEAKER, SHIFTS, SYNTHETIC_VOICE, shift_kind
-from training.evaluation.statistics import NOTHING, Detection, Figure, detection, identity_weights, share
+Measure = Callable[[Record], float | None]
+Group = Callable[[Subject], str]
+GroupedAuc = Callable[[Side, Side, int], Figure]
 
-POOLED_FROM = 3  # frames: cameras and broadcasts are off by less
-POOLED_SHIFTS = f"shifted sound, {POOLED_FROM} frames or more"
-LIP_SYNC = "every lip-sync and talking-head generator"
-ALL_VOICES = "every synthetic voice"
-GENERATED = ("Wav2Lip", "SadTalker", "AV2AV")  # how the names of lip-sync and talking-head generators begin
+
+def by_probability(record: Record) -> float | None:
+    return record.probability
+
+
+def by_score(record: Record) -> float | None:
+    """The published quantity."""
+    return record.score
+
+
+def by_synchrony(record: Record) -> float | None:
+    return record.synchrony
+
+
+def by_face(record: Record) -> float | None:
+    return record.face
+
+
+def ranking(records: Iterable[Record]) -> Measure:
+    """What clips are ranked by: the probability, or the score where nothing is calibrated."""
+    return by_probability if any(record.probability is not None for record in records) else by_score
+
+
+class Judged:
+    """All records of a run."""
+
+    def __init__(self, records: Sequence[Record], resamples: int) -> None:
+        self.records = records
+        self.resamples = resamples
+        self.measure = ranking(records)
+
+    def of(self, kind: str, cut: str = WHOLE) -> list[Record]:
+        return [record for record in self.records if record.kind == kind and record.treatment.cut == cut]
+
+    def genuine(self, cut: str = WHOLE) -> list[Record]:
+        return self.of(GENUINE, cut)
+
+    def auc(
+        self, fakes: Sequence[Record], genuine: Sequence[Record], measure: Measure | None = None
+    ) -> Figure:
+        """AUC of manipulated against genuine records, by the run's own measure or another one."""
+        chosen = measure or self.measure
+        return detection(side(genuine, chosen), side(fakes, chosen), self.resamples).auc
+
+    def grouped(
+        self, how: GroupedAuc, fakes: Sequence[Record], genuine: Sequence[Record], group: Group
+    ) -> Figure:
+        """AUC by the run's own measure, with regard to the groups that records belong to."""
+        return how(side(genuine, self.measure, group), side(fakes, self.measure, group), self.resamples)
+
+    def called_fake(self, records: Sequence[Record]) -> Figure:
+        return self.share(records, lambda record: record.called_fake)
+
+    def abstained(self, records: Sequence[Record]) -> Figure:
+        return self.share(records, lambda record: record.abstained)
+
+    def share(self, records: Sequence[Record], is_so: Callable[[Record], bool]) -> Figure:
+        """Share of records that are so, every identity alike."""
+        flags = [is_so(record) for record in records]
+        return share(flags, [record.identity for record in records], self.resamples)
+
+
+def side(records: Sequence[Record], measure: Measure, group: Group | None = None) -> Side:
+    """The records that have a value, in their groups."""
+    ranked = [(value, record) for record in records if (value := measure(record)) is not None]
+    return Side(
+        [value for value, _ in ranked],
+        [record.identity for _, record in ranked],
+        [group(record.subject) for _, record in ranked] if group else (),
+    )
+
+
+def people(records: Iterable[Record]) -> int:
+    return len({record.identity for record in records})
 
 
 @dataclass(frozen=True)
 class Row:
-    """One kind of manipulation against genuine clips of the same cut."""
+    """One kind of manipulation of a collection against its genuine files."""
 
     name: str
     clips: int
     identities: int
     detection: Detection  # by the calibrated probability, or by the score where nothing is calibrated
     by_score: Detection  # by the published score
-    called_fake: Figure  # of genuine clips: the false-alarm rate
+    called_fake: Figure  # of genuine files: the false-alarm rate
     abstained: Figure
-    unjudged: int  # clips without a probability, left out of the detection figures
-    reasons: dict[str, float]  # why clips were left undecided: share of the row's clips, by code
+    unjudged: int  # files without a probability, left out of the detection figures
 
 
-def measure(record: Record, calibrated: bool) -> float | None:
-    """What a clip is ranked by."""
-    return record.probability if calibrated else record.score
-
-
-def kinds_in(records: Iterable[Record]) -> list[tuple[str, list[str]]]:
-    """Rows and the kinds that each takes together, in the order of the table."""
-    present = {record.kind for record in records}
-    shifts = [shift_kind(shift) for shift in SHIFTS if shift_kind(shift) in present]
-    pooled = [kind for kind in shifts if int(kind.split()[-1]) >= POOLED_FROM]
-    swaps = [kind for kind in (SAME_SPEAKER, OTHER_SPEAKER) if kind in present]
-    voices = sorted(kind for kind in present if kind.startswith(SYNTHETIC_VOICE))
-    generators = sorted(present - {GENUINE, *shifts, *swaps, *voices})
-    lip_sync = [kind for kind in generators if kind.startswith(GENERATED)]
-    rows = [(kind, [kind]) for kind in shifts]
-    rows += [(POOLED_SHIFTS, pooled)] if pooled else []
-    rows += [(kind, [kind]) for kind in [*swaps, *generators]]
-    rows += [(LIP_SYNC, lip_sync)] if lip_sync else []
-    rows += [(ALL_VOICES, voices)] if voices else []
-    return rows + [(kind, [kind]) for kind in voices]
-
-
-def detection_table(records: Sequence[Record], resamples: int) -> list[Row]:
-    """A row for genuine clips and one for each kind of manipulation."""
-    calibrated = any(record.probability is not None for record in records)
-    genuine = [record for record in records if record.kind == GENUINE]
-    rows = [row_of(GENUINE, genuine, [], calibrated, resamples)]
-    for name, kinds in kinds_in(records):
-        fakes = [record for record in records if record.kind in kinds]
-        rows.append(row_of(name, fakes, genuine, calibrated, resamples))
-    return rows
-
-
-def row_of(
-    name: str, records: Sequence[Record], genuine: Sequence[Record], calibrated: bool, resamples: int
-) -> Row:
-    """One kind of manipulation; ``genuine`` is empty for the row of genuine clips themselves."""
-    identities = [record.identity for record in records]
-    detected = detect(records, genuine, resamples, calibrated=calibrated)
+def row_of(name: str, records: Sequence[Record], genuine: Sequence[Record], judged: Judged) -> Row:
+    """One kind of manipulation; ``genuine`` is empty for the row of genuine files themselves."""
+    mine, published = (
+        detection(side(genuine, each), side(records, each), judged.resamples)
+        for each in (judged.measure, by_score)
+    )
     return Row(
         name,
         len(records),
-        len(set(identities)),
-        detected,
-        detect(records, genuine, resamples, calibrated=False),
-        share([record.called_fake for record in records], identities, resamples),
-        share([record.abstained for record in records], identities, resamples),
-        sum(measure(record, calibrated) is None for record in records),
-        reasons(records),
-    )
-
-
-def detect(
-    fakes: Sequence[Record], genuine: Sequence[Record], resamples: int, *, calibrated: bool
-) -> Detection:
-    """Figures over the clips that have a value."""
-    sides = [
-        [(value, record.identity) for record in side if (value := measure(record, calibrated)) is not None]
-        for side in (genuine, fakes)
-    ]
-    (values, people), (fake_values, fake_people) = (
-        ([value for value, _ in side], [identity for _, identity in side]) for side in sides
-    )
-    return detection(values, people, fake_values, fake_people, resamples)
-
-
-def reasons(records: Sequence[Record]) -> dict[str, float]:
-    """Reason codes of abstentions and the share of clips, every identity alike, that each is given for."""
-    if not records:
-        return {}
-    weights = identity_weights([record.identity for record in records])
-    found = Counter[str]()
-    for record, weight in zip(records, weights.tolist(), strict=True):
-        if record.abstained:
-            for code in record.reasons:
-                found[code] += weight
-    return {code: round(value, 4) for code, value in sorted(found.items(), key=lambda item: -item[1])}
-
-
-@dataclass(frozen=True)
-class OffsetRow:
-    """How often the offset of genuine spans of one length is found."""
-
-    length: str
-    spans: int
-    identities: int
-    left_out: int  # genuine clips shorter than that
-    exact: Figure
-    within_1: Figure
-    within_1_unweighted: float | None  # every span alike
-
-
-def offset_row(length: str, records: Sequence[Record], left_out: int, resamples: int) -> OffsetRow:
-    """Genuine spans are in sync: the offset found should be none. One without an offset counts as missed."""
-    identities = [record.identity for record in records]
-    errors = [abs(record.offset) if record.offset is not None else 99 for record in records]
-    near = [error <= 1 for error in errors]
-    if not records:
-        return OffsetRow(length, 0, 0, left_out, NOTHING, NOTHING, None)
-    return OffsetRow(
-        length,
-        len(records),
-        len(set(identities)),
-        left_out,
-        share([error == 0 for error in errors], identities, resamples),
-        share(near, identities, resamples),
-        round(float(np.mean(near)), 4),
+        people(records),
+        mine,
+        published,
+        judged.called_fake(records),
+        judged.abstained(records),
+        sum(judged.measure(record) is None for record in records),
     )

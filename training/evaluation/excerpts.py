@@ -1,4 +1,4 @@
-"""Clips cut as files would be: spans, ends taken off, sound moved or taken from elsewhere."""
+"""Clips cut as files would be: spans, with their sound moved or taken from elsewhere."""
 
 from __future__ import annotations
 
@@ -51,33 +51,26 @@ def excerpt(clip: Clip, start: int, stop: int, sound: Sound | None = None) -> Cl
     return replace(clip, tracks=tracks, audio=sound, timing_ms={}, models={})
 
 
-def spans(total: int, length: int, *, exact: bool, shortest: int = 25) -> Iterator[tuple[int, int]]:
-    """Consecutive spans of ``length`` frames.
+def pieces(total: int, length: int) -> Iterator[tuple[int, int]]:
+    """Consecutive spans of ``length`` frames; what does not fill one is left out."""
+    for start in range(0, total - length + 1, length):
+        yield start, start + length
 
-    With ``exact``, what does not fill a span is left out. Without, a clip shorter than ``length`` is one
-    span, and the rest of a longer one is a span of its own if it has ``shortest`` frames.
+
+def moved(clip: Clip, start: int, stop: int, late: int) -> Clip | None:
+    """A span whose sound is ``late`` frames late (early where negative); None where too little is left.
+
+    Where the clip goes on before or after it, so does its sound or its picture, and the span keeps its
+    length. Where it does not, picture and sound are cut to what they share, as a re-edited file would be.
     """
-    for start in range(0, total, length):
-        stop = min(start + length, total)
-        if stop - start == length or (not exact and (start == 0 or stop - start >= shortest)):
-            yield start, stop
-
-
-def shifted(clip: Clip, start: int, stop: int, shift: int) -> Clip | None:
-    """A span whose sound is ``shift`` frames early (late where negative); None where too little is left.
-
-    Where the clip goes on beyond the span, so does its sound, and the span keeps its length. Where it does
-    not in the wanted direction, the other is taken; where neither, picture and sound are cut to what they
-    share, as a re-edited file would be.
-    """
-    for moved in (shift, -shift):
-        if start + moved >= 0 and stop + moved <= frames_of(clip):
-            return excerpt(clip, start, stop, sound_of(clip, start + moved, stop + moved))
-    left = stop - start - abs(shift)
-    if left < max(SHORTEST, (stop - start) / 2):
+    total, length = frames_of(clip), stop - start
+    for heard in (start - late, start):
+        if min(heard, heard + late) >= 0 and max(heard, heard + late) + length <= total:
+            return excerpt(clip, heard + late, heard + late + length, sound_of(clip, heard, heard + length))
+    first, last = max(start - late, start), min(stop - late, stop)  # what is heard
+    if last - first < max(SHORTEST, length / 2):
         return None
-    seen, heard = (start, start + shift) if shift > 0 else (start - shift, start)
-    return excerpt(clip, seen, seen + left, sound_of(clip, heard, heard + left))
+    return excerpt(clip, first + late, last + late, sound_of(clip, first, last))
 
 
 def swapped(clip: Clip, start: int, stop: int, other: Sound) -> Clip | None:

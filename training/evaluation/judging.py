@@ -21,6 +21,18 @@ from outofsync.nodes import DeblurNode, EnsembleNode
 from outofsync.runner import Precision
 
 GENUINE = "genuine"
+OTHER_SPEAKER = "another speaker's sound"
+SAME_SPEAKER = "the same speaker's other sound"
+INSIDE = "sound moved inside the window"
+AS_FILED = "sound moved by that much from where the file has it"
+OUTSIDE = "sound moved beyond the window"
+GENERATED = "generated picture"
+DUBBED = "real picture, another voice put to it"
+SYNTHETIC_VOICE = "real picture, synthetic voice"
+KINDS = (GENUINE, INSIDE, AS_FILED, OUTSIDE, SAME_SPEAKER, OTHER_SPEAKER, DUBBED, GENERATED, SYNTHETIC_VOICE)
+
+WHOLE, PIECE, HALF = "whole clip", "2.2 s", "half"
+VERDICTS = ("real", "likely_real", "likely_fake", "fake", "inconclusive")
 CALLED_FAKE = ("likely_fake", "fake")
 
 Task = TypeVar("Task")
@@ -28,18 +40,53 @@ Outcome = TypeVar("Outcome")
 
 
 @dataclass(frozen=True)
-class Record:
-    """One judged clip. ``view`` says how it was cut or degraded, ``kind`` how it was manipulated."""
+class Subject:
+    """Who and what a file shows."""
 
-    view: str
-    kind: str
+    file: str
     identity: str
+    source: str = ""
+    generator: str = ""  # empty for genuine clips
+    page: str = ""  # where the file was shown; empty where that is unknown
+    face_px: float = 0.0
+    sharpness: float = 0.0
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """How a clip was cut and what was done to it; frames are positive where the sound is late."""
+
+    kind: str = GENUINE
+    cut: str = WHOLE
+    place: int = 0  # where the sound was put, or by how much it was to be moved
+    moved: int = 0  # by how much it was moved
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the product said about one clip (DESIGN: Result); None where it said nothing."""
+
+    subject: Subject
+    treatment: Treatment
     frames: int
     verdict: str
-    probability: float | None
-    score: float | None
-    offset: int | None  # frames
-    reasons: tuple[str, ...]
+    probability: float | None = None
+    score: float | None = None
+    offset: int | None = None  # frames, positive: sound late
+    confidence: float | None = None  # in the offset
+    judged_offset: int | None = None  # frames: where inside the window everything was judged
+    aligned: float | None = None  # probability after alignment, of a constant offset outside the window
+    synchrony: float | None = None  # probability by this part alone
+    face: float | None = None  # the same
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        return self.treatment.kind
+
+    @property
+    def identity(self) -> str:
+        return self.subject.identity
 
     @property
     def called_fake(self) -> bool:
@@ -50,17 +97,22 @@ class Record:
         return self.verdict == "inconclusive"
 
 
-def record_of(result: dict[str, Any], view: str, kind: str, identity: str, frames: int) -> Record:
-    """The record of one result (DESIGN: Result)."""
+def record_of(result: dict[str, Any], subject: Subject, treatment: Treatment, frames: int) -> Record:
+    """The record of one result; published networks give no probability and no single parts."""
+    parts = result.get("parts") or {}
     return Record(
-        view,
-        kind,
-        identity,
+        subject,
+        treatment,
         frames,
         result["verdict"],
         result["probability_fake"],
         result["score"],
         result["offset_frames"],
+        result["offset_confidence"],
+        result.get("judged_offset_frames"),
+        result.get("probability_aligned"),
+        parts.get("synchrony"),
+        parts.get("face"),
         tuple(reason["code"] for reason in result["reasons"]),
     )
 
@@ -94,11 +146,11 @@ class Product:
         )
         return self._restorer
 
-    def record(self, clip: Clip, view: str, kind: str, identity: str) -> Record:
+    def record(self, clip: Clip, subject: Subject, treatment: Treatment) -> Record:
         """Judge one clip."""
         (result,) = self.ensemble.judge([clip])
         frames = max((len(track.frames) for track in clip.tracks), default=0)
-        return record_of(result, view, kind, identity, frames)
+        return record_of(result, subject, treatment, frames)
 
 
 _product: Product | None = None

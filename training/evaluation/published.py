@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from outofsync.nodes import Request
-from training.evaluation.detection import Row, row_of
-from training.evaluation.judging import GENUINE, Product, Record, record_of
+from training.evaluation.detection import Judged, Row, row_of
+from training.evaluation.judging import GENUINE, Product, Record, Subject, Treatment, record_of
+from training.evaluation.report import Table
 
 METADATA = "meta_data.csv"
 REAL_TYPE = "RealVideo-RealAudio"
@@ -93,16 +94,16 @@ def judge_video(product: Product, video: Video) -> Record:
     (clip,) = product.deblur.run([Request(video.path.read_bytes(), None, video.path.name)])
     (answer,) = product.ensemble.run([Request(clip, None, video.path.name)])
     result = json.loads(answer)
+    subject, treatment = Subject(video.path.name, video.identity), Treatment(video.kind)
     if "error" in result:
-        code = result["error"]["code"]
-        return Record("", video.kind, video.identity, 0, "error", None, None, None, (code,))
-    return record_of(result, "", video.kind, video.identity, len(result.get("delays", [])))
+        return Record(subject, treatment, 0, "error", reasons=(result["error"]["code"],))
+    return record_of(result, subject, treatment, len(result.get("delays", [])))
 
 
 def collection_table(records: Sequence[Record], resamples: int) -> list[Row]:
     """Genuine files, every fake, each category by itself, and each method in it."""
-    calibrated = any(record.probability is not None for record in records)
-    genuine = [record for record in records if record.kind == GENUINE]
+    judged = Judged(records, resamples)
+    genuine = judged.genuine()
     fakes = [record for record in records if record.kind != GENUINE]
     groups = {EVERYTHING: fakes}
     for category in sorted({record.kind.split(", ")[0] for record in fakes}):
@@ -111,5 +112,40 @@ def collection_table(records: Sequence[Record], resamples: int) -> list[Row]:
         methods = sorted({record.kind for record in mine})
         if methods != [category]:
             groups |= {kind: [record for record in mine if record.kind == kind] for kind in methods}
-    rows = [row_of(GENUINE, genuine, [], calibrated, resamples)]
-    return rows + [row_of(name, group, genuine, calibrated, resamples) for name, group in groups.items()]
+    rows = [row_of(GENUINE, genuine, [], judged)]
+    return rows + [row_of(name, group, genuine, judged) for name, group in groups.items()]
+
+
+def collection_report(name: str, rows: Sequence[Row]) -> Table:
+    header = (
+        "kind",
+        "files",
+        "identities",
+        "AUC",
+        "average precision",
+        "AUC of `score`",
+        "average precision of `score`",
+        "called fake",
+        "inconclusive",
+        "not ranked",
+    )
+    cells = [
+        (
+            row.name,
+            row.clips,
+            row.identities,
+            row.detection.auc,
+            row.detection.average_precision,
+            row.by_score.auc,
+            row.by_score.average_precision,
+            row.called_fake,
+            row.abstained,
+            row.unjudged,
+        )
+        for row in rows
+    ]
+    note = (
+        "Every file through the whole product with default options, `mode=full`. Average precision is for as "
+        "many fakes as genuine files; every identity counts alike."
+    )
+    return Table("detection", name, header, cells, note)

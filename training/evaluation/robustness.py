@@ -1,115 +1,170 @@
-"""What is left when a video was compressed, blurred, resized or re-timed, with deblurring and without."""
+"""What is left when a video was copied, compressed, re-timed, made quieter or blurred on its way."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from outofsync.clip import Clip
-from outofsync.deblur.sharpness import blurry_frames
 from outofsync.limits import Limits
 from outofsync.media import Decoder
 from outofsync.nodes import Request
-from training.evaluation.degradations import DEGRADATIONS, Degradation, Footage, degrade, read_footage
-from training.evaluation.detection import detect
-from training.evaluation.excerpts import Sound, decoded, excerpt, frames_of, shifted, swapped
-from training.evaluation.judging import GENUINE, Product, Record
-from training.evaluation.material import OTHER_SPEAKER, shift_kind
-from training.evaluation.statistics import Figure, share
+from training.evaluation.bands import family_of
+from training.evaluation.degradations import (
+    BLURS,
+    EVERYDAY,
+    UNCHANGED,
+    Degradation,
+    Footage,
+    degrade,
+    degraded,
+    read_footage,
+)
+from training.evaluation.excerpts import Sound, decoded, excerpt, frames_of, moved, swapped
+from training.evaluation.judging import (
+    GENERATED,
+    GENUINE,
+    OTHER_SPEAKER,
+    OUTSIDE,
+    Product,
+    Record,
+    Subject,
+    Treatment,
+)
+from training.evaluation.material import kind_from, own_place
 
 SECONDS = 4.0  # of each video
 SHORTEST = 1.0  # seconds
-SHIFTS = (5, 10)  # frames
-RESTORED_AT_ONCE = 64  # frames
+MOST = 24  # people of either side
+PLACES = (7, -7)  # frames, in turn: where the sound is moved
 BLANK: Footage = Footage([np.full((64, 64, 3), 128, np.uint8)] * 2, [0.0, 1.0], np.zeros(0, np.int16), 44_100)
 
 
 @dataclass(frozen=True)
+class Setting:
+    """What is done to a video, and the request's option ``deblur``."""
+
+    how: Degradation
+    deblur: str = "auto"
+
+    @property
+    def name(self) -> str:
+        return f"{self.how.name}, deblur={self.deblur}"
+
+
+# The first one is what the others are compared with.
+EVERYDAY_SETTINGS = tuple(Setting(how) for how in (UNCHANGED, *EVERYDAY))
+BLUR_SETTINGS = (
+    Setting(UNCHANGED, "never"),
+    *(Setting(how, deblur) for how in BLURS for deblur in ("never", "auto", "always")),
+)
+
+
+@dataclass(frozen=True)
 class RobustnessTask:
-    """A genuine video, whose sound replaces its own, and what is done to both."""
+    """A video, for genuine ones whose sound replaces its own, and what is done to both."""
 
     video: Path
-    identity: str
+    kind: str
+    subject: Subject
     donor: Path
-    degradations: tuple[Degradation, ...] = DEGRADATIONS
+    place: int  # where the sound is moved, in frames
+    settings: tuple[Setting, ...] = EVERYDAY_SETTINGS
     seconds: float = SECONDS
 
 
 @dataclass(frozen=True)
-class Degraded:
-    """Records of one degraded video under one setting of ``deblur``."""
+class Tried:
+    """Records of one video under one setting."""
 
-    degradation: str
-    deblur: str
-    restored: float  # share of face crops that were deblurred
+    setting: Setting
+    deblurred: float  # share of face crops
     records: list[Record]
 
 
-@dataclass(frozen=True)
-class RobustnessRow:
-    """One degradation under one setting of ``deblur``."""
+def videos_of(table: Path, split: str, kind: str) -> list[tuple[Path, Subject]]:
+    """The longest video of every identity in a CSV of videos, of this kind; at most so many.
 
-    degradation: str
-    deblur: str
-    clips: int
-    auc: Figure
-    within_1: Figure
-    false_alarms: Figure
-    restored: float
-    unjudged: int  # genuine and manipulated clips without a probability
-
-
-def longest_of_each(table: Path, split: str) -> list[tuple[Path, str]]:
-    """The longest genuine video of every identity in a CSV of videos, and who it is.
-
-    People of whom there is less than ``SHORTEST`` are left out: a lower frame rate could leave too little.
+    They are taken from sources, or families of generators, in turn. People of whom there is less than
+    ``SHORTEST`` are left out: a lower frame rate could leave too little.
     """
-    longest: dict[str, tuple[float, Path]] = {}
+    longest: dict[str, tuple[float, str, Subject]] = {}
     with table.open(newline="") as file:
         for row in csv.DictReader(file):
-            if row["split"] != split or row["label"] != "real":
+            if row["split"] != split or kind_from(row["label"], row["generator"]) != kind:
                 continue
-            identity = row["identity"] or row["file"]
-            found = float(row["seconds"]), table.parent / row["file"]
-            longest[identity] = max(longest.get(identity, found), found)
-    return [(path, identity) for identity, (seconds, path) in sorted(longest.items()) if seconds >= SHORTEST]
+            subject = Subject(row["file"], row["identity"] or row["file"], row["source"], row["generator"])
+            found = float(row["seconds"]), row["file"], subject
+            longest[subject.identity] = max(
+                longest.get(subject.identity, found), found, key=lambda each: each[:2]
+            )
+    chosen = [subject for seconds, _, subject in longest.values() if seconds >= SHORTEST]
+    group = _source if kind == GENUINE else _family
+    return [(table.parent / subject.file, subject) for subject in _in_turn(chosen, group)[:MOST]]
+
+
+def _source(subject: Subject) -> str:
+    return subject.source
+
+
+def _family(subject: Subject) -> str:
+    return family_of(subject.generator)
+
+
+def _in_turn(subjects: Sequence[Subject], group: Callable[[Subject], str]) -> list[Subject]:
+    """The first of each group, then the second of each, and so on."""
+    rank: dict[str, int] = {}
+    ranked = []
+    for subject in sorted(subjects, key=lambda each: each.file):
+        rank[group(subject)] = rank.get(group(subject), 0) + 1
+        ranked.append((rank[group(subject)], group(subject), subject))
+    return [subject for _, _, subject in sorted(ranked, key=lambda each: each[:2])]
 
 
 def tasks_of(
-    videos: Sequence[tuple[Path, str]], degradations: tuple[Degradation, ...] = DEGRADATIONS
+    table: Path, split: str, settings: tuple[Setting, ...], most: int | None = None
 ) -> list[RobustnessTask]:
-    """A task for each video; it gets the sound of the next one."""
-    donors = [path for path, _ in videos[1:]] + [path for path, _ in videos[:1]]
-    return [
-        RobustnessTask(path, identity, donor, degradations)
-        for (path, identity), donor in zip(videos, donors, strict=True)
-    ]
+    """A task for each genuine video, which gets the sound of the next one, and for each generated one."""
+    tasks = []
+    for kind in (GENUINE, GENERATED):
+        videos = videos_of(table, split, kind)[:most]
+        donors = [path for path, _ in videos[1:]] + [path for path, _ in videos[:1]]
+        for number, ((path, subject), donor) in enumerate(zip(videos, donors, strict=True)):
+            tasks.append(RobustnessTask(path, kind, subject, donor, PLACES[number % 2], settings))
+    return tasks
 
 
-def judge_degraded(product: Product, task: RobustnessTask) -> list[Degraded]:
-    """Every degradation of one video, each decoded, tracked and judged as an upload would be."""
-    footage = read_footage(task.video.read_bytes(), task.seconds)
-    other = read_footage(task.donor.read_bytes(), task.seconds)
-    sounds: dict[tuple[str, int], Sound] = {}
-    found = []
-    for how in task.degradations:
-        coding = how.sound_codec, how.sound_bits
-        if coding not in sounds:
-            sounds[coding] = recoded(other, how)
-        options = json.dumps({"deblur": "never"}).encode()
-        (data,) = product.deblur.run([Request(degrade(footage, how), options, how.name)])
-        never = _judged(product, Clip.from_bytes(data), sounds[coding], task.identity)
-        found.append(Degraded(how.name, "never", 0.0, never))
-        for mode in ("auto", "always") if how.blurs else ("auto",):
-            clip = Clip.from_bytes(data)
-            restored = restore(product, clip, mode)
-            records = _judged(product, clip, sounds[coding], task.identity) if restored else never
-            found.append(Degraded(how.name, mode, restored, records))
+def judge_degraded(product: Product, task: RobustnessTask) -> list[Tried]:
+    """One video under every setting, each decoded, tracked and judged as an upload would be."""
+    data = task.video.read_bytes()
+    other = read_footage(task.donor.read_bytes(), task.seconds) if task.kind == GENUINE else None
+    found = list[Tried]()
+    uploads: dict[str, bytes] = {}
+    sounds: dict[tuple[int | None, float], Sound] = {}
+    for setting in task.settings:
+        how = setting.how
+        if how.name not in uploads:
+            uploads[how.name] = degraded(data, how, task.seconds)
+        options = json.dumps({"deblur": setting.deblur}).encode()
+        (answer,) = product.deblur.run([Request(uploads[how.name], options, how.name)])
+        clip = Clip.from_bytes(answer)
+        if clip.error is not None:
+            failed = Record(task.subject, Treatment(task.kind), 0, "error", reasons=(clip.error["code"],))
+            found.append(Tried(setting, 0.0, [failed]))
+            continue
+        heard = how.sound_rate, how.gain_db
+        if other and heard not in sounds:
+            sounds[heard] = recoded(other, how)
+        records = _judged(
+            product, decoded(clip), task, sounds.get(heard), found[0].records[0] if found else None
+        )
+        crops = sum(len(track.frames) for track in clip.tracks)
+        found.append(Tried(setting, clip.deblur["frames"] / max(1, crops), records))
     return found
 
 
@@ -117,66 +172,28 @@ def recoded(footage: Footage, how: Degradation) -> Sound:
     """A video's sound as its own degraded file would bring it; the picture does not matter."""
     times = [0.0, max(1.0, len(footage.sound) / footage.sample_rate)]
     blank = Footage(BLANK.pictures, times, footage.sound, footage.sample_rate)
-    plain = Degradation(how.name, sound_codec=how.sound_codec, sound_bits=how.sound_bits)
-    with Decoder(degrade(blank, plain), Limits()) as decoder:
+    heard = Degradation(how.name, sound_rate=how.sound_rate, gain_db=how.gain_db)
+    with Decoder(degrade(blank, heard), Limits()) as decoder:
         for _ in decoder.frames():
             pass
         return decoder.audio
 
 
-def restore(product: Product, clip: Clip, mode: str) -> float:
-    """Deblur a clip as the first node does: the blurry frames for ``auto``, else all; the share restored."""
-    restorer = product.restorer
-    restored = total = 0
-    for track in clip.tracks:
-        wanted = np.ones(len(track.frames), bool)
-        if mode == "auto":
-            wanted = blurry_frames(track.sharpness, restorer.blurry_below)
-        numbers = np.flatnonzero(wanted).tolist()
-        for first in range(0, len(numbers), RESTORED_AT_ONCE):
-            group = numbers[first : first + RESTORED_AT_ONCE]
-            frames = np.concatenate([track.frames.read(number, number + 1) for number in group])
-            for number, frame in zip(group, restorer.restore(frames), strict=True):
-                track.frames.replace(number, frame)
-        restored, total = restored + len(numbers), total + len(track.frames)
-    return restored / total if total else 0.0
+def _judged(
+    product: Product, clip: Clip, task: RobustnessTask, sound: Sound | None, plain: Record | None
+) -> list[Record]:
+    """The clip itself and, with a sound to replace its own, with that and with its own sound moved.
 
-
-def _judged(product: Product, clip: Clip, other: Sound, identity: str) -> list[Record]:
-    """The clip itself, shifted, and with another's sound. Raises RuntimeError for one that was not read."""
-    if clip.error is not None:
-        raise RuntimeError(f"a degraded video could not be read: {clip.error['message']}")
-    clip = decoded(clip)
+    ``plain`` is the record of the video as it was: where its sound lies is known from there.
+    """
     length = min(frames_of(clip), max((track.stop for track in clip.tracks), default=frames_of(clip)))
-    made: dict[str, Clip | None] = {GENUINE: excerpt(clip, 0, length)}
-    whole = excerpt(clip, 0, length)
-    for shift in SHIFTS:
-        made[shift_kind(shift)] = shifted(whole, 0, length, shift)
-    made[OTHER_SPEAKER] = swapped(whole, 0, length, other)
-    return [product.record(each, "", kind, identity) for kind, each in made.items() if each is not None]
-
-
-def robustness_table(found: Sequence[Degraded], resamples: int) -> list[RobustnessRow]:
-    """A row for each degradation and setting, in the order they were made."""
-    rows = []
-    for name, mode in dict.fromkeys((each.degradation, each.deblur) for each in found):
-        mine = [each for each in found if (each.degradation, each.deblur) == (name, mode)]
-        records = [record for each in mine for record in each.records]
-        genuine = [record for record in records if record.kind == GENUINE]
-        fakes = [record for record in records if record.kind != GENUINE]
-        calibrated = any(record.probability is not None for record in records)
-        people = [record.identity for record in genuine]
-        near = [record.offset is not None and abs(record.offset) <= 1 for record in genuine]
-        rows.append(
-            RobustnessRow(
-                name,
-                mode,
-                len(genuine),
-                detect(fakes, genuine, resamples, calibrated=calibrated).auc,
-                share(near, people, resamples),
-                share([record.called_fake for record in genuine], people, resamples),
-                round(float(np.mean([each.restored for each in mine])), 4),
-                sum((record.probability if calibrated else record.score) is None for record in records),
-            )
-        )
-    return rows
+    itself = product.record(excerpt(clip, 0, length), task.subject, Treatment(task.kind))
+    if sound is None:
+        return [itself]
+    late = task.place - own_place(plain or itself)
+    made = {
+        Treatment(OTHER_SPEAKER): swapped(clip, 0, length, sound),
+        Treatment(OUTSIDE, place=task.place, moved=late): moved(clip, 0, length, late),
+    }
+    others = [product.record(each, task.subject, how) for how, each in made.items() if each is not None]
+    return [itself, *others]

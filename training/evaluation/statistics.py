@@ -7,7 +7,7 @@ the bootstrap draws identities, with all their clips.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,16 +25,29 @@ class Figure:
 
     value: float | None
     interval: tuple[float, float] | None = None
+    percent: bool = False  # a share, written in per cent
 
     def __str__(self) -> str:
         if self.value is None:
             return MISSING
-        if self.interval is None:
-            return f"{self.value:.2f}"
-        return f"{self.value:.2f} ({self.interval[0]:.2f} to {self.interval[1]:.2f})"
+        scale, digits = (100, 1) if self.percent else (1, 3)
+        text = f"{scale * self.value:.{digits}f}" + " %" * self.percent
+        if self.interval is not None:
+            low, high = self.interval
+            text += f" ({scale * low:.{digits}f} to {scale * high:.{digits}f})"
+        return text
 
 
 NOTHING = Figure(None)
+
+
+@dataclass(frozen=True)
+class Side:
+    """Genuine or manipulated clips: what each is ranked by, who is seen, and the group it belongs to."""
+
+    values: Sequence[float]
+    identities: Sequence[str]
+    groups: Sequence[str] = ()
 
 
 def identity_weights(identities: Sequence[str]) -> Floats:
@@ -52,25 +65,30 @@ def draws(identities: Sequence[str], resamples: int, seed: int = 0) -> Floats:
     return counts
 
 
-def summary(values: Floats, clusters: int) -> Figure:
+def summary(values: Floats, clusters: int, *, percent: bool = False) -> Figure:
     """The first value with the interval of the others; no interval from fewer than two identities."""
     if not np.isfinite(values[0]):
         return NOTHING
     value = round(float(values[0]), 4)
     others = values[1:][np.isfinite(values[1:])]
     if clusters < 2 or not others.size:
-        return Figure(value)
+        return Figure(value, percent=percent)
     low, high = np.percentile(others, [2.5, 97.5])
-    return Figure(value, (round(float(low), 4), round(float(high), 4)))
+    return Figure(value, (round(float(low), 4), round(float(high), 4)), percent)
 
 
 def share(flags: Sequence[bool], identities: Sequence[str], resamples: int) -> Figure:
     """Share of clips that are so, every identity alike."""
-    if not len(flags):
+    return mean([float(flag) for flag in flags], identities, resamples)
+
+
+def mean(values: Sequence[float], identities: Sequence[str], resamples: int) -> Figure:
+    """Mean of values that are shares or differences of shares, every identity alike."""
+    if not len(values):
         return NOTHING
     weights = draws(identities, resamples) * identity_weights(identities)
-    values = weights @ np.array(flags, np.float64) / weights.sum(1)
-    return summary(values, len(set(identities)))
+    means = weights @ np.array(values, np.float64) / weights.sum(1)
+    return summary(means, len(set(identities)), percent=True)
 
 
 @dataclass(frozen=True)
@@ -79,27 +97,83 @@ class Detection:
 
     auc: Figure
     average_precision: Figure
-    equal_error_rate: Figure
 
 
-def detection(
-    genuine: Sequence[float],
-    genuine_identities: Sequence[str],
-    fake: Sequence[float],
-    fake_identities: Sequence[str],
-    resamples: int,
-) -> Detection:
+def detection(genuine: Side, fake: Side, resamples: int) -> Detection:
     """Figures of values that should be higher for manipulated clips."""
-    if not len(genuine) or not len(fake):
-        return Detection(NOTHING, NOTHING, NOTHING)
-    values = np.array([*genuine, *fake], np.float64)
-    is_fake = np.arange(len(values)) >= len(genuine)
-    weights = np.concatenate([identity_weights(genuine_identities), identity_weights(fake_identities)])
-    weights = draws([*genuine_identities, *fake_identities], resamples) * weights
-    false_alarms, found = roc(values, is_fake, weights)
-    clusters = min(len(set(genuine_identities)), len(set(fake_identities)))
-    figures = (area(false_alarms, found), precision(false_alarms, found), equal_error(false_alarms, found))
-    return Detection(*(summary(each, clusters) for each in figures))
+    if not len(genuine.values) or not len(fake.values):
+        return Detection(NOTHING, NOTHING)
+    values, is_fake, weights = _weighed(genuine, fake, resamples)
+    curve = roc(values, is_fake, weights)
+    clusters = _clusters(genuine, fake)
+    return Detection(summary(area(*curve), clusters), summary(precision(*curve), clusters))
+
+
+def matched_auc(genuine: Side, fake: Side, resamples: int) -> Figure:
+    """AUC against genuine clips that are weighed so that every group is as frequent among both sides.
+
+    Manipulated clips of a group without a genuine one are left out.
+    """
+    if not len(genuine.values) or not len(fake.values):
+        return NOTHING
+    values, is_fake, weights = _weighed(genuine, fake, resamples)
+    for fakes, real in _by_group(genuine, fake, is_fake):
+        wanted, there = weights[:, fakes].sum(1), weights[:, real].sum(1)
+        scale = np.divide(wanted, there, out=np.zeros_like(wanted), where=there > 0)
+        weights[:, real] *= scale[:, None]
+        weights[:, fakes] *= (there > 0)[:, None]
+    return summary(area(*roc(values, is_fake, weights)), _clusters(genuine, fake))
+
+
+def grouped_auc(genuine: Side, fake: Side, resamples: int) -> Figure:
+    """AUC among clips of one group, averaged over groups by the weight of their manipulated clips.
+
+    Groups without a clip of either side are left out.
+    """
+    if not set(genuine.groups) & set(fake.groups):
+        return NOTHING
+    values, is_fake, weights = _weighed(genuine, fake, resamples)
+    total, counted = np.zeros(len(weights)), np.zeros(len(weights))
+    for fakes, real in _by_group(genuine, fake, is_fake):
+        inside = fakes | real
+        areas = area(*roc(values[inside], is_fake[inside], weights[:, inside]))
+        weight = np.where(np.isfinite(areas), weights[:, fakes].sum(1), 0.0)
+        total += np.nan_to_num(areas) * weight
+        counted += weight
+    areas = np.divide(total, counted, out=np.full_like(total, np.nan), where=counted > 0)
+    shared = set(genuine.groups) & set(fake.groups)
+    people = [
+        {name for name, group in zip(side.identities, side.groups, strict=True) if group in shared}
+        for side in (genuine, fake)
+    ]
+    return summary(areas, min(map(len, people)))
+
+
+def auc_change(before: tuple[Side, Side], after: tuple[Side, Side], resamples: int) -> Figure:
+    """AUC after less AUC before, of the same clips in the same order (genuine, manipulated)."""
+    if not len(before[0].values) or not len(before[1].values):
+        return NOTHING
+    areas = [area(*roc(*_weighed(genuine, fake, resamples))) for genuine, fake in (before, after)]
+    return summary(areas[1] - areas[0], _clusters(*before))
+
+
+def _weighed(genuine: Side, fake: Side, resamples: int) -> tuple[Floats, Flags, Floats]:
+    """Values of both sides, which are manipulated, and their weights (1 + resamples, clips)."""
+    values = np.array([*genuine.values, *fake.values], np.float64)
+    is_fake = np.arange(len(values)) >= len(genuine.values)
+    weights = np.concatenate([identity_weights(side.identities) for side in (genuine, fake)])
+    return values, is_fake, draws([*genuine.identities, *fake.identities], resamples) * weights
+
+
+def _by_group(genuine: Side, fake: Side, is_fake: Flags) -> Iterator[tuple[Flags, Flags]]:
+    """Which clips are the manipulated and which the genuine ones of each group."""
+    groups = np.array([*genuine.groups, *fake.groups], str)
+    for group in sorted({*genuine.groups, *fake.groups}):
+        yield (groups == group) & is_fake, (groups == group) & ~is_fake
+
+
+def _clusters(genuine: Side, fake: Side) -> int:
+    return min(len(set(genuine.identities)), len(set(fake.identities)))
 
 
 def roc(values: Floats, is_fake: Flags, weights: Floats) -> tuple[Floats, Floats]:
@@ -132,19 +206,6 @@ def precision(false_alarms: Floats, found: Floats) -> Floats:
     at_each = np.divide(found[:, 1:], called, out=np.zeros_like(called), where=called != 0)
     averages: Floats = (np.diff(found) * at_each).sum(1)
     return averages
-
-
-def equal_error(false_alarms: Floats, found: Floats) -> Floats:
-    """The rate at which false alarms are as frequent as misses, between thresholds in proportion: (rows,)."""
-    gap = false_alarms - (1 - found)  # from −1 to 1
-    after = np.argmax(gap >= 0, axis=1)
-    rows = np.arange(len(gap))
-    below, above = gap[rows, after - 1], gap[rows, after]
-    with np.errstate(invalid="ignore"):
-        part = -below / (above - below)
-    low, high = false_alarms[rows, after - 1], false_alarms[rows, after]
-    rates: Floats = low + part * (high - low)
-    return rates
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from outofsync.synchrony.embedding import EmbeddingConfig
 from training.clips import Sampler, TalkingFace
 from training.contrastive import Pairs, clip_loss, delay_loss, frame_loss
 from training.distributed import Team
-from training.offsets import cut_spans, embed_span, evidence, mean_similarity, offset_report, peak_delay
+from training.offsets import best_delay, fit, hear, offset_report, peak_delay
 from training.sync import SyncTrainer, SyncTraining
 
 SETTINGS = SyncTraining(steps=40, first_phase=1, batch=3, warmup=5)
@@ -89,22 +89,26 @@ def test_a_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
 def test_the_report_of_an_untrained_network_is_no_better_than_chance() -> None:
     network = SyncTrainer(SETTINGS, SMALL, Sampler(faces(2), frames=22, seed=3), Team(0, 1, "cpu")).average
-    report = offset_report(network, faces(12, frames=60))
-    assert report["spans"] == 12
-    assert 0.1 < report["auc_shifted"] < 0.9
+    report = offset_report(network, faces(12, frames=120))
+    assert report["spans"] == 24
+    assert 0.1 < report["auc_swapped"] < 0.9
+    assert report["shift_found"] < 0.6
 
 
-def test_spans_are_two_seconds() -> None:
-    assert [len(span.pictures) for span in cut_spans(faces(1, frames=120))] == [55, 55]
-    assert [len(span.pictures) for span in cut_spans(faces(1, frames=30))] == [30]
-
-
-def test_similarity_has_all_delays() -> None:
+def test_a_clip_is_heard_whole_in_spans_in_halves_and_with_other_sound() -> None:
     network = SyncTrainer(SETTINGS, SMALL, Sampler(faces(1), frames=22, seed=3), Team(0, 1, "cpu")).average
-    (span,) = cut_spans(faces(1))
-    similarity = mean_similarity(*embed_span(network, span.pictures, span.audio))
-    assert similarity.shape == (31,)
-    assert np.isfinite(evidence(similarity))
+    long, short = faces(1, frames=120)[0], faces(1, frames=30)[0]
+    heard = hear(network, long, short)
+    assert (len(heard.spans), len(heard.swapped), heard.halves is None) == (2, 2, False)
+    assert [late for late, _ in heard.shifted] == [-5, 5, -5]  # the first span has nothing before it
+    assert all(curve.shape == (31,) for curve in [heard.whole, *heard.spans, *heard.swapped])
+    assert hear(network, short, long).halves is None
+
+
+def test_sound_fits_as_well_anywhere_in_the_broadcast_window() -> None:
+    curves = [np.eye(31)[15 + late] for late in range(-3, 6)]
+    assert [best_delay(curve) for curve in curves] == list(range(-3, 6))
+    assert [fit(curve) for curve in curves] == [0.0, *[1.0] * 7, 0.0]
 
 
 def test_a_span_played_faster_still_belongs_together() -> None:

@@ -12,20 +12,28 @@ from media_factory import Media, click, number_of
 from outofsync.limits import Limits
 from outofsync.media import Decoder
 from training.evaluation.degradations import (
-    DEGRADATIONS,
+    BLURS,
+    EVERYDAY,
     UNCHANGED,
     Degradation,
     Footage,
     degrade,
+    degraded,
     read_footage,
 )
 
-BY_NAME = {each.name: each for each in DEGRADATIONS}
+BY_NAME = {each.name: each for each in (UNCHANGED, *EVERYDAY, *BLURS)}
+SECONDS = 2.0
 
 
 @pytest.fixture(scope="module")
-def footage() -> Footage:
-    return read_footage(Media(frames=60, sound=click(1.0)).to_bytes(), 2.0)
+def video() -> bytes:
+    return Media(frames=60, sound=click(1.0)).to_bytes()
+
+
+@pytest.fixture(scope="module")
+def footage(video: bytes) -> Footage:
+    return read_footage(video, SECONDS)
 
 
 def pictures(data: bytes) -> list[np.ndarray]:
@@ -45,38 +53,56 @@ def test_footage_is_cut_to_length(footage: Footage) -> None:
     assert len(footage.sound) / footage.sample_rate == pytest.approx(2.0, abs=0.1)
 
 
-@pytest.mark.parametrize("how", [UNCHANGED, BY_NAME["MP3, 32 kbit/s"], BY_NAME["30 frames/s"]])
-def test_sound_stays_in_step(footage: Footage, how: Degradation) -> None:
-    with Decoder(degrade(footage, how), Limits()) as decoder:
+def sound_of(data: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """What the product sees and hears of a file."""
+    with Decoder(data, Limits()) as decoder:
         frames = np.concatenate(list(decoder.frames()))
-        audio = decoder.audio
+        return frames, decoder.audio.astype(int)
+
+
+@pytest.mark.parametrize("how", [UNCHANGED, *EVERYDAY], ids=lambda how: how.name)
+def test_sound_stays_in_step(video: bytes, how: Degradation) -> None:
+    frames, audio = sound_of(degraded(video, how, SECONDS))
+    assert len(frames) == pytest.approx(50, abs=1)
     assert number_of(frames[25]) in (24, 25)
-    loud = np.flatnonzero(np.abs(audio.astype(int)) > 8000)
+    loud = np.flatnonzero(np.abs(audio) > 0.25 * np.abs(audio).max())
     assert loud[0] / 16_000 == pytest.approx(1.0, abs=0.02)
+
+
+def test_sound_gets_quieter_and_narrower(footage: Footage) -> None:
+    _, plain = sound_of(degrade(footage, UNCHANGED))
+    _, quiet = sound_of(degrade(footage, BY_NAME["-20 dB"]))
+    assert np.abs(quiet).max() == pytest.approx(0.1 * np.abs(plain).max(), rel=0.1)
+    with av.open(io.BytesIO(degrade(footage, BY_NAME["8 kHz sound"])), "r") as file:
+        assert file.streams.audio[0].rate == 8_000
+
+
+def test_a_copy_into_another_container_keeps_every_picture(video: bytes) -> None:
+    copied = degraded(video, BY_NAME["remux (Matroska)"], SECONDS)
+    with av.open(io.BytesIO(copied), "r") as file:
+        assert "matroska" in file.format.name
+    for before, after in zip(pictures(video)[:40], pictures(copied)[:40], strict=True):
+        assert (before == after).all()
 
 
 def test_a_high_rate_factor_loses_quality() -> None:
     source = texture()
     errors = [
         np.abs(pictures(degrade(source, BY_NAME[name]))[0].astype(int) - source.pictures[0]).mean()
-        for name in ("only encoded again", "H.264, CRF 28", "H.264, CRF 40")
+        for name in ("only encoded again", "H.264, CRF 30")
     ]
-    assert errors[0] < errors[1] < errors[2]
+    assert errors[0] < errors[1]
 
 
-@pytest.mark.parametrize("rate", [15, 20, 30, 50])
-def test_frame_rates_are_what_they_say(footage: Footage, rate: int) -> None:
-    data = degrade(footage, BY_NAME[f"{rate} frames/s"])
-    shown = pictures(data)
-    assert len(shown) == pytest.approx(2 * rate, abs=1)
-    assert [number_of(picture) for picture in shown[: rate // 2]] == [
-        int(number / rate * 25 + 1e-3) for number in range(rate // 2)
-    ]
+def test_a_frame_rate_is_what_it_says(footage: Footage) -> None:
+    data = degrade(footage, BY_NAME["29.97 frames/s"])
+    shown = [number_of(picture) for picture in pictures(data)]
+    assert shown == [int(number * 1001 / 30_000 * 25 + 1e-3) for number in range(len(shown))]
     with av.open(io.BytesIO(data), "r") as file:
-        assert float(file.streams.video[0].average_rate or 0) == pytest.approx(rate, rel=0.02)
+        assert float(file.streams.video[0].average_rate or 0) == pytest.approx(29.97, rel=0.02)
 
 
-def test_pictures_are_resized_blurred_and_noisy(footage: Footage) -> None:
+def test_pictures_are_resized_and_blurred(footage: Footage) -> None:
     assert pictures(degrade(footage, BY_NAME["resized to 25 %"]))[0].shape == (32, 40, 3)
     source = texture()
     plain, gauss, motion = (
@@ -86,5 +112,3 @@ def test_pictures_are_resized_blurred_and_noisy(footage: Footage) -> None:
     assert max(gauss.std(), motion.std()) < 0.7 * plain.std()
     across, down = np.abs(np.diff(motion, axis=1)).mean(), np.abs(np.diff(motion, axis=0)).mean()
     assert across < 0.7 * down
-    grey = Footage([np.full((96, 96, 3), 128, np.uint8)] * 3, [0.0, 0.04, 0.08], source.sound, 44_100)
-    assert pictures(degrade(grey, BY_NAME["noise"]))[1].std() > 8

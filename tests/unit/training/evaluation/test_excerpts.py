@@ -7,8 +7,7 @@ import pytest
 
 from outofsync.clip import Clip, Track
 from outofsync.frames import RawFrames
-from training.evaluation.excerpts import Sound, excerpt, frames_of, shifted, spans, swapped
-from training.evaluation.material import PIECES, TRIMMED, WHOLE
+from training.evaluation.excerpts import Sound, excerpt, frames_of, moved, pieces, swapped
 
 
 def sound(frames: int, first: int = 0) -> Sound:
@@ -43,36 +42,29 @@ def test_a_face_out_of_view_is_not_in_an_excerpt() -> None:
     assert excerpt(clip(100, start=60), 0, 50).tracks == []
 
 
-@pytest.mark.parametrize(
-    ("total", "exact", "expected"),
-    [
-        (250, False, [(0, 100), (100, 200), (200, 250)]),
-        (250, True, [(0, 100), (100, 200)]),
-        (220, False, [(0, 100), (100, 200)]),
-        (30, False, [(0, 30)]),
-        (30, True, []),
-    ],
-)
-def test_spans(total: int, exact: bool, expected: list[tuple[int, int]]) -> None:
-    assert list(spans(total, 100, exact=exact)) == expected
+def test_pieces_are_full() -> None:
+    assert list(pieces(120, 55)) == [(0, 55), (55, 110)]
+    assert list(pieces(54, 55)) == []
 
 
-def test_a_shift_keeps_the_length_where_the_clip_goes_on() -> None:
-    seen, heard = pair(shifted(clip(100), 0, 55, 6))
+def test_a_move_keeps_the_length_where_the_clip_goes_on() -> None:
+    seen, heard = pair(moved(clip(100), 20, 75, 6))
+    assert (seen[0], heard[0], len(seen), len(heard)) == (20, 14, 55, 55)
+    seen, heard = pair(moved(clip(100), 0, 55, -6))
     assert (seen[0], heard[0], len(seen), len(heard)) == (0, 6, 55, 55)
-    seen, heard = pair(shifted(clip(100), 45, 100, 6))  # the clip does not go on: the other direction
-    assert (seen[0], heard[0], len(seen), len(heard)) == (45, 39, 55, 55)
+    seen, heard = pair(moved(clip(100), 0, 55, 6))  # nothing before it: the picture goes on instead
+    assert (seen[0], heard[0], len(seen), len(heard)) == (6, 0, 55, 55)
 
 
-@pytest.mark.parametrize("shift", [15, -15])
-def test_a_shift_of_a_whole_clip_cuts_it(shift: int) -> None:
-    seen, heard = pair(shifted(clip(60), 0, 60, shift))
+@pytest.mark.parametrize("late", [15, -15])
+def test_a_move_of_a_whole_clip_cuts_it(late: int) -> None:
+    seen, heard = pair(moved(clip(60), 0, 60, late))
     assert len(seen) == len(heard) == 45
-    assert heard[0] - seen[0] == shift
+    assert seen[0] - heard[0] == late
 
 
-def test_too_short_to_shift() -> None:
-    assert shifted(clip(20), 0, 20, 11) is None
+def test_too_short_to_move() -> None:
+    assert moved(clip(20), 0, 20, 11) is None
 
 
 def test_a_swap_takes_the_same_place_or_the_beginning() -> None:
@@ -83,11 +75,3 @@ def test_a_swap_takes_the_same_place_or_the_beginning() -> None:
     seen, heard = pair(swapped(clip(110), 55, 110, sound(40, 1000)))
     assert (len(seen), len(heard)) == (40, 40)
     assert swapped(clip(110), 55, 110, sound(20)) is None
-
-
-def test_views_cut_clips() -> None:
-    assert [stop - start for _, start, stop in WHOLE.cuts(clip(200))] == [200]
-    assert [stop - start for _, start, stop in PIECES.cuts(clip(200))] == [55, 55, 55]
-    ((whole, start, stop),) = TRIMMED.cuts(clip(200))
-    assert (start, stop, whole.audio[0], whole.audio[-1]) == (0, 174, 13, 186)
-    assert list(TRIMMED.cuts(clip(50))) == []
