@@ -7,12 +7,14 @@ is made throughout, and what is left out is time saved. Each frame takes the log
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from outofsync.ahead import ahead
 from outofsync.appearance.network import FaceConfig, FaceNetwork
 from outofsync.appearance.senses import normalised, pictures_of
 from outofsync.appearance.texture import described, measured, small
@@ -22,6 +24,7 @@ from outofsync.synchrony.embedding import STEM_REACH
 
 SEEN = 32  # frames of a stretch
 EVERY = 50  # frames from one stretch to the next
+MOST_READERS = 8  # threads that decode and measure
 
 
 class FaceJudge:
@@ -50,11 +53,16 @@ class FaceJudge:
 
     def _one(self, track: FrameStore) -> NDArray[np.float32]:
         starts = starts_of(len(track))
-        return spread([self._logit(read_stretch(track, start)) for start in starts], starts, len(track))
+        # Other threads decode and measure the next stretches while the network is at work on one.
+        looks = (partial(self._look, track, start) for start in starts)
+        readers = min(MOST_READERS, torch.get_num_threads())
+        return spread([self._logit(*seen) for seen in ahead(looks, readers)], starts, len(track))
 
-    def _logit(self, frames: Frames) -> float:
+    def _look(self, track: FrameStore, start: int) -> tuple[Tensor, Tensor]:
+        return seen_of(small(read_stretch(track, start)), self._network.config)
+
+    def _logit(self, pictures: Tensor, numbers: Tensor) -> float:
         """Of one stretch, in a pass of its own: products round differently in other company."""
-        pictures, numbers = seen_of(small(frames), self._network.config)
         return float(self._network(pictures[None].to(self._device), numbers[None].to(self._device)))
 
 

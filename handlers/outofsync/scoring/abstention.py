@@ -15,8 +15,9 @@ class Abstention:
     # window is believed. Editing moves sound as well as forgery does, so such an offset is no sign of either.
     sure_offset: float = 0.5
     silent_below: float = 30.0  # root mean square of int16 samples over the loudest half second
-    # Change of the mouth's picture, as synchrony.activity measures it: a photograph's stays below.
-    still_below: float = 0.8
+    # Movement of the mouth against its face, as synchrony.activity measures it (percent of contrast): that of
+    # photographs under a moving camera stays below 3, that of people who speak above 5.
+    still_below: float = 4.0
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -1,4 +1,4 @@
-"""What the embedding network sees and hears, and whether a mouth moves at all."""
+"""What the embedding network sees and hears."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from outofsync.frames import RawFrames
-from outofsync.synchrony.activity import mouth_motion
 from outofsync.synchrony.embedding import MEL_REACH
 from outofsync.synchrony.senses import MOUTH_CENTRE, MelTrack, centre_pictures, gain, level, mouth_pictures
 
@@ -39,16 +37,6 @@ def test_loudness_is_levelled_and_silence_stays() -> None:
     assert level(quiet).square().mean().sqrt() == pytest.approx(2000, rel=1e-3)
     assert level(loud).square().mean().sqrt() == pytest.approx(2000, rel=1e-3)
     assert not level(torch.zeros(100)).any()
-
-
-def test_a_photograph_does_not_move_and_a_mouth_does() -> None:
-    random = np.random.default_rng(1)
-    still = np.repeat(random.integers(0, 255, (1, 224, 224, 3), np.uint8), 50, 0)
-    noisy = np.clip(still + random.normal(0, 6, still.shape), 0, 255).astype(np.uint8)
-    moving = np.stack([np.roll(frame, number * 2, 0) for number, frame in enumerate(still)])
-    assert mouth_motion(RawFrames(still)) == 0.0
-    assert mouth_motion(RawFrames(noisy)) < 0.8 < mouth_motion(RawFrames(moving))
-    assert mouth_motion(RawFrames(still[:2])) == 0.0
 
 
 def test_a_span_of_log_mel_is_that_of_the_whole_track() -> None:

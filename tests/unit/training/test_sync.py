@@ -100,7 +100,7 @@ def test_a_clip_is_heard_whole_in_spans_in_halves_and_with_other_sound() -> None
     long, short = faces(1, frames=120)[0], faces(1, frames=30)[0]
     heard = hear(network, long, short)
     assert (len(heard.spans), len(heard.swapped), heard.halves is None) == (2, 2, False)
-    assert [late for late, _ in heard.shifted] == [-5, 5, -5]  # the first span has nothing before it
+    assert [late for late, _ in heard.shifted] == [-5, -5, 5]  # the first span has nothing before it
     assert all(curve.shape == (31,) for curve in [heard.whole, *heard.spans, *heard.swapped])
     assert hear(network, short, long).halves is None
 
