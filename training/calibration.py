@@ -37,7 +37,6 @@ CORRELATIONS = (0.1, 0.2, 0.35, 0.5, 0.7, 1.0)
 # Share of genuine clips (every identity alike) below each band: half are plainly real, four in a hundred are
 # called likely fake or worse, one in a hundred fake.
 BAND_SHARES = (0.5, 0.96, 0.99)
-DOUBT_SHARE = 0.92  # share that is not left open for doubt
 ALARM, FAKE = "likely_fake", "fake"
 WRONGLY_OFFSET = {GENUINE: 0.01, VOICE: 0.05, GENERATED: 0.05}  # shares said to have a constant offset
 STRENGTH = 0.3  # inverse of the penalty on the weights: few people, so weights stay small
@@ -79,9 +78,7 @@ def calibrate(cases: Sequence[Case], names: dict[str, tuple[str, ...]] = USED) -
         stated[genuine], BAND_SHARES, weights=weights[genuine], method="inverted_cdf"
     ).tolist()
     bands = (min(low, 0.45), max(middle, 0.5), max(high, middle, 0.5))
-    doubt = np.quantile(stated[genuine], DOUBT_SHARE, weights=weights[genuine], method="inverted_cdf")
-    doubt = min(bands[1], max(0.5, float(doubt)))
-    return replace(whole, bands=bands, doubt=doubt, promise=promised(cases, stated, bands))
+    return replace(whole, bands=bands, promise=promised(cases, stated, bands))
 
 
 def fitted(cases: Sequence[Case], names: dict[str, tuple[str, ...]] = USED) -> Calibration:

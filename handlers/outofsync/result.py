@@ -28,7 +28,7 @@ class Reason(Enum):
     TOO_BLURRY = "too_blurry", "The face is too blurry or too small to see the lips move."
     UNCLEAR = (
         "unclear",
-        "Lips and voice fit less well than usual, though not so badly that genuine video never does.",
+        "Something is less usual than in most genuine video, though not so that genuine video never has it.",
     )
     FACES_LEFT_OUT = (
         "faces_left_out",

@@ -128,8 +128,7 @@ class _Video:
 class Calibration:
     """All parts, how they are joined, and where one verdict gives way to the next.
 
-    ``bands`` are the probabilities below which a video is real, likely real and likely fake; from ``doubt``
-    on, what is not yet likely fake is left open instead of being called likely real. ``slope`` and
+    ``bands`` are the probabilities below which a video is real, likely real and likely fake. ``slope`` and
     ``bias`` bring the joined log-likelihood ratio to a logit. ``promise`` holds, for an alarm
     (``likely_fake`` or worse) and for ``fake``, the share of genuine videos expected above it, with its 95 %
     interval.
@@ -141,7 +140,6 @@ class Calibration:
     bias: float = 0.0
     span_share: float = 0.1  # of manipulations that touch one segment only
     bands: tuple[float, float, float] = (0.3, 0.5, 0.7)
-    doubt: float = 0.5
     promise: dict[str, tuple[float, float, float]] = field(default_factory=dict)
     name: str = "shipped"
 

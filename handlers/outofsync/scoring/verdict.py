@@ -87,11 +87,9 @@ def _worded(
     """The word for a probability, and the reasons for it."""
     word = _band(assessment.probability, calibration.bands)
     if word in VERDICTS[:2]:
-        if assessment.probability >= calibration.doubt:
-            # Likelier manipulated than not, yet too many genuine videos look like this for an alarm.
-            return INCONCLUSIVE, (Reason.UNCLEAR,)
         noted = (Reason.TOLERATED_OFFSET,) if abs(offsets.judged) > 1 else ()
-        return word, (Reason.IN_SYNC, *noted)
+        # Past one half, yet too many genuine videos look like this for an alarm: doubt is said, not judged.
+        return word, (Reason.UNCLEAR if assessment.probability >= EVEN else Reason.IN_SYNC, *noted)
     return word, _suspicions(assessment, calibration, fit)
 
 

@@ -53,9 +53,9 @@ def test_without_calibration_the_published_bands_apply(score: float, word: str) 
     assert (found.word, found.probability) == (word, None)
 
 
-def test_more_likely_fake_than_not_but_no_alarm_is_left_open() -> None:
+def test_more_likely_fake_than_not_but_no_alarm_is_said_to_be_unclear() -> None:
     found = verdict(assessed(0.55))
-    assert (found.word, found.label, found.reasons) == ("inconclusive", None, (Reason.UNCLEAR,))
+    assert (found.word, found.label, found.reasons) == ("likely_real", "REAL", (Reason.UNCLEAR,))
     assert found.probability == 0.55
 
 

@@ -34,8 +34,7 @@ from dataclasses import astuple, dataclass
 from typing import Optional
 
 VERDICTS = ("real", "likely_real", "likely_fake", "fake")
-INCONCLUSIVE = "inconclusive"
-EVEN = 0.5  # from here on the server rather says nothing than "real" or "likely real"
+EVEN = 0.5  # from here on nothing is plainly real
 ENOUGH = 100  # people from whom on the shipped bands have no say
 FAKE_RATE = 0.01  # of genuine videos that may be called fake outright
 DECIMALS = 6  # of a probability in a result
@@ -63,8 +62,7 @@ class Bands:
 
     def verdict(self, probability: float) -> str:
         """What the server says of a video with this probability, if it says anything."""
-        word = VERDICTS[sum(probability >= band for band in astuple(self))]
-        return INCONCLUSIVE if probability >= EVEN and word in VERDICTS[:2] else word
+        return VERDICTS[sum(probability >= band for band in astuple(self))]
 
     def share(self, people: People, *verdicts: str) -> float:
         """How much (0 to 1) of these people's videos get one of the verdicts, every person alike."""

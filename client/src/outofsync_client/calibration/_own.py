@@ -14,7 +14,6 @@ from outofsync_client.batch.ledger import Ledger
 from outofsync_client.calibration._bands import Bands
 from outofsync_client.calibration._errors import MixedCheckpointsError
 
-UNCLEAR = "unclear"  # the one reason to say nothing that is about the probability itself
 ALIGNED = "probability_aligned"  # where the sound lags throughout: with that put right
 UNREADABLE = "unreadable_file"  # here, so that no server was asked
 UNCALIBRATED = "uncalibrated"  # a verdict without a probability
@@ -132,7 +131,7 @@ def _why_not(result: Mapping[str, Any]) -> str:
     said = " ".join(reasons) or INCONCLUSIVE
     if result.get("probability_fake") is None:
         return said if result["verdict"] == INCONCLUSIVE else UNCALIBRATED
-    if result["verdict"] == INCONCLUSIVE and UNCLEAR not in reasons and result.get(ALIGNED) is None:
+    if result["verdict"] == INCONCLUSIVE and result.get(ALIGNED) is None:
         return said
     return ""
 

@@ -24,7 +24,7 @@ def spread(count: int, *, low: float = 0.0, high: float = 1.0) -> People:
 
 @pytest.mark.parametrize(
     ("probability", "verdict"),
-    [(0.29, "real"), (0.3, "likely_real"), (0.5, "inconclusive"), (0.6, "likely_fake"), (0.9, "fake")],
+    [(0.29, "real"), (0.3, "likely_real"), (0.5, "likely_real"), (0.6, "likely_fake"), (0.9, "fake")],
 )
 def test_bands_give_the_servers_verdict(probability: float, verdict: str) -> None:
     assert SHIPPED.verdict(probability) == verdict

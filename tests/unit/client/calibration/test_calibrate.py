@@ -81,8 +81,6 @@ class Studio:
             changes = {"verdict": "likely_real", "probability_fake": None}
         else:
             changes = {"verdict": Bands(*SHIPPED).verdict(float(says)), "probability_fake": float(says)}
-            if changes["verdict"] == "inconclusive":
-                changes["reasons"] = [{"code": "unclear", "message": "Unclear."}]
         return 200, json.dumps(self._make_result(0, models=models, **changes)).encode()
 
     def run(self, *words: str) -> Result:
