@@ -20,8 +20,8 @@ from outofsync.synchrony.senses import MOUTH_CENTRE
 Picture = NDArray[np.float32]  # (size, size), grey
 
 _PAIRS = 60  # looked at, spread over the track
-# Frames between the two pictures of a pair, in turn: 200 or 280 ms, in which lips get as far as they go. Two of
-# them, for syllables that come as regularly as pairs are apart would look like a mouth at rest.
+# Frames between the two pictures of a pair, in turn: 200 or 280 ms, in which lips get as far as they go. Two
+# because syllables that come as regularly as pairs are apart would look like a mouth at rest.
 _APART = (5, 7)
 # The percentile that counts. People pause, so 95 of 100 pairs may show a mouth at rest; the three most lively
 # of 60 may be a codec's mishaps.
@@ -30,9 +30,8 @@ _SMOOTHING_PX = 1.0  # at the fine size; takes off most of a codec's noise, whic
 # Sides of the pictures that are matched: the coarse one finds movements of up to 16 px of the crop.
 _COARSE, _FINE = 28, 80
 _COARSE_ROUNDS, _FINE_ROUNDS = 5, 3
-# A flash also clips and blurs, which no gain describes: pairs whose light changes more are not looked at.
-_STEADY_GAIN = 0.1
-_LEAST_CONTRAST = 5.0  # grey values: what is nearly black or white has only noise to show
+_STEADY_LIGHT = 0.1  # pairs that differ more in brightness are not looked at: a flash clips, beyond any gain
+_LEAST_CONTRAST = 2.0  # grey values: what is nearly black or white has only noise to show
 _RIDGE = 1.0  # keeps an empty picture's equations solvable, and is nothing beside a real one's
 
 
@@ -41,9 +40,7 @@ class _Plane:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.y, self.x = (np.mgrid[0:size, 0:size].astype(np.float32) + np.float32(0.5)) * np.float32(
-            2 / size
-        ) - 1
+        self.y, self.x = ((2 * np.mgrid[0:size, 0:size] + 1) / size - 1).astype(np.float32)
         mouth_x, mouth_y = (2 * place / FACE_SIZE - 1 for place in MOUTH_CENTRE)
         right, down = self.x - mouth_x, self.y - mouth_y
         self.face = (self.x / 0.72) ** 2 + (self.y / 0.92) ** 2 < 1
@@ -71,8 +68,8 @@ class _Plane:
 
     def match(
         self, first: Picture, second: Picture, motion: NDArray[np.float64], rounds: int
-    ) -> tuple[NDArray[np.float64], float, Picture]:
-        """Fit the second picture to the first, over the face, from a motion on: (motion, gain, what remains).
+    ) -> tuple[NDArray[np.float64], Picture]:
+        """Fit the second picture to the first, over the face, from a motion on: (motion, what remains).
 
         The whole face is fitted, mouth too: a photograph's is explained to the last pixel, and a few numbers
         cannot explain lips.
@@ -88,14 +85,14 @@ class _Plane:
             shares = solution @ (seen @ moved[self.face])
             motion = motion - shares[:6]
         remains = moved - np.tensordot(shares.astype(np.float32), causes, 1)
-        return motion, float(shares[6]), remains
+        return motion, remains
 
 
 _COARSELY, _FINELY = _Plane(_COARSE), _Plane(_FINE)
 
 
 def mouth_motion(frames: FrameStore) -> float:
-    """How much mouths in pictures a syllable apart differ beyond the rest of the face, where they differ most.
+    """How much mouths in pictures a syllable apart differ beyond the rest of the face, where most of all.
 
     In percent of the face's contrast, once the face's own movement and the light's are taken out: about 0
     for a photograph, however it is moved; 6 and more for people who speak. It may be a little below 0.
@@ -110,8 +107,8 @@ def mouth_motion(frames: FrameStore) -> float:
             for start, apart in zip(starts, cycle(_APART))
         ]
     )
-    changes, gains = pairs.T
-    steady = np.abs(gains - 1) <= _STEADY_GAIN
+    changes, lights = pairs.T
+    steady = np.abs(lights) <= _STEADY_LIGHT
     return float(np.percentile(changes[steady] if steady.any() else changes, _LIVELY))
 
 
@@ -127,11 +124,11 @@ def _small(picture: Picture, size: int) -> Picture:
 
 
 def _change(first: Picture, second: Picture) -> tuple[float, float]:
-    """How much more the mouth changes than the rest of the face (percent of contrast); the light's gain."""
-    motion, _, _ = _COARSELY.match(
-        _small(first, _COARSE), _small(second, _COARSE), np.zeros(6), _COARSE_ROUNDS
-    )
-    _, gain, remains = _FINELY.match(first, second, motion * (_FINE / _COARSE), _FINE_ROUNDS)
+    """By what the mouth changes more than the rest of the face (percent of contrast), and by what light does."""
+    motion, _ = _COARSELY.match(_small(first, _COARSE), _small(second, _COARSE), np.zeros(6), _COARSE_ROUNDS)
+    _, remains = _FINELY.match(first, second, motion * (_FINE / _COARSE), _FINE_ROUNDS)
     size = np.abs(remains)
     beyond = float(size[_FINELY.mouth].mean() - size[_FINELY.rest].mean())
-    return 100 * beyond / (float(first[_FINELY.face].std()) + _LEAST_CONTRAST), gain
+    contrast = float(first[_FINELY.face].std()) + _LEAST_CONTRAST
+    before, after = (float(each[_FINELY.rest].mean()) + 1 for each in (first, second))
+    return 100 * beyond / contrast, after / before - 1

@@ -132,3 +132,12 @@ def test_what_is_no_version_is_a_sentence(checkpoints: Path, tmp_path: Path, ver
     with pytest.raises(BuildError, match="numbers and dots"):
         build(checkpoints, tmp_path, version)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_face_network_travels_along(checkpoints: Path, store: Path, tmp_path: Path) -> None:
+    assert "face.safetensors" not in entries(store / "ensemble.mar")
+    weights = Path(shutil.copytree(checkpoints, tmp_path / "weights"))
+    (weights / "face.safetensors").write_bytes(b"face")
+    build(weights, tmp_path / "store")
+    assert entries(tmp_path / "store" / "ensemble.mar")["face.safetensors"] == b"face"
+    assert "face.safetensors" not in entries(tmp_path / "store" / "deblur.mar")
