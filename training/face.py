@@ -244,8 +244,8 @@ def run(arguments: argparse.Namespace) -> None:
         return
     network = FaceNetwork(FaceConfig())
     network.front.load_state_dict(front_of(arguments.front).state_dict())
-    fit(network.eval(), learnt, watched, settings)
-    report = look(network, watched)
+    fit(network.eval(), learnt, watched or learnt, settings)
+    report = look(network, watched) if {clip.false for clip in watched} == {False, True} else {}
     print(json.dumps({"clips": len(learnt), "looked at": len(watched)} | report, indent=1), flush=True)
     checkpoint(network, {"settings": asdict(settings), "val": report}).save(arguments.output)
 

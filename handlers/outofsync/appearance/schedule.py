@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from outofsync.ahead import ahead
 from outofsync.appearance.network import FaceConfig, FaceNetwork
@@ -21,6 +21,7 @@ from outofsync.appearance.texture import described, measured, small
 from outofsync.checkpoints.store import Checkpoint, CheckpointError
 from outofsync.frames import Frames, FrameStore
 from outofsync.synchrony.embedding import STEM_REACH
+from outofsync.synchrony.folding import fold_batch_norms
 
 SEEN = 32  # frames of a stretch
 EVERY = 50  # frames from one stretch to the next
@@ -33,7 +34,11 @@ class FaceJudge:
     def __init__(self, network: FaceNetwork, device: str = "cpu") -> None:
         """Take over ``network``."""
         self._device = torch.device(device)
+        fold_batch_norms(network)
         self._network = network.to(self._device).eval()
+        for layer in self._network.front.frame.modules():
+            if isinstance(layer, nn.Conv2d):  # in the layout that is quickest for few channels
+                layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
 
     @classmethod
     def from_checkpoint(cls, checkpoint: Checkpoint, device: str = "cpu") -> FaceJudge:
