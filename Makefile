@@ -81,5 +81,5 @@ import: setup ## import published weights (IMPORT="--sync sync_model.pth … --o
 clean: ## remove what was built; .venv stays
 	@rm -rf "$(RESULTS)" model_store/*.mar model_store/*.war model_store/SHA256SUMS .mypy_cache .ruff_cache .pytest_cache
 
-evaluate: setup ## measure quality on held-out people; tables and pictures in results/quality (ARGS="--only offsets")
+evaluate: setup ## measure quality on held-out people; tables and pictures in results/quality (ARGS="--splits test")
 	@$(RUN) -m benchmarks.quality --checkpoints "$(CHECKPOINTS)" --output-dir "$(RESULTS)/quality" $(ARGS)

@@ -29,7 +29,9 @@ _LIVELY = 95
 _SMOOTHING_PX = 1.0  # at the fine size; takes off most of a codec's noise, which is uncorrelated
 # Sides of the pictures that are matched: the coarse one finds movements of up to 16 px of the crop.
 _COARSE, _FINE = 28, 80
-_COARSE_ROUNDS, _FINE_ROUNDS = 5, 3
+_COARSE_ROUNDS, _FINE_ROUNDS = 5, 4
+# Pixels count by half where they are off by three times the median and half a grey value more.
+_TOLERANCE, _LEAST_ERROR = 3.0, 0.5
 _STEADY_LIGHT = 0.1  # pairs that differ more in brightness are not looked at: a flash clips, beyond any gain
 _LEAST_CONTRAST = 2.0  # grey values: what is nearly black or white has only noise to show
 _RIDGE = 1.0  # keeps an empty picture's equations solvable, and is nothing beside a real one's
@@ -71,21 +73,37 @@ class _Plane:
     ) -> tuple[NDArray[np.float64], Picture]:
         """Fit the second picture to the first, over the face, from a motion on: (motion, what remains).
 
-        The whole face is fitted, mouth too: a photograph's is explained to the last pixel, and a few numbers
-        cannot explain lips.
+        The whole face is fitted, mouth too, so that a photograph is explained to the last pixel. The last
+        round counts pixels by how well the others explained them, or a blink would move the face.
         """
         right = cv2.Sobel(first, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
         down = cv2.Sobel(first, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
-        causes = np.stack([*(slope * by for slope in (right, down) for by in (1, self.x, self.y)), first])
-        causes = np.concatenate([causes, np.ones_like(first)[None]]).astype(np.float32)
+        causes = np.stack(
+            [
+                *(slope * by for slope in (right, down) for by in (1, self.x, self.y)),
+                first,
+                np.ones_like(first),
+            ]
+        )
         seen = causes[:, self.face]
-        solution = np.linalg.inv((seen @ seen.T).astype(np.float64) + _RIDGE * np.eye(len(seen)))
-        for _ in range(rounds):
-            moved = self.moved(second, motion)
-            shares = solution @ (seen @ moved[self.face])
+        solution = _solution(seen, np.ones_like(seen[0]))
+        for number in range(rounds):
+            moved = self.moved(second, motion)[self.face]
+            if number == rounds - 1:
+                unexplained = np.abs(moved - shares @ seen)
+                usual = _TOLERANCE * np.median(unexplained) + _LEAST_ERROR
+                solution = _solution(seen, 1 / (1 + (unexplained / usual) ** 2))
+            shares = solution @ moved
             motion = motion - shares[:6]
-        remains = moved - np.tensordot(shares.astype(np.float32), causes, 1)
-        return motion, remains
+        remains = self.moved(second, motion) - np.tensordot(shares, causes, 1)
+        return motion, remains.astype(np.float32)
+
+
+def _solution(causes: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(causes, pixels): times a picture, how much of each cause explains it best."""
+    weighted = causes * weights
+    equations = (weighted @ causes.T).astype(np.float64) + _RIDGE * np.eye(len(causes))
+    return (np.linalg.inv(equations) @ weighted).astype(np.float32)
 
 
 _COARSELY, _FINELY = _Plane(_COARSE), _Plane(_FINE)
@@ -124,7 +142,7 @@ def _small(picture: Picture, size: int) -> Picture:
 
 
 def _change(first: Picture, second: Picture) -> tuple[float, float]:
-    """By what the mouth changes more than the rest of the face (percent of contrast), and by what light does."""
+    """By what the mouth changes more than the rest of the face, in percent of contrast, and light changes."""
     motion, _ = _COARSELY.match(_small(first, _COARSE), _small(second, _COARSE), np.zeros(6), _COARSE_ROUNDS)
     _, remains = _FINELY.match(first, second, motion * (_FINE / _COARSE), _FINE_ROUNDS)
     size = np.abs(remains)
