@@ -13,7 +13,7 @@ from outofsync.scoring.calibration import Assessment, Calibration
 PUBLISHED_BANDS = (0.3, 0.5, 0.7)
 VERDICTS = ("real", "likely_real", "likely_fake", "fake")
 INCONCLUSIVE = "inconclusive"
-EVEN = 0.5  # probability from which a part speaks against a video
+EVEN = 0.5  # from here on, one story is likelier than the other
 FACE = "face"  # the part of a calibration that looks at the face alone
 
 
@@ -94,8 +94,9 @@ def _worded(
 
 
 def _suspicions(assessment: Assessment, calibration: Calibration, fit: float) -> tuple[Reason, ...]:
-    """Which parts spoke against a video: the leading one, and any other that would by itself."""
-    spoke = [name for name, value in assessment.parts.items() if value >= EVEN or name == assessment.leading]
+    """Which parts spoke against a video: the leading one, and any other that is an alarm by itself."""
+    alarm = calibration.bands[1]
+    spoke = [name for name, value in assessment.parts.items() if value >= alarm or name == assessment.leading]
     reasons = [Reason.MANIPULATED_SPAN] if assessment.span > EVEN else []
     if FACE in spoke:
         reasons.append(Reason.GENERATED_FACE)

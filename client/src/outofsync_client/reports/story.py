@@ -20,15 +20,15 @@ Fact = tuple[str, str]
 
 _HEADLINES = {
     "real": "Nothing speaks against this video: lips and voice fit together as in recorded speech.",
-    "likely_real": "This video is rather genuine than not, though lips and voice fit less well than usual.",
-    "likely_fake": "This video is rather manipulated than not: lips and voice do not fit as they should.",
-    "fake": "This video is very likely manipulated: its lips and its voice do not belong together.",
+    "likely_real": "This video is rather genuine than not, though not all of it is as usual.",
+    "likely_fake": "This video is rather manipulated than not, for the reasons below.",
+    "fake": "This video is very likely manipulated, for the reasons below.",
     "inconclusive": "This video could not be judged either way.",
 }
 
 LIMITS = (
-    "The verdict rests on one question alone: do the lips and the voice fit together, moment by moment? A "
-    "swapped face whose mouth still follows the speaker, or a cloned voice spoken in time, may pass it.",
+    "The verdict rests on two questions: do the lips and the voice fit together, moment by moment, and does "
+    "the face move as filmed faces do? Many generated faces, and a cloned voice spoken in time, pass both.",
     "A constant shift between picture and sound is common in edited and broadcast video, and is not held "
     "against it.",
     "The probability is calibrated on the data that the model card names; on other material it may be off.",
