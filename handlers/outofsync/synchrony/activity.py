@@ -104,7 +104,8 @@ def _solution(causes: NDArray[np.float32], weights: Pixels) -> NDArray[np.float3
 def _trust(remains: Pixels) -> Pixels:
     """Weights (Cauchy's): a half where a pixel is off by what is rare in this picture."""
     rare = _RARE * float(np.median(np.abs(remains))) + _LEAST_ERROR
-    return (1 / (1 + np.square(remains / rare))).astype(np.float32)
+    weights: Pixels = (1 / (1 + np.square(remains / rare))).astype(np.float32)
+    return weights
 
 
 _COARSELY, _FINELY = _Plane(_COARSE), _Plane(_FINE)
