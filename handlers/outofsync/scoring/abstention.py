@@ -15,9 +15,9 @@ class Abstention:
     # window is believed. Editing moves sound as well as forgery does, so such an offset is no sign of either.
     sure_offset: float = 0.5
     silent_below: float = 30.0  # root mean square of int16 samples over the loudest half second
-    # Movement of the mouth against its face, as synchrony.activity measures it (percent of contrast): that of
-    # photographs under a moving camera stays below 3, that of people who speak above 5.
-    still_below: float = 4.0
+    # Movement of the mouth against its face, in percent of contrast (synchrony.activity). One of 483
+    # photographs under a moving camera exceeds 4.1; none of 559 genuine clips of 2 s or more is below 6.4.
+    still_below: float = 4.5
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -115,7 +115,8 @@ def mouth_motion(frames: FrameStore) -> float:
     """How much mouths in pictures a syllable apart differ beyond the rest of the face, where most of all.
 
     In percent of the face's contrast, once the face's own movement and the light's are taken out: about 0
-    for a photograph, however it is moved; 6 and more for people who speak. It may be a little below 0.
+    for a photograph, however it is moved; 6 and more for people who speak. A head that turns while its mouth
+    rests may come out below 0.
     """
     last = len(frames) - 1
     if last < 1:

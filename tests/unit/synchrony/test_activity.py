@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from outofsync.constants import FACE_SIZE, FRAME_RATE
-from outofsync.faces import RetinaFaceDetector
+from outofsync.faces import FaceTracker, RetinaFaceDetector
 from outofsync.frames import JpegFrames, RawFrames
 from outofsync.limits import Limits
 from outofsync.media import Decoder
@@ -22,6 +23,8 @@ from outofsync.preparation import prepare
 from outofsync.scoring.abstention import Abstention
 from outofsync.synchrony.activity import mouth_motion
 from outofsync.synchrony.senses import MOUTH_CENTRE
+from samples.articulation.mouth_track import MouthTrack
+from samples.talking_head import render
 
 STILL_BELOW = Abstention().still_below
 LENGTH = 50  # frames
@@ -31,14 +34,19 @@ Picture = NDArray[np.uint8]
 Camera = Callable[[int], tuple[float, float, float, float]]  # frame → px right, px down, scale, degrees
 
 
-def face(opening: float = 0.0, *, lids: bool = False) -> Picture:
+@cache
+def skin() -> NDArray[np.float64]:
+    texture = np.random.default_rng(1).normal(0, 200, (2 * FACE_SIZE, 2 * FACE_SIZE))
+    return 150 + cv2.GaussianBlur(texture, (0, 0), 4).astype(np.float64)
+
+
+@cache
+def face(opening: int = 0, *, lids: bool = False) -> Picture:
     """A textured face in the middle of a picture twice a crop's size; ``opening`` of the mouth in px.
 
     With ``lids``, the eyes are closed.
     """
-    random = np.random.default_rng(1)
-    texture = random.normal(0, 200, (2 * FACE_SIZE, 2 * FACE_SIZE))
-    picture = 150 + cv2.GaussianBlur(texture, (0, 0), 4)
+    picture = skin().copy()
     corner = FACE_SIZE // 2
     eyes = 130 if lids else 40
     for x, y, size, shade in ((75, 80, (14, 7), eyes), (149, 80, (14, 7), eyes), (112, 112, (8, 12), 110)):
@@ -46,7 +54,7 @@ def face(opening: float = 0.0, *, lids: bool = False) -> Picture:
     x, y = MOUTH_CENTRE
     cv2.ellipse(picture, (corner + x, corner + y), (30, 9), 0, 0, 360, 90, -1, cv2.LINE_AA)
     if opening:
-        cv2.ellipse(picture, (corner + x, corner + y), (24, round(opening)), 0, 0, 360, 20, -1, cv2.LINE_AA)
+        cv2.ellipse(picture, (corner + x, corner + y), (24, opening), 0, 0, 360, 20, -1, cv2.LINE_AA)
     return np.repeat(picture.clip(0, 255).astype(np.uint8)[..., None], 3, 2)
 
 
@@ -84,7 +92,7 @@ def lit(frames: list[Picture], light: Callable[[int], float]) -> list[Picture]:
 
 
 def filmed(camera: Camera, opening: Callable[[int], float] = lambda _: 0.0) -> list[Picture]:
-    return [crop(face(opening(number)), *camera(number)) for number in range(LENGTH)]
+    return [crop(face(round(opening(number))), *camera(number)) for number in range(LENGTH)]
 
 
 def speech(frame: int, syllables: float = 3.0) -> float:
@@ -144,6 +152,21 @@ def test_a_blink_is_no_speech() -> None:
     pan = CAMERAS["pan"]
     frames = [crop(face(lids=20 <= number < 25), *pan(number)) for number in range(LENGTH)]
     assert motion(frames) < STILL_BELOW / 2
+
+
+def test_a_listener_is_nearly_still() -> None:
+    """One of the samples' people, who nods, blinks and looks about, with the mouth shut, then talking."""
+    voice = 0.5 + 0.5 * np.sin(np.arange(60) * 0.3)
+    shut = np.zeros_like(voice)
+    motions = []
+    for opening in (shut, 0.6 * voice):
+        tracker = FaceTracker(RetinaFaceDetector())
+        for frame in render(MouthTrack(opening, opening, shut, shut, shut, shut, voice), seed=3):
+            tracker.push(frame[None])
+        (track,) = tracker.finish()
+        motions.append(mouth_motion(track.frames))
+    assert motions[0] < STILL_BELOW / 2
+    assert motions[1] > 2 * STILL_BELOW
 
 
 def test_short_tracks_are_looked_at_as_they_are() -> None:
