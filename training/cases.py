@@ -30,13 +30,20 @@ from training.calibration import GENERATED, GENUINE, VOICE, Case
 from training.clips import PreparedClip, prepared
 from training.evaluation import judging
 from training.evaluation.excerpts import excerpt, frames_of, moved, pieces, swapped
-from training.evaluation.material import donors_of, identity_of, kind_of, read, sound_with
+from training.evaluation.material import (
+    LONGEST,
+    MOST_MANIPULATED,
+    MOST_PIECES,
+    PIECE_FRAMES,
+    donors_of,
+    identity_of,
+    kind_of,
+    read,
+    sound_with,
+)
 from training.preparation.cutting import one_thread
 from training.preparation.workers import each
 
-LONGEST, PIECE = 250, 55  # frames: 10 s at most, so that no clip counts for too much, and 2.2 s
-MOST_PIECES = 2  # of one clip
-MOST_MANIPULATED = 4  # genuine clips of one identity, some of which have dozens
 INSIDE, OUTSIDE = (-2, 3), (-7, 7, 12)  # frames by which sound is made late
 SIDES = {judging.GENUINE: GENUINE, judging.GENERATED: GENERATED, judging.DUBBED: VOICE}
 
@@ -127,7 +134,7 @@ def _versions(task: Task) -> Iterator[tuple[str, str, Clip, bool]]:
     side = SIDES[kind]
     own = str(task.clip.facts["generator"]) or kind
     sounds = [(name, sound_with(donor)) for name, donor in task.donors]
-    for start, stop in [(0, length), *list(pieces(length, PIECE))[:MOST_PIECES]]:
+    for start, stop in [(0, length), *list(pieces(length, PIECE_FRAMES))[:MOST_PIECES]]:
         yield side, own, excerpt(clip, start, stop), False
         if not task.manipulated:
             continue

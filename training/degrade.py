@@ -92,12 +92,3 @@ def reframe(frames: Frames, random: Random) -> Frames:
         for frame in frames
     ]
     return np.stack(warped).astype(np.uint8, copy=False)
-
-
-def slowed(frames: Frames, random: Random) -> Frames:
-    """What a camera of 14 to 24 frames/s would have left at 25: some frames shown twice."""
-    rate = random.uniform(14, 24)
-    moments = np.arange(len(frames))
-    shown = np.floor(np.floor(moments * rate / 25) * 25 / rate).astype(int)
-    slower: Frames = frames[shown.clip(0, len(frames) - 1)]
-    return slower

@@ -53,6 +53,7 @@ class Judgement:
         self._calibration = calibration
         self._lam = lam if clip.options.lam is None else clip.options.lam
         self._speakers = speakers(findings)
+        self._overall = self._mean_evidence() if alignment else None
 
     def result(self) -> dict[str, Any]:
         """The result as plain JSON types; rounding keeps it free of the last bits of float arithmetic."""
@@ -82,12 +83,11 @@ class Judgement:
 
     def _measured(self) -> dict[str, Any]:
         """The numbers of the whole video; null where there was nothing to measure."""
-        if self._alignment is None:
+        overall = self._overall
+        if self._alignment is None or overall is None:
             names = ("score", "delay_score", "feature_score")
             offsets = ("offset_frames", "offset_confidence", "judged_offset_frames")
             return dict.fromkeys(names + offsets)
-        evidence, steps = self._read(self._alignment.judged)
-        overall = Evidence.mean(evidence, [windows - 1 for windows in steps])
         return {
             "score": _round(overall.delay_score + self._lam * overall.feature_score),
             "delay_score": _round(overall.delay_score),
@@ -96,6 +96,12 @@ class Judgement:
             "offset_confidence": _round(self._alignment.confidence),
             "judged_offset_frames": self._alignment.judged,
         }
+
+    def _mean_evidence(self) -> Evidence:
+        """Evidence of all that the speakers say, weighted by the steps it rests on."""
+        assert self._alignment is not None
+        evidence, windows = self._read(self._alignment.judged)
+        return Evidence.mean(evidence, [count - 1 for count in windows])
 
     def _read(self, offset: int) -> tuple[list[Evidence], list[int]]:
         """Evidence of every segment of those who speak, read from an offset, and the windows of each."""
@@ -113,18 +119,17 @@ class Judgement:
             return inconclusive()  # the clip says already that it shows no face
         if loudness(self._clip.audio) < self._abstention.silent_below:
             return inconclusive(Reason.SILENCE)
-        if self._alignment is None:
+        if self._alignment is None or self._overall is None:
             return inconclusive(Reason.TOO_SHORT)
         if all(finding.motion < self._abstention.still_below for finding in self._speakers):
             return inconclusive(Reason.NOBODY_SPEAKING)
         elsewhere = self._alignment.elsewhere
-        fit = Evidence.mean(*self._read(self._alignment.judged)).fit
         return judge(
             measured["score"],
             assessment,
             self._calibration,
             self._alignment,
-            fit,
+            self._overall.fit,
             None if elsewhere is None else self._assessed(elsewhere),
         )
 

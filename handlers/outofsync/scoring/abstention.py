@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from outofsync.checkpoints.store import CheckpointError
+
 
 @dataclass(frozen=True, slots=True)
 class Abstention:
@@ -24,5 +26,8 @@ class Abstention:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Abstention:
-        """Read a checkpoint's rules."""
-        return cls(**values)
+        """Read a checkpoint's rules; raises :class:`CheckpointError` for those of another version."""
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise CheckpointError(f"its rules of abstention are of another version: {error}") from None

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from outofsync.checkpoints.store import CheckpointError
 from outofsync.constants import MAX_WINDOWS
 from outofsync.scoring.evidence import Evidence
 
@@ -150,13 +151,13 @@ class Calibration:
     def video(self, evidence: Sequence[Evidence], windows: Sequence[int]) -> Assessment:
         """All segments of a video and how many windows each has."""
         segments = Segments.of([_Video(evidence, windows)])
-        _, somewhere = self._stories(segments)
-        joined = self.joined(segments)
+        stories = self._stories(segments)
+        joined = self._weighed(stories, segments)
         alone = {name: part.together(part.ratios(segments), segments) for name, part in self.parts.items()}
         return Assessment(
             float(self.probabilities(joined)[0]),
             {name: float(self.probabilities(ratios)[0]) for name, ratios in alone.items()},
-            0.0 if len(evidence) < 2 else self.span_share * float(np.exp(somewhere - joined)[0]),
+            0.0 if len(evidence) < 2 else self.span_share * float(np.exp(stories[1] - joined)[0]),
         )
 
     def joined(self, segments: Segments) -> Floats:
@@ -165,7 +166,10 @@ class Calibration:
         Two stories are weighed against "nothing was manipulated": that all of it was, and that one segment
         was. Of a single segment they are the same.
         """
-        throughout, somewhere = self._stories(segments)
+        return self._weighed(self._stories(segments), segments)
+
+    def _weighed(self, stories: tuple[Floats, Floats], segments: Segments) -> Floats:
+        throughout, somewhere = stories
         both = np.logaddexp(throughout + np.log1p(-self.span_share), somewhere + np.log(self.span_share))
         return np.where(segments.counts > 1, both, throughout)
 
@@ -193,10 +197,14 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Calibration:
-        """Read a checkpoint's calibration; raises TypeError for one of another layout."""
-        parts = {name: Part(**_tuples(part)) for name, part in values["parts"].items()}
-        promise = {name: tuple(bounds) for name, bounds in values.get("promise", {}).items()}
-        return cls(**_tuples({**values, "parts": parts, "promise": promise}))
+        """Read a checkpoint's calibration; raises :class:`CheckpointError` for one of another layout."""
+        try:
+            parts = {name: Part(**_tuples(part)) for name, part in values["parts"].items()}
+            promise = {name: tuple(bounds) for name, bounds in values.get("promise", {}).items()}
+            return cls(**_tuples({**values, "parts": parts, "promise": promise}))
+        except (KeyError, TypeError):
+            message = "its calibration is of another version; fit it anew (python -m training.regressors)"
+            raise CheckpointError(message) from None
 
 
 def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:

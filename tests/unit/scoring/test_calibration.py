@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from outofsync.checkpoints.store import CheckpointError
+from outofsync.scoring.abstention import Abstention
 from outofsync.scoring.calibration import Calibration, Part
 from outofsync.scoring.evidence import Evidence
 from outofsync.scoring.score import SegmentScore
@@ -88,3 +90,12 @@ def test_a_calibration_survives_a_checkpoint() -> None:
         parts={"synchrony": part()}, usual_fit=6.0, bands=(0.1, 0.6, 0.9), promise={"fake": (0.01, 0.0, 0.02)}
     )
     assert Calibration.from_dict({**model.to_dict(), "bands": [0.1, 0.6, 0.9]}) == model
+
+
+def test_what_an_earlier_version_fitted_is_refused_with_what_to_do() -> None:
+    with pytest.raises(CheckpointError, match="fit it anew"):
+        Calibration.from_dict(
+            {"names": ["fit"], "mean": [0.0], "scale": [1.0], "weights": [1.0], "bias": 0.0}
+        )
+    with pytest.raises(CheckpointError, match="another version"):
+        Abstention.from_dict({"tolerated_offset": 2})

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from outofsync.frames import Frames
-from training.degrade import Degradation, recolour, reframe, slowed
+from training.degrade import Degradation, recolour, reframe
 
 
 def crops(frames: int = 10) -> Frames:
@@ -44,10 +44,3 @@ def test_colour_and_frame_stay_the_same_through_a_clip() -> None:
         assert changed.shape == still.shape
         assert (changed == changed[0]).all()
         assert (changed[0] != still[0]).any()
-
-
-def test_slow_cameras_show_frames_twice() -> None:
-    numbered = np.arange(50, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
-    shown = slowed(numbered, np.random.default_rng(4))[:, 0, 0, 0]
-    assert (np.diff(shown.astype(int)) == 0).any()
-    assert (np.diff(shown.astype(int)) >= 0).all()
