@@ -34,8 +34,8 @@ from training.distributed import Team, team
 from training.offsets import merit, offset_report
 from training.run_state import ResumableRun
 
-SETTINGS = ("steps", "first_phase", "batch", "rate", "seed", "every", "patience")  # of the command line
-SHORTEST = 28  # frames; from shorter clips, picture and sound could hardly be cut apart
+SETTINGS = ("steps", "first_phase", "frames", "batch", "rate", "seed", "every", "patience")  # of the command line
+MARGIN = 10  # frames that a clip must last beyond a span, so that picture and sound can be cut apart
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class SyncTraining:
 
     steps: int = 1500
     first_phase: int = 100  # steps in which only the sounds of other clips are negatives
-    batch: int = 32
-    frames: int = 18  # far less than the shortest clips, so that picture and sound can be cut apart
+    batch: int = 32  # clips of the shortest spans in a step; of longer ones as many as make the same frames
+    frames: tuple[int, ...] = (18, 40)  # lengths of spans, in turn: the first that all clips have, then what is served
     rate: float = 1.2e-3
     decay: float = 0.03
     warmup: int = 200
@@ -66,11 +66,14 @@ class SyncTrainer(ResumableRun):
     _device: str
 
     def __init__(
-        self, settings: SyncTraining, config: EmbeddingConfig, sampler: Sampler, company: Team
+        self, settings: SyncTraining, config: EmbeddingConfig, faces: list[TalkingFace], company: Team
     ) -> None:
         torch.manual_seed(settings.seed)
         self._settings = settings
-        self._sampler = sampler
+        self._samplers = [
+            (_samples(faces, frames, settings.seed + company.rank), settings.batch * min(settings.frames) // frames)
+            for frames in settings.frames
+        ]
         self._device = company.device
         self.network = EmbeddingNetwork(config).to(self._device)
         self.average = copy.deepcopy(self.network).eval()
@@ -96,7 +99,8 @@ class SyncTrainer(ResumableRun):
     def train_step(self) -> dict[str, float]:
         """One batch; returns the parts of the loss."""
         settings = self._settings
-        pictures, audio, lags = (part.to(self._device) for part in self._sampler.batch(settings.batch))
+        sampler, clips = self._samplers[self.step % len(self._samplers)]
+        pictures, audio, lags = (part.to(self._device) for part in sampler.batch(clips))
         with torch.no_grad():
             size = self.network.config.picture
             pictures = normalise_pictures(recolour(move(pictures.float(), size)))
@@ -184,13 +188,19 @@ def train(
             return
 
 
-def training_faces(clips: Path, more: Sequence[Path], sources: Sequence[str]) -> list[TalkingFace]:
+def training_faces(
+    clips: Path, more: Sequence[Path], sources: Sequence[str], *, shortest: int
+) -> list[TalkingFace]:
     """Every genuine training clip that is not held out; only of some sources where any are named."""
     learnt = [clip for clip in prepared(clips, split="train") if not held_out(clip)]
     for folder in more:
         learnt += prepared(folder, split="train")
     wanted = [clip for clip in learnt if not sources or clip.facts["source"] in sources]
-    return load_faces(wanted, shortest=SHORTEST)
+    return load_faces(wanted, shortest=shortest)
+
+
+def _samples(faces: list[TalkingFace], frames: int, seed: int) -> Sampler:
+    return Sampler([face for face in faces if len(face) >= frames + MARGIN], frames=frames, seed=seed)
 
 
 def main() -> None:
@@ -215,6 +225,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=SyncTraining.rate, help="highest learning rate")
     parser.add_argument("--dropout", type=float, default=EmbeddingConfig().dropout)
     parser.add_argument("--width", type=int, default=EmbeddingConfig().width, help="channels of the encoders")
+    parser.add_argument("--frames", type=int, nargs="+", default=SyncTraining.frames, help="lengths of spans")
     parser.add_argument("--gated", action="store_true", help="let silence and hidden lips weigh little")
     parser.add_argument("--batch", type=int, default=SyncTraining.batch, help="clips a step and process")
     parser.add_argument("--every", type=int, default=SyncTraining.every, help="steps between looks at val")
@@ -229,13 +240,14 @@ def main() -> None:
 def run(arguments: argparse.Namespace, company: Team) -> None:
     """Load clips, begin or go on, train."""
     settings = SyncTraining(
-        **{name: getattr(arguments, name) for name in SETTINGS},
+        **{name: getattr(arguments, name) for name in SETTINGS} | {"frames": tuple(arguments.frames)},
     )
-    faces = training_faces(arguments.clips, arguments.more_clips, arguments.sources)
+    shortest = min(settings.frames) + MARGIN
+    faces = training_faces(arguments.clips, arguments.more_clips, arguments.sources, shortest=shortest)
     trainer = SyncTrainer(
         settings,
         EmbeddingConfig(dropout=arguments.dropout, width=arguments.width, gated=arguments.gated),
-        Sampler(faces, frames=settings.frames, seed=settings.seed + company.rank),
+        faces,
         company,
     )
     last = arguments.run_dir / "last.pt"

@@ -19,6 +19,7 @@ from outofsync_client.models._store import ModelStore
 LOAD_S = 600.0  # until a version is ready; the archives' startupTimeout
 LOCK_S = 30.0  # a record is changed in moments
 POLL_S = 0.2
+LOGGED_S = 10.0  # within which what a worker said last is in the server's log
 
 Node = tuple[str, str]  # a node's name and version
 
@@ -107,11 +108,18 @@ class Deployment:
                 return
             for worker in loaded.workers:
                 if worker.pid > 0 and first.setdefault(worker.id, worker.pid) != worker.pid:
-                    said = complaint(self.state, node, version) or "its worker died"
+                    said = self._last_words(node, version) or "its worker died"
                     raise VersionFailedError(f"{node} {version} does not load: {said}")
             if time.monotonic() > deadline:
                 raise VersionFailedError(f"{node} {version} was not ready after {LOAD_S:.0f} s")
             time.sleep(POLL_S)
+
+    def _last_words(self, node: str, version: str) -> str:
+        """The exception that ended a worker; its lines may reach the log after the server noticed its death."""
+        deadline = time.monotonic() + LOGGED_S
+        while not (said := complaint(self.state, node, version)) and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+        return said
 
     def serve(self, pipeline: Pipeline, *, order: Iterable[str]) -> None:
         """Make a pipeline's versions the defaults, node by node."""
