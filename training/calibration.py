@@ -19,7 +19,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from outofsync.scoring.abstention import Abstention
-from outofsync.scoring.calibration import Calibration, Part, Segments
+from outofsync.scoring.calibration import Calibration, Part, Videos, chosen
 from outofsync.scoring.evidence import Evidence
 from outofsync.scoring.offset import is_tolerated
 from outofsync.scoring.verdict import FACE
@@ -29,11 +29,20 @@ Floats = NDArray[np.float64]
 GENUINE, VOICE, GENERATED = "genuine", "voice", "generated"  # what a case's ``side`` can be
 SYNCHRONY = "synchrony"
 USED = {
-    SYNCHRONY: ("delay_score", "feature_score", "fit", "contrast", "edge", "margin", "wander"),
+    SYNCHRONY: (
+        "delay_score",
+        "feature_score",
+        "fit",
+        "contrast",
+        "edge",
+        "margin",
+        "wander",
+        "level",
+        "prominence",
+    ),
     FACE: ("generated",),
 }
 SEEN_BY = {SYNCHRONY: VOICE, FACE: GENERATED}  # the manipulations that each part learns to see
-CORRELATIONS = (0.1, 0.2, 0.35, 0.5, 0.7, 1.0)
 # Share of genuine clips (every identity alike) below each band: half are plainly real, four in a hundred are
 # called likely fake or worse, one in a hundred fake.
 BAND_SHARES = (0.5, 0.96, 0.99)
@@ -51,8 +60,8 @@ class Case:
     group: str  # whom it shows: never on both sides of a fold
     side: str  # genuine, voice or generated
     kind: str  # which manipulation, or which generator
-    evidence: tuple[Evidence, ...]
-    windows: tuple[int, ...]  # of each segment
+    whole: Evidence
+    evidence: tuple[Evidence, ...]  # of each segment
     offset: int  # frames, the best of all
     confidence: float  # in the offset
     moved: bool = False  # by hand, outside the broadcast window: an offset is there to be found
@@ -82,44 +91,33 @@ def calibrate(cases: Sequence[Case], names: dict[str, tuple[str, ...]] = USED) -
 
 
 def fitted(cases: Sequence[Case], names: dict[str, tuple[str, ...]] = USED) -> Calibration:
-    """Parts from their segments, then how they are joined from whole cases."""
+    """Parts, each by itself, then how they are joined."""
     genuine, weights = _genuine(cases), balanced_weights(cases)
-    fits = np.array([Evidence.mean(list(case.evidence), list(case.windows)).fit for case in cases])
+    fits = np.array([case.whole.fit for case in cases])
     usual = float(np.quantile(fits[genuine], 0.5, weights=weights[genuine], method="inverted_cdf"))
     parts = {name: fitted_part(cases, used, SEEN_BY[name]) for name, used in names.items()}
     calibration = Calibration(parts={name: part for name, part in parts.items() if part}, usual_fit=usual)
-    ratios = calibration.joined(Segments.of(cases))
+    ratios = calibration.joined(Videos.of(cases))
     slope, bias = _logistic(ratios, ~genuine, weights)
     return replace(calibration, slope=slope, bias=bias)
 
 
 def fitted_part(cases: Sequence[Case], names: Sequence[str], seen: str) -> Part | None:
-    """A part's weights from single segments, its correlation from whole cases; None if nothing varies."""
-    chosen = [case for case in cases if case.side in (GENUINE, seen)]
-    if len({case.side for case in chosen}) < 2:
+    """A part's weights from whole cases, of all lengths; None if nothing varies."""
+    asked = [case for case in cases if case.side in (GENUINE, seen)]
+    if len({case.side for case in asked}) < 2:
         return None
-    segments, weights, truth = Segments.of(chosen), balanced_weights(chosen), ~_genuine(chosen)
-    values = segments.values(names)
+    weights, values = balanced_weights(asked), chosen(Videos.of(asked).whole, names)
     if not np.ptp(values, axis=0).any():
         return None
-    shared = (weights / segments.counts)[segments.case]  # segments of one case share its weight
     model = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH))
     model.fit(
         values,
-        truth[segments.case],
-        standardscaler__sample_weight=shared,
-        logisticregression__sample_weight=shared,
+        ~_genuine(asked),
+        standardscaler__sample_weight=weights,
+        logisticregression__sample_weight=weights,
     )
-    part = _part(model, names)
-    candidates = [replace(part, correlation=value) for value in CORRELATIONS]
-
-    def likelihood(candidate: Part) -> float:
-        ratios = candidate.together(candidate.ratios(segments), segments)
-        slope, bias = _logistic(ratios, truth, weights)
-        signs = np.where(truth, 1.0, -1.0)
-        return -float(np.sum(weights * np.logaddexp(0, -signs * (slope * ratios + bias))))
-
-    return max(candidates, key=likelihood)
+    return _part(model, names)
 
 
 def _logistic(ratios: Floats, truth: NDArray[np.bool_], weights: Floats) -> tuple[float, float]:
@@ -141,7 +139,7 @@ def _part(model: Pipeline, names: Sequence[str]) -> Part:
 
 def stated_by(calibration: Calibration, cases: Sequence[Case]) -> Floats:
     """The probability of each case."""
-    return calibration.probabilities(calibration.joined(Segments.of(cases)))
+    return calibration.probabilities(calibration.joined(Videos.of(cases)))
 
 
 def cross_validated(cases: Sequence[Case], names: dict[str, tuple[str, ...]] = USED) -> Floats:
@@ -152,7 +150,7 @@ def cross_validated(cases: Sequence[Case], names: dict[str, tuple[str, ...]] = U
         folds = GroupKFold(min(FOLDS, len(set(groups))), shuffle=True, random_state=seed)
         for learnt, asked in folds.split(cases, groups=groups):
             model = fitted([cases[row] for row in learnt.tolist()], names)
-            logits[asked] += model.logits(Segments.of([cases[row] for row in asked.tolist()]))
+            logits[asked] += model.logits(Videos.of([cases[row] for row in asked.tolist()]))
     probabilities: Floats = 1 / (1 + np.exp(-logits / SHUFFLES))
     return probabilities
 

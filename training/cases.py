@@ -20,6 +20,7 @@ from outofsync.appearance.schedule import FaceJudge
 from outofsync.checkpoints.store import Checkpoint
 from outofsync.clip import Clip
 from outofsync.faces import RetinaFaceDetector
+from outofsync.findings import evidence_of, speakers
 from outofsync.frames import FrameStore
 from outofsync.limits import Limits
 from outofsync.nodes import EnsembleNode
@@ -152,15 +153,13 @@ def _case(node: EnsembleNode, clip: Clip, group: str, side: str, kind: str, by_h
     ((findings, alignment),) = node.findings([clip])
     if alignment is None:
         return None
-    readings = [
-        finding.readings[alignment.judged] for finding in findings if alignment.judged in finding.readings
-    ]
+    speaking = speakers(findings)
     return Case(
         group,
         side,
         kind,
-        tuple(each for reading in readings for each in reading.evidence),
-        tuple(count for reading in readings for count in reading.windows),
+        evidence_of(speaking, alignment.judged),
+        tuple(each for finding in speaking for each in finding.readings[alignment.judged].evidence),
         alignment.offset,
         alignment.confidence,
         by_hand,

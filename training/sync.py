@@ -34,7 +34,16 @@ from training.distributed import Team, team
 from training.offsets import merit, offset_report
 from training.run_state import ResumableRun
 
-SETTINGS = ("steps", "first_phase", "frames", "batch", "rate", "seed", "every", "patience")  # of the command line
+SETTINGS = (
+    "steps",
+    "first_phase",
+    "frames",
+    "batch",
+    "rate",
+    "seed",
+    "every",
+    "patience",
+)  # of the command line
 MARGIN = 10  # frames that a clip must last beyond a span, so that picture and sound can be cut apart
 
 
@@ -45,7 +54,10 @@ class SyncTraining:
     steps: int = 1500
     first_phase: int = 100  # steps in which only the sounds of other clips are negatives
     batch: int = 32  # clips of the shortest spans in a step; of longer ones as many as make the same frames
-    frames: tuple[int, ...] = (18, 40)  # lengths of spans, in turn: the first that all clips have, then what is served
+    frames: tuple[int, ...] = (
+        18,
+        40,
+    )  # lengths of spans, in turn: the first that all clips have, then what is served
     rate: float = 1.2e-3
     decay: float = 0.03
     warmup: int = 200
@@ -70,10 +82,11 @@ class SyncTrainer(ResumableRun):
     ) -> None:
         torch.manual_seed(settings.seed)
         self._settings = settings
-        self._samplers = [
-            (_samples(faces, frames, settings.seed + company.rank), settings.batch * min(settings.frames) // frames)
-            for frames in settings.frames
-        ]
+        self._samplers = []
+        for frames in settings.frames:
+            if lasting := [face for face in faces if len(face) >= frames + MARGIN]:
+                sampler = Sampler(lasting, frames=frames, seed=settings.seed + company.rank)
+                self._samplers.append((sampler, settings.batch * min(settings.frames) // frames))
         self._device = company.device
         self.network = EmbeddingNetwork(config).to(self._device)
         self.average = copy.deepcopy(self.network).eval()
@@ -197,10 +210,6 @@ def training_faces(
         learnt += prepared(folder, split="train")
     wanted = [clip for clip in learnt if not sources or clip.facts["source"] in sources]
     return load_faces(wanted, shortest=shortest)
-
-
-def _samples(faces: list[TalkingFace], frames: int, seed: int) -> Sampler:
-    return Sampler([face for face in faces if len(face) >= frames + MARGIN], frames=frames, seed=seed)
 
 
 def main() -> None:

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from outofsync.clip import Track
 from outofsync.constants import MAX_WINDOWS, WINDOW_FRAMES
 from outofsync.scoring.abstention import Abstention
-from outofsync.scoring.evidence import Evidence, contrast_of
+from outofsync.scoring.evidence import Evidence, away, contrast_of
 from outofsync.scoring.offset import is_tolerated, offset_of, tolerated_offset
 from outofsync.scoring.score import SegmentScore
 from outofsync.scoring.segments import segment_bounds
 from outofsync.synchrony.interface import SyncOutput
 
 _AGREEMENT_WINDOWS = MAX_WINDOWS  # in each of which a face may fit at another delay
+_LEAST_REACH, _LEAST_OVERLAP = 12, 10  # frames of delay that always count; windows of sound at any other
 _SHARED_TIME = 0.5  # tracks that share more of their time show two faces, of which one speaks
 
 
@@ -29,6 +30,7 @@ class Reading:
     bounds: list[tuple[int, int]]  # windows of each segment
     scores: list[SegmentScore]
     evidence: list[Evidence]
+    delays: NDArray[np.float32]  # (windows, 31) logits, aligned
 
     @property
     def windows(self) -> list[int]:
@@ -61,21 +63,52 @@ class TrackFinding:
         """Keep what the segments of one offset were scored."""
         aligned = self.output.aligned(offset).delays
         evidence = [
-            Evidence.of(aligned[start:stop], score, self._generated(start, stop))
+            Evidence.of(
+                aligned[start:stop],
+                score,
+                self.generated_in(start, stop),
+                elsewhere(self.output.curve(start, stop), offset, len(aligned)),
+            )
             for (start, stop), score in zip(bounds, scores, strict=True)
         ]
-        self.readings[offset] = Reading(bounds, scores, evidence)
+        self.readings[offset] = Reading(bounds, scores, evidence, aligned)
 
     @cached_property
     def agreement(self) -> float:
         """How strongly this face moves with the voice at whatever delay: what tells the speaker."""
         return sum(contrast_of(self.delays[start:stop]) for start, stop in self.bounds(_AGREEMENT_WINDOWS))
 
-    def _generated(self, start: int, stop: int) -> float | None:
+    def generated_in(self, start: int, stop: int) -> float | None:
         """Mean logit of the frames that some windows cover."""
         if self.generated is None:
             return None
         return float(self.generated[start : stop + WINDOW_FRAMES - 1].mean(dtype=np.float64))
+
+
+def elsewhere(curve: NDArray[np.floating], offset: int, longest: int) -> NDArray[np.floating]:
+    """Mean logits at all delays but those near an offset, and those for which too little sound was left.
+
+    ``curve`` holds them from the earliest to the latest, no delay in the middle; ``longest`` is how many
+    windows the longest face among them has.
+    """
+    middle = len(curve) // 2
+    reach = min(middle, max(_LEAST_REACH, longest - _LEAST_OVERLAP))
+    return away(curve[middle - reach : middle + reach + 1], reach + offset)
+
+
+def evidence_of(findings: Sequence[TrackFinding], offset: int) -> Evidence:
+    """Evidence of all that some faces say, read from an offset, as of one long stretch."""
+    readings = [finding.readings[offset] for finding in findings]
+    parts = [part for reading in readings for part in reading.evidence]
+    mean = Evidence.mean(parts, [count - 1 for reading in readings for count in reading.windows])
+    lengths = [len(reading.delays) for reading in readings]
+    curve = np.average([finding.output.curve() for finding in findings], axis=0, weights=lengths)
+    return Evidence.of(
+        np.concatenate([reading.delays for reading in readings]),
+        mean,
+        mean.generated,
+        elsewhere(curve, offset, max(lengths)),
+    )
 
 
 def speakers(findings: Sequence[TrackFinding]) -> list[TrackFinding]:

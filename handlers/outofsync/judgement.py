@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from outofsync.clip import Clip
 from outofsync.constants import FRAME_RATE, WINDOW_FRAMES
-from outofsync.findings import Alignment, Reading, TrackFinding, speakers
+from outofsync.findings import Alignment, TrackFinding, evidence_of, speakers
 from outofsync.frames import JpegFrames
 from outofsync.result import Reason
 from outofsync.scoring.abstention import Abstention
 from outofsync.scoring.calibration import Assessment, Calibration
-from outofsync.scoring.evidence import Evidence
 from outofsync.scoring.offset import offset_of
 from outofsync.scoring.verdict import Verdict, inconclusive, judge
 
@@ -53,7 +52,7 @@ class Judgement:
         self._calibration = calibration
         self._lam = lam if clip.options.lam is None else clip.options.lam
         self._speakers = speakers(findings)
-        self._overall = self._mean_evidence() if alignment else None
+        self._overall = evidence_of(self._speakers, alignment.judged) if alignment else None
 
     def result(self) -> dict[str, Any]:
         """The result as plain JSON types; rounding keeps it free of the last bits of float arithmetic."""
@@ -97,22 +96,11 @@ class Judgement:
             "judged_offset_frames": self._alignment.judged,
         }
 
-    def _mean_evidence(self) -> Evidence:
-        """Evidence of all that the speakers say, weighted by the steps it rests on."""
-        assert self._alignment is not None
-        evidence, windows = self._read(self._alignment.judged)
-        return Evidence.mean(evidence, [count - 1 for count in windows])
-
-    def _read(self, offset: int) -> tuple[list[Evidence], list[int]]:
-        """Evidence of every segment of those who speak, read from an offset, and the windows of each."""
-        readings: list[Reading] = [finding.readings[offset] for finding in self._speakers]
-        return (
-            [part for reading in readings for part in reading.evidence],
-            [count for reading in readings for count in reading.windows],
-        )
-
     def _assessed(self, offset: int) -> Assessment | None:
-        return None if self._calibration is None else self._calibration.video(*self._read(offset))
+        if self._calibration is None:
+            return None
+        segments = [part for finding in self._speakers for part in finding.readings[offset].evidence]
+        return self._calibration.video(evidence_of(self._speakers, offset), segments)
 
     def _verdict(self, measured: dict[str, Any], assessment: Assessment | None) -> Verdict:
         if not self._findings:

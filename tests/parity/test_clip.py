@@ -50,5 +50,5 @@ def test_features(golden: Golden, output: SyncOutput, scorer: Scorer) -> None:
 def test_scores(golden: Golden, output: SyncOutput, scorer: Scorer) -> None:
     published = golden("clip")
     (score,) = scorer.score_segments([Segment(output.delays, scorer.project(output.features))])
-    assert score.delay == pytest.approx(float(published["dist"]), rel=1e-3)
-    assert score.feature == pytest.approx(float(published["av"]), rel=1e-3)
+    assert score.delay_score == pytest.approx(float(published["dist"]), rel=1e-3)
+    assert score.feature_score == pytest.approx(float(published["av"]), rel=1e-3)

@@ -1,9 +1,9 @@
 """From evidence to the probability that a video was manipulated: fitted in training, part of a checkpoint.
 
-Each *part* puts one question to a segment (do lips and voice fit? was this face generated?) and answers with
-a log-likelihood ratio: how much likelier this evidence is of a manipulated segment than of a genuine one.
-What segments say is added up over a video, less what they merely repeat,
-so that a longer video is judged more surely.
+Each *part* puts one question to a stretch of video (do lips and voice fit? was this face generated?) and
+answers with a log-likelihood ratio: how much likelier this evidence is of a manipulated stretch than of a
+genuine one. A video is one long stretch, whose evidence stands out the more the longer it is; and it has
+segments, of which one alone may have been manipulated.
 """
 
 from __future__ import annotations
@@ -16,68 +16,52 @@ import numpy as np
 from numpy.typing import NDArray
 
 from outofsync.checkpoints.store import CheckpointError
-from outofsync.constants import MAX_WINDOWS
 from outofsync.scoring.evidence import Evidence
 
 Floats = NDArray[np.float64]
 
-MOST = 8.0  # absolute log-likelihood ratio of one segment that is believed: beyond, nothing was ever measured
+MOST = 8.0  # absolute log-likelihood ratio that is believed: beyond, nothing was ever measured
 SURE = 30.0  # logit beyond which a probability is 0 or 1 in six decimals anyway
 
 
-@dataclass(frozen=True)
-class Segments:
-    """Evidence of the segments of some videos, one video after another."""
+class Described(Protocol):
+    """A video, or what stands for one."""
 
-    evidence: Floats  # (segments, numbers), in the order of Evidence.names()
-    windows: Floats  # (segments,) how long each is, in segments of 50 windows
-    starts: NDArray[np.intp]  # (videos,) the first segment of each
+    @property
+    def whole(self) -> Evidence: ...  # of all that was scored
+    @property
+    def evidence(self) -> Sequence[Evidence]: ...  # of each segment
+
+
+@dataclass(frozen=True)
+class Videos:
+    """Evidence of some videos, and of their segments, one video after another."""
+
+    whole: Floats  # (videos, numbers), in the order of Evidence.names()
+    segments: Floats  # (segments, numbers)
+    counts: NDArray[np.intp]  # (videos,) how many segments each has
 
     @classmethod
-    def of(cls, videos: Sequence[Described]) -> Segments:
+    def of(cls, videos: Sequence[Described]) -> Videos:
         """Of videos that have at least one segment each."""
-        counts = [len(video.evidence) for video in videos]
-        rows = [each.as_array() for video in videos for each in video.evidence]
-        windows = [count for video in videos for count in video.windows]
-        starts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.intp)
-        return cls(np.array(rows), np.array(windows) / MAX_WINDOWS, starts)
+        return cls(
+            np.array([video.whole.as_array() for video in videos]),
+            np.array([each.as_array() for video in videos for each in video.evidence]),
+            np.array([len(video.evidence) for video in videos], np.intp),
+        )
 
-    @property
-    def counts(self) -> NDArray[np.intp]:
-        """How many segments each video has."""
-        return np.diff(np.append(self.starts, len(self.windows)))
-
-    @property
-    def case(self) -> NDArray[np.intp]:
-        """Which video each segment belongs to."""
-        return np.repeat(np.arange(len(self.starts)), self.counts)
-
-    def values(self, names: Sequence[str]) -> Floats:
-        """(segments, names) of the named numbers."""
-        order = Evidence.names()
-        return self.evidence[:, [order.index(name) for name in names]]
-
-    def summed(self, values: Floats) -> Floats:
-        """The sum over each video's segments."""
-        sums: Floats = np.add.reduceat(values, self.starts)
-        return sums
-
-
-class Described(Protocol):
-    """A video, or what stands for one: its segments' evidence, and how many windows each has."""
-
-    @property
-    def evidence(self) -> Sequence[Evidence]: ...
-    @property
-    def windows(self) -> Sequence[int]: ...
+    def most(self, ratios: Floats) -> Floats:
+        """Of ratios of all segments, how much likelier each video is if just one of its segments is false."""
+        starts = np.concatenate([[0], np.cumsum(self.counts)[:-1]])
+        likelihoods: Floats = np.log(np.add.reduceat(np.exp(ratios), starts) / self.counts)
+        return likelihoods
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """One question: a logistic model of standardised evidence.
 
-    ``share`` is how many of all manipulations show in this part; ``correlation`` how far segments of one
-    video repeat one another (0: each is news, 1: the second says nothing that the first did not).
+    ``share`` is how many of all manipulations show in this part.
     """
 
     names: tuple[str, ...]
@@ -85,24 +69,19 @@ class Part:
     scale: tuple[float, ...]
     weights: tuple[float, ...]
     bias: float
-    correlation: float = 0.5
     share: float = 1.0
 
-    def ratios(self, segments: Segments) -> Floats:
-        """Log-likelihood ratio (nats) of each segment; positive speaks for a manipulation."""
-        standard = (segments.values(self.names) - np.array(self.mean)) / np.array(self.scale)
+    def ratios(self, evidence: Floats) -> Floats:
+        """Log-likelihood ratio (nats) of each row (…, numbers); positive speaks for a manipulation."""
+        standard = (chosen(evidence, self.names) - np.array(self.mean)) / np.array(self.scale)
         ratios: Floats = (standard @ np.array(self.weights) + self.bias).clip(-MOST, MOST)
         return ratios
 
-    def together(self, ratios: Floats, segments: Segments) -> Floats:
-        """Log-likelihood ratio of each video as a whole.
 
-        A segment of 50 windows counts as one; n that each repeat a share of the others count as
-        n / (1 + (n − 1) · correlation).
-        """
-        length = segments.summed(segments.windows)
-        total = segments.summed(ratios * segments.windows)
-        return total / (1.0 + (length - 1.0).clip(0) * self.correlation)
+def chosen(evidence: Floats, names: Sequence[str]) -> Floats:
+    """(rows, names) of the named numbers."""
+    order = Evidence.names()
+    return evidence[:, [order.index(name) for name in names]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +100,8 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True)
 class _Video:
+    whole: Evidence
     evidence: Sequence[Evidence]
-    windows: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,50 +125,49 @@ class Calibration:
 
     def segment(self, evidence: Evidence) -> Assessment:
         """One segment by itself."""
-        return self.video([evidence], [MAX_WINDOWS])
+        return self.video(evidence, [evidence])
 
-    def video(self, evidence: Sequence[Evidence], windows: Sequence[int]) -> Assessment:
-        """All segments of a video and how many windows each has."""
-        segments = Segments.of([_Video(evidence, windows)])
-        stories = self._stories(segments)
-        joined = self._weighed(stories, segments)
-        alone = {name: part.together(part.ratios(segments), segments) for name, part in self.parts.items()}
+    def video(self, whole: Evidence, evidence: Sequence[Evidence]) -> Assessment:
+        """A video of which all that was scored, and each segment, says so much."""
+        video = Videos.of([_Video(whole, evidence)])
+        stories = self._stories(video)
+        joined = self._weighed(stories, video)
+        alone = {name: part.ratios(video.whole) for name, part in self.parts.items()}
         return Assessment(
             float(self.probabilities(joined)[0]),
             {name: float(self.probabilities(ratios)[0]) for name, ratios in alone.items()},
             0.0 if len(evidence) < 2 else self.span_share * float(np.exp(stories[1] - joined)[0]),
         )
 
-    def joined(self, segments: Segments) -> Floats:
+    def joined(self, videos: Videos) -> Floats:
         """Log-likelihood ratio of each video.
 
         Two stories are weighed against "nothing was manipulated": that all of it was, and that one segment
         was. Of a single segment they are the same.
         """
-        return self._weighed(self._stories(segments), segments)
+        return self._weighed(self._stories(videos), videos)
 
-    def _weighed(self, stories: tuple[Floats, Floats], segments: Segments) -> Floats:
+    def _weighed(self, stories: tuple[Floats, Floats], videos: Videos) -> Floats:
         throughout, somewhere = stories
         both = np.logaddexp(throughout + np.log1p(-self.span_share), somewhere + np.log(self.span_share))
-        return np.where(segments.counts > 1, both, throughout)
+        return np.where(videos.counts > 1, both, throughout)
 
-    def logits(self, segments: Segments) -> Floats:
+    def logits(self, videos: Videos) -> Floats:
         """Logit of each video's probability."""
-        return self.slope * self.joined(segments) + self.bias
+        return self.slope * self.joined(videos) + self.bias
 
     def probabilities(self, ratios: Floats) -> Floats:
         """Probability that each video with such a ratio was manipulated."""
         probabilities: Floats = 1.0 / (1.0 + np.exp(-(self.slope * ratios + self.bias).clip(-SURE, SURE)))
         return probabilities
 
-    def _stories(self, segments: Segments) -> tuple[Floats, Floats]:
+    def _stories(self, videos: Videos) -> tuple[Floats, Floats]:
         """Ratios of "all of it was manipulated" and of "one segment was"; any part may have seen it."""
         shares = np.array([part.share for part in self.parts.values()])
         throughout, somewhere = [], []
         for part, share in zip(self.parts.values(), np.log(shares / shares.sum()), strict=True):
-            ratios = part.ratios(segments)
-            throughout.append(share + part.together(ratios, segments))
-            somewhere.append(share + np.log(segments.summed(np.exp(ratios)) / segments.counts))
+            throughout.append(share + part.ratios(videos.whole))
+            somewhere.append(share + videos.most(part.ratios(videos.segments)))
         return np.logaddexp.reduce(throughout), np.logaddexp.reduce(somewhere)
 
     def to_dict(self) -> dict[str, Any]:

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass, fields
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from outofsync.constants import MAX_DELAY
-from outofsync.scoring.score import SegmentScore
 
 EDGE = 2  # frames from no delay
 NEAR = 3  # frames from a peak that are the peak's own
+QUIETEST = 0.1  # logit by which the delays elsewhere differ at least
+
+
+class Surprise(Protocol):
+    """Both parts of the published score, of a segment or the mean of several."""
+
+    @property
+    def delay_score(self) -> float: ...
+    @property
+    def feature_score(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Numbers that the calibration weighs, of one segment, its delays read from the video's own offset."""
+    """Numbers that the calibration weighs, of a segment or a video, read from the video's own offset."""
 
     delay_score: float  # Kullback–Leibler part of the published score
     feature_score: float  # squared-error part
@@ -24,29 +34,43 @@ class Evidence:
     contrast: float  # logit at the segment's best delay above the median: how well they would fit if moved
     wander: float  # frames, absolute, from the video's offset to the segment's own
     edge: float  # logit at the video's offset above that two frames away: how exactly they fit
-    margin: (
-        float  # logit within a frame of the offset above the best one elsewhere: how surely they fit there
-    )
+    margin: float  # logit within a frame of the offset above the best elsewhere: how surely they fit there
+    level: float  # logit at the video's offset: how well they fit, whatever they would do elsewhere
+    # Standard deviations of the delays elsewhere by which the offset stands out from them. They grow quieter
+    # the longer one listens, so that this grows with length where lips and voice belong together.
+    prominence: float
     generated: float = 0.0  # mean logit of the face network, 0 where there is none
 
     @classmethod
     def of(
-        cls, delays: NDArray[np.floating], score: SegmentScore, generated: float | None = None
+        cls,
+        delays: NDArray[np.floating],
+        score: Surprise,
+        generated: float | None = None,
+        elsewhere: NDArray[np.floating] | None = None,
     ) -> Evidence:
-        """Evidence in aligned (windows, 31) delay logits, their score, and what the face network says."""
+        """Evidence in aligned (windows, 31) delay logits, their score, and what the face network says.
+
+        ``elsewhere`` holds mean logits at all delays that are known but those near the offset; by default,
+        those among the 31.
+        """
         mean = np.asarray(delays, np.float64).mean(0)
         best = int(mean.argmax())
         median = float(np.median(mean))
         around = (mean[MAX_DELAY - EDGE] + mean[MAX_DELAY + EDGE]) / 2
-        elsewhere = np.abs(np.arange(len(mean)) - MAX_DELAY) > NEAR
+        if elsewhere is None:
+            elsewhere = away(mean, MAX_DELAY)
+        level = float(mean[MAX_DELAY])
         return cls(
-            delay_score=score.delay,
-            feature_score=score.feature,
-            fit=float(mean[MAX_DELAY]) - median,
+            delay_score=score.delay_score,
+            feature_score=score.feature_score,
+            fit=level - median,
             contrast=contrast_of(delays),
             wander=float(abs(best - MAX_DELAY)),
-            edge=float(mean[MAX_DELAY] - around),
-            margin=float(mean[MAX_DELAY - 1 : MAX_DELAY + 2].max() - mean[elsewhere].max()),
+            edge=float(level - around),
+            margin=float(mean[MAX_DELAY - 1 : MAX_DELAY + 2].max() - elsewhere.max()),
+            level=level,
+            prominence=float((level - elsewhere.mean()) / max(float(elsewhere.std()), QUIETEST)),
             generated=0.0 if generated is None else generated,
         )
 
@@ -61,6 +85,12 @@ class Evidence:
     def mean(cls, parts: list[Evidence], weights: list[int]) -> Evidence:
         """The weighted mean of several stretches."""
         return cls(*np.average([part.as_array() for part in parts], axis=0, weights=weights).tolist())
+
+
+def away(curve: NDArray[np.floating], peak: int) -> NDArray[np.floating]:
+    """What a curve over delays holds beyond the neighbourhood of a peak."""
+    elsewhere: NDArray[np.floating] = curve[np.abs(np.arange(len(curve)) - peak) > NEAR]
+    return elsewhere
 
 
 def contrast_of(delays: NDArray[np.floating]) -> float:

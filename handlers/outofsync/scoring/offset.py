@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from outofsync.constants import EARLIEST_TOLERATED, LATEST_TOLERATED, MAX_DELAY
+from outofsync.constants import EARLIEST_TOLERATED, FRAME_RATE, LATEST_TOLERATED, MAX_DELAY
 
 Floats = NDArray[np.floating]
 
@@ -13,15 +13,15 @@ Floats = NDArray[np.floating]
 def offset_of(delays: Floats) -> tuple[int, float]:
     """The delay (frames) at which sound and picture fit best, and how sure that is (0 … 1).
 
-    Takes (windows, 31) logits. Positive: the sound comes late. Confidence is the share of the mean delay
-    distribution within a frame of its peak.
+    Takes (windows, 31) logits. Positive: the sound comes late. Confidence is the share of the delay
+    distribution within a frame of its peak. Logits count by the root of the seconds that they are the mean
+    of, since the seconds of a video partly repeat one another.
     """
-    logits = np.asarray(delays, np.float64)
-    distribution = np.exp(logits - logits.max(1, keepdims=True))
-    distribution = (distribution / distribution.sum(1, keepdims=True)).mean(0)
-    best = int(logits.mean(0).argmax())
+    mean = np.asarray(delays, np.float64).mean(0)
+    best = int(mean.argmax())
+    distribution = np.exp((mean - mean[best]) * max(1.0, len(delays) / FRAME_RATE) ** 0.5)
     near = distribution[max(0, best - 1) : best + 2]
-    return best - MAX_DELAY, float(near.sum())
+    return best - MAX_DELAY, float(near.sum() / distribution.sum())
 
 
 def tolerated_offset(delays: Floats) -> int:

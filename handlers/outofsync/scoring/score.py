@@ -44,18 +44,18 @@ class SegmentScore:
     feature_steps: NDArray[np.float64]  # (windows − 1,) squared error of unit vectors
 
     @property
-    def delay(self) -> float:
+    def delay_score(self) -> float:
         """Mean divergence of the delay distributions."""
         return float(self.delay_steps.mean())
 
     @property
-    def feature(self) -> float:
+    def feature_score(self) -> float:
         """Mean squared error of the features."""
         return float(self.feature_steps.mean())
 
     def total(self, lam: float) -> float:
         """The published score: the delay part plus λ times the feature part; higher is more likely fake."""
-        return self.delay + lam * self.feature
+        return self.delay_score + lam * self.feature_score
 
 
 class Scorer:

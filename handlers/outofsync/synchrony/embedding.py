@@ -83,10 +83,10 @@ class VisualFront(nn.Module):
         out: Tensor = self.project(x.flatten(1)).view(batch, frames, -1)
         return out
 
-
     def _stem_by_frame(self, pictures: Tensor) -> Tensor:
         """The stem as a flat convolution of five pictures for each frame: a third of the time in training."""
         convolution, norm, activation = self.stem
+        assert isinstance(convolution, nn.Conv3d)
         near = pictures.unfold(1, 2 * STEM_REACH + 1, 1).permute(0, 1, 4, 2, 3).flatten(0, 1)
         near = near.contiguous(memory_format=torch.channels_last)
         x = F.conv2d(near, convolution.weight[:, 0], stride=2, padding=2)

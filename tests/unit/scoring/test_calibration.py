@@ -42,32 +42,18 @@ def test_absurd_evidence_is_not_believed_without_bounds() -> None:
     assert 0 < probability < 0.001
 
 
-@pytest.mark.parametrize("fit", [1.0, 5.0])
-def test_more_segments_that_agree_are_surer(fit: float) -> None:
+def test_a_segment_among_others_is_part_of_the_whole() -> None:
     model = calibration()
-    short = model.video([evidence(fit)], [50]).probability
-    long = model.video([evidence(fit)] * 10, [50] * 10).probability
-    assert abs(long - 0.5) > abs(short - 0.5)
-
-
-def test_half_a_segment_says_less_than_a_whole_one() -> None:
-    model = calibration()
-    whole, half = (model.video([evidence(1.0)], [windows]).probability for windows in (50, 20))
-    assert 0.5 < half < whole
-
-
-def test_segments_that_repeat_one_another_are_no_news() -> None:
-    repeating = calibration(synchrony=part(correlation=1.0))
-    one, ten = (repeating.video([evidence(1.0)] * count, [50] * count).probability for count in (1, 10))
-    assert ten <= one + 0.02
+    alone = model.segment(evidence(1.0)).probability
+    assert model.video(evidence(1.0), [evidence(1.0)]).probability == alone
+    assert model.video(evidence(1.0), [evidence(1.0)] * 9).probability == pytest.approx(alone)
 
 
 def test_one_sure_stretch_among_thirty_raises_the_video_and_is_named() -> None:
     model = calibration()
     genuine = [evidence(6.0)] * 30
     spliced = [*genuine[:-1], evidence(-3.0)]
-    windows = [50] * 30
-    before, after = model.video(genuine, windows), model.video(spliced, windows)
+    before, after = model.video(evidence(6.0), genuine), model.video(evidence(5.7), spliced)
     assert before.probability < 0.1
     assert after.probability > 5 * before.probability
     assert after.span > max(0.9, before.span)

@@ -71,6 +71,23 @@ def test_evidence_of_a_stretch_that_strays_from_the_videos_offset() -> None:
 def test_evidence_of_lips_that_fit() -> None:
     evidence = Evidence.of(peaked(0), SCORE, generated=-1.5)
     assert (evidence.fit, evidence.wander, evidence.margin, evidence.generated) == (6.0, 0.0, 6.0, -1.5)
+    assert evidence.level == 6.0
+
+
+def test_evidence_stands_out_from_what_is_heard_elsewhere() -> None:
+    random = np.random.default_rng(0)
+    loud, quiet = (
+        Evidence.of(peaked(0), SCORE, elsewhere=random.normal(1, spread, 52)) for spread in (2.0, 0.5)
+    )
+    assert quiet.level == loud.level
+    assert quiet.prominence > 3 * loud.prominence > 3
+    assert quiet.margin > loud.margin
+
+
+def test_a_longer_video_is_surer_of_its_offset() -> None:
+    _, short = offset_of(np.tile(peaked(3, 1.0), (3, 1)))
+    _, long = offset_of(np.tile(peaked(3, 1.0), (30, 1)))
+    assert long > short + 0.1
 
 
 def test_means_of_evidence_are_weighted() -> None:

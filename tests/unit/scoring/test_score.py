@@ -40,8 +40,8 @@ def segment(windows: int, seed: int = 0) -> Segment:
 def test_a_segment_has_one_step_less_than_windows(scorer: Scorer) -> None:
     (score,) = scorer.score_segments([segment(12)])
     assert score.delay_steps.shape == score.feature_steps.shape == (11,)
-    assert score.delay == pytest.approx(score.delay_steps.mean())
-    assert score.total(lam=2) == pytest.approx(score.delay + 2 * score.feature)
+    assert score.delay_score == pytest.approx(score.delay_steps.mean())
+    assert score.total(lam=2) == pytest.approx(score.delay_score + 2 * score.feature_score)
 
 
 def test_company_changes_no_bit(scorer: Scorer) -> None:
@@ -71,7 +71,7 @@ def test_adding_a_constant_to_logits_of_the_target_changes_nothing(scorer: Score
     shifted = one.delays.copy()
     shifted[1] += 5
     scores = scorer.score_segments([one, Segment(shifted, one.features)])
-    assert scores[0].delay == pytest.approx(scores[1].delay)
+    assert scores[0].delay_score == pytest.approx(scores[1].delay_score)
 
 
 @pytest.mark.parametrize("windows", [0, 1])

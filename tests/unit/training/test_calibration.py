@@ -26,22 +26,24 @@ def cases(seed: int = 0) -> list[Case]:
     """Genuine cases, others whose lips do not fit, and others whose faces look made; ten people."""
     random = np.random.default_rng(seed)
 
-    def case(number: int, side: str, kind: str, fit: float, generated: float) -> Case:
-        evidence = tuple(
-            Evidence(
-                delay_score=random.normal(0.2, 0.05),
-                feature_score=random.normal(1, 0.1),
-                fit=random.normal(fit, 1),
-                contrast=random.normal(5, 0.5),
-                wander=0.0,
-                edge=fit / 3,
-                margin=random.normal(fit, 1),
-                generated=random.normal(generated, 1),
-            )
-            for _ in range(1 + number % 3)
+    def stretch(fit: float, generated: float) -> Evidence:
+        return Evidence(
+            delay_score=random.normal(0.2, 0.05),
+            feature_score=random.normal(1, 0.1),
+            fit=random.normal(fit, 1),
+            contrast=random.normal(5, 0.5),
+            wander=0.0,
+            edge=fit / 3,
+            margin=random.normal(fit, 1),
+            level=random.normal(fit, 1),
+            prominence=random.normal(fit, 1),
+            generated=random.normal(generated, 1),
         )
-        windows = (50,) * len(evidence)
-        return Case(f"person {number % 10}", side, kind, evidence, windows, 0, 0.0)
+
+    def case(number: int, side: str, kind: str, fit: float, generated: float) -> Case:
+        segments = [stretch(fit, generated) for _ in range(1 + number % 3)]
+        whole = Evidence.mean(segments, [1] * len(segments))
+        return Case(f"person {number % 10}", side, kind, whole, tuple(segments), 0, 0.0)
 
     return [
         *[case(number, GENUINE, "", 5.0, -1.5) for number in range(60)],
@@ -63,7 +65,7 @@ def test_the_calibration_separates_what_can_be_separated() -> None:
     model = calibrate(table)
     assert set(model.parts) == {"synchrony", "face"}
     truth = [case.side != GENUINE for case in table]
-    right = [model.video(case.evidence, case.windows).probability > 0.5 for case in table]
+    right = [model.video(case.whole, case.evidence).probability > 0.5 for case in table]
     assert np.mean(np.array(right) == truth) > 0.85
     assert np.mean((cross_validated(table) > 0.5) == truth) > 0.8
 
@@ -72,8 +74,7 @@ def test_each_part_sees_its_own_manipulations() -> None:
     table = cases()
     model = calibrate(table)
     leading = [
-        model.video(case.evidence, case.windows).leading
-        == ("face" if case.side == GENERATED else "synchrony")
+        model.video(case.whole, case.evidence).leading == ("face" if case.side == GENERATED else "synchrony")
         for case in table
         if case.side != GENUINE
     ]

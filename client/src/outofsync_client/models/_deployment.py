@@ -115,7 +115,7 @@ class Deployment:
             time.sleep(POLL_S)
 
     def _last_words(self, node: str, version: str) -> str:
-        """The exception that ended a worker; its lines may reach the log after the server noticed its death."""
+        """The exception that ended a worker; it may reach the log after the server noticed the death."""
         deadline = time.monotonic() + LOGGED_S
         while not (said := complaint(self.state, node, version)) and time.monotonic() < deadline:
             time.sleep(POLL_S)
