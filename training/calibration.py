@@ -27,6 +27,7 @@ from outofsync.scoring.verdict import FACE
 Floats = NDArray[np.float64]
 
 GENUINE, VOICE, GENERATED = "genuine", "voice", "generated"  # what a case's ``side`` can be
+MOVED = "moved"
 SYNCHRONY = "synchrony"
 USED = {
     SYNCHRONY: (
@@ -66,15 +67,20 @@ class Case:
     confidence: float  # in the offset
     moved: bool = False  # by hand, outside the broadcast window: an offset is there to be found
 
+    @property
+    def way(self) -> str:
+        """Genuine, or in which of three ways it was manipulated: moved, another voice, generated."""
+        return MOVED if self.moved else self.side
+
 
 def balanced_weights(cases: Sequence[Case]) -> Floats:
-    """Genuine and manipulated count alike, so does each kind of manipulation, and each identity in it."""
-    kinds = {case.kind for case in cases if case.side != GENUINE}
-    keys = [GENUINE if case.side == GENUINE else case.kind for case in cases]
-    share = {GENUINE: 1.0} | {kind: 1.0 / max(1, len(kinds)) for kind in kinds}
-    groups = [(key, case.group) for key, case in zip(keys, cases, strict=True)]
-    in_group, people = Counter(groups), Counter(key for key, _ in set(groups))
-    weights = [share[key] / people[key] / in_group[key, group] for key, group in groups]
+    """Genuine and manipulated count alike; so do the ways of manipulating, and each identity in them."""
+    ways = [case.way for case in cases]
+    manipulated = set(ways) - {GENUINE}
+    share = {GENUINE: 1.0} | {way: 1.0 / max(1, len(manipulated)) for way in manipulated}
+    groups = [(way, case.group) for way, case in zip(ways, cases, strict=True)]
+    in_group, people = Counter(groups), Counter(way for way, _ in set(groups))
+    weights = [share[way] / people[way] / in_group[way, group] for way, group in groups]
     return np.array(weights) * len(cases) / 2
 
 

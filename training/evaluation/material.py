@@ -40,8 +40,7 @@ from training.evaluation.judging import (
 PLACES_INSIDE = (-2, 2, 4)
 PLACES_OUTSIDE = (-7, 7, 12)
 PLACES_OF_PIECES = (-7, 7)
-# Share of the delay distribution within a frame of its peak from which a clip's own offset is believed.
-FAIR_CONFIDENCE = 0.4
+FAIR_CONFIDENCE = 0.9  # from which a clip's own offset is believed: every second clip
 
 MOST_MANIPULATED = 4  # genuine clips of one identity that are manipulated; one talker has dozens of clips
 MOST_PIECES = 2  # of one clip

@@ -43,7 +43,8 @@ def cases(seed: int = 0) -> list[Case]:
     def case(number: int, side: str, kind: str, fit: float, generated: float) -> Case:
         segments = [stretch(fit, generated) for _ in range(1 + number % 3)]
         whole = Evidence.mean(segments, [1] * len(segments))
-        return Case(f"person {number % 10}", side, kind, whole, tuple(segments), 0, 0.0)
+        moved = kind == "shifted"
+        return Case(f"person {number % 10}", side, kind, whole, tuple(segments), 0, 0.0, moved)
 
     return [
         *[case(number, GENUINE, "", 5.0, -1.5) for number in range(60)],
@@ -52,7 +53,7 @@ def cases(seed: int = 0) -> list[Case]:
     ]
 
 
-def test_weights_balance_genuine_and_each_manipulation() -> None:
+def test_weights_balance_genuine_and_each_way_of_manipulating() -> None:
     weights = balanced_weights(cases())
     kinds = np.array([case.kind for case in cases()])
     genuine, *others = (weights[kinds == kind].sum() for kind in ("", "shifted", "swapped", "generator"))
