@@ -20,8 +20,8 @@ WIDTHS = (8, 8, 16, 16)
 def write_checkpoints(folder: Path) -> Path:
     """``deblur``, ``sync``, ``scoring`` and ``face`` under the names the nodes load."""
     torch.manual_seed(1)
-    face = FaceConfig(width=16, blocks=1)
-    Checkpoint("face", "mouth", asdict(face), FaceNetwork(face).state_dict()).save(
+    face = FaceConfig()
+    Checkpoint("face", "movement", asdict(face), FaceNetwork(face).state_dict()).save(
         folder / "face.safetensors"
     )
     sync_checkpoint().save(folder / "sync.safetensors")

@@ -19,21 +19,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import StandardScaler
-from torch import Tensor, nn
 
-from outofsync.appearance.network import FaceConfig, FaceNetwork, TextureHead, ViewHead
+from outofsync.appearance.network import WAYS, FaceConfig, FaceNetwork, Logistic, movement
 from outofsync.appearance.schedule import SEEN
 from outofsync.checkpoints.store import Checkpoint
 from training.clips import prepared
 from training.face_clips import DEGRADED, PSEUDO, RAW, FaceClip, features_of, front_of
 
-WEIGHTS = {"mouth": 0.5, "whole": 1.0, "texture": 1.0}  # of each way of looking; chosen on val
 EVENNESS = 0.6  # a source's share of the draws is its share of the clips to the power of (1 − evenness)
 DUB = "McGurk"  # in the name of what put another voice to a real picture: no face was made
 
@@ -42,13 +39,10 @@ DUB = "McGurk"  # in the name of what put another voice to a real picture: no fa
 class FaceTraining:
     """Everything that decides a fit but the data."""
 
-    steps: int = 300
-    batch: int = 64
-    rate: float = 1e-3
-    decay: float = 0.05
-    pseudo_views: float = 0.25  # share of pseudo-fakes among what is false, for the views …
-    pseudo_texture: float = 0.1  # … and for the texture
-    strength: float = 0.001  # inverse of the penalty on the texture's weights
+    pseudo_movement: float = 0.2  # share of pseudo-fakes among what is false
+    pseudo_texture: float = 0.1
+    strength_movement: float = 2e-4  # inverse of the penalty on the weights
+    strength_texture: float = 3e-4
     seed: int = 0
 
 
@@ -71,48 +65,28 @@ def shares(clips: Sequence[FaceClip], pseudo: float) -> NDArray[np.float64]:
     return weights
 
 
-def windows_of(vectors: NDArray[np.float16], random: np.random.Generator, length: int = SEEN) -> Tensor:
-    """A random stretch of (frames, 256), float32; a shorter one goes back the way it came."""
-    if len(vectors) < length:
-        vectors = np.pad(vectors, ((0, length - len(vectors)), (0, 0)), "reflect")
-    start = int(random.integers(len(vectors) - length + 1))
-    return torch.from_numpy(vectors[start : start + length].astype(np.float32))
+def moved(clip: FaceClip, lags: tuple[int, ...]) -> NDArray[np.float32]:
+    """How far a clip's vectors go, the mean over its stretches: (views · lags · 256,)."""
+    vectors = clip.vectors.astype(np.float32)
+    if vectors.shape[1] < SEEN:  # what is shorter goes back the way it came
+        vectors = np.pad(vectors, ((0, 0), (0, SEEN - vectors.shape[1]), (0, 0)), "reflect")
+    starts = range(0, vectors.shape[1] - SEEN + 1, SEEN // 2)
+    stretches = np.stack([vectors[:, start : start + SEEN] for start in starts])
+    mean: NDArray[np.float32] = movement(torch.from_numpy(stretches), lags).mean(0).numpy()
+    return mean
 
 
-def fit_head(head: ViewHead, clips: Sequence[FaceClip], view: int, settings: FaceTraining, seed: int) -> None:
-    """Teach one head of one view."""
-    every = np.concatenate([clip.vectors[view] for clip in clips if clip.variant == RAW]).astype(np.float32)
-    head.mean.copy_(torch.from_numpy(every.mean(0)))
-    head.spread.copy_(torch.from_numpy(every.std(0) + 1e-3))
-    random = np.random.default_rng(seed)
-    weights = shares(clips, settings.pseudo_views)
-    false = np.array([clip.false for clip in clips])
-    optimiser = torch.optim.AdamW(head.parameters(), settings.rate, weight_decay=settings.decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.rate, settings.steps)
-    truth = torch.arange(settings.batch) >= settings.batch // 2
-    head.train()
-    for _ in range(settings.steps):
-        drawn = [
-            random.choice(np.flatnonzero(rows), settings.batch // 2, p=weights[rows] / weights[rows].sum())
-            for rows in (~false, false)
-        ]
-        seen = torch.stack([windows_of(clips[row].vectors[view], random) for row in np.concatenate(drawn)])
-        loss = F.binary_cross_entropy_with_logits(head(seen), truth.float())
-        optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        optimiser.step()
-        schedule.step()
-    head.eval()
-
-
-def fit_texture(head: TextureHead, clips: Sequence[FaceClip], settings: FaceTraining) -> None:
-    """A logistic regression on every stretch; those of one clip share its weight."""
-    counts = [len(clip.numbers) for clip in clips]
-    weights = np.repeat(shares(clips, settings.pseudo_texture) / counts, counts) * sum(counts) / 2
-    truth = np.repeat([clip.false for clip in clips], counts)
-    scaler = StandardScaler().fit(np.concatenate([clip.numbers for clip in clips]))
-    values = scaler.transform(np.concatenate([clip.numbers for clip in clips]))
-    model = LogisticRegression(C=settings.strength, max_iter=500).fit(values, truth, sample_weight=weights)
+def fit_logistic(
+    head: Logistic,
+    values: NDArray[np.float32],
+    truth: NDArray[np.bool_],
+    weights: NDArray[np.float64],
+    strength: float,
+) -> None:
+    """Teach one way of looking from rows of numbers that count by their weights."""
+    scaler = StandardScaler().fit(values)
+    model = LogisticRegression(C=strength, max_iter=500)
+    model.fit(scaler.transform(values), truth, sample_weight=weights * len(truth) / weights.sum())
     with torch.no_grad():
         head.mean.copy_(torch.from_numpy(scaler.mean_))
         head.spread.copy_(torch.from_numpy(scaler.scale_))
@@ -123,30 +97,34 @@ def fit_texture(head: TextureHead, clips: Sequence[FaceClip], settings: FaceTrai
 def fit(
     network: FaceNetwork, clips: Sequence[FaceClip], unseen: Sequence[FaceClip], settings: FaceTraining
 ) -> None:
-    """Teach every head and the texture; what they say of ``unseen`` clips brings them to one scale."""
-    for view, copies in enumerate(network.heads):
-        assert isinstance(copies, nn.ModuleList)
-        for number, head in enumerate(copies):
-            assert isinstance(head, ViewHead)
-            fit_head(head, clips, view, settings, settings.seed + 10 * view + number)
-    fit_texture(network.texture, clips, settings)
+    """Teach both ways of looking; what they say of ``unseen`` clips brings them to one scale."""
+    false = np.array([clip.false for clip in clips])
+    fit_logistic(
+        network.movement,
+        np.stack([moved(clip, network.config.lags) for clip in clips]),
+        false,
+        shares(clips, settings.pseudo_movement),
+        settings.strength_movement,
+    )
+    counts = [len(clip.numbers) for clip in clips]  # of stretches, which share their clip's weight
+    fit_logistic(
+        network.texture,
+        np.concatenate([clip.numbers for clip in clips]),
+        np.repeat(false, counts),
+        np.repeat(shares(clips, settings.pseudo_texture) / counts, counts),
+        settings.strength_texture,
+    )
     said = np.stack([apart(network, clip) for clip in unseen])
-    weights = np.array([WEIGHTS[way] for way in (*network.config.views, "texture")], np.float32)
-    network.scale.copy_(torch.from_numpy(said.std(0) / weights))
+    network.scale.copy_(torch.from_numpy(said.std(0)))
 
 
 @torch.inference_mode()
 def apart(network: FaceNetwork, clip: FaceClip) -> NDArray[np.float32]:
-    """What each way of looking says of a clip: (views + 1,)."""
-    random = np.random.default_rng(0)
-    length = clip.vectors.shape[1]
-    starts = range(0, max(1, length - SEEN + 1), SEEN // 2)
-    views = []
-    for view, vectors in enumerate(clip.vectors):
-        stretches = torch.stack([windows_of(vectors[start : start + SEEN], random) for start in starts])
-        views.append(float(network.view(view, stretches).mean()))
-    texture = float(network.texture(torch.from_numpy(clip.numbers)).mean())
-    return np.array([*views, texture], np.float32)
+    """What each way of looking says of a clip: (2,)."""
+    go = torch.from_numpy(moved(clip, network.config.lags))
+    numbers = torch.from_numpy(clip.numbers).mean(0)
+    said: NDArray[np.float32] = network.apart(go[None], numbers[None])[0].numpy()
+    return said
 
 
 def auc(values: dict[str, float], clips: Sequence[FaceClip]) -> float:
@@ -160,10 +138,9 @@ def auc(values: dict[str, float], clips: Sequence[FaceClip]) -> float:
 def look(network: FaceNetwork, clips: Sequence[FaceClip]) -> dict[str, float]:
     """AUC over all generators of some clips: of each way of looking, of all together, and by generator."""
     found = {clip.file: apart(network, clip) / network.scale.numpy() for clip in clips}
-    ways = [*network.config.views, "texture"]
     report = {
         way: auc({file: float(values[number]) for file, values in found.items()}, clips)
-        for number, way in enumerate(ways)
+        for number, way in enumerate(WAYS)
     }
     together = {file: float(values.mean()) for file, values in found.items()}
     report["together"] = auc(together, clips)
@@ -184,7 +161,7 @@ def held_out(clips: Sequence[FaceClip], settings: FaceTraining, folds: int) -> d
     ):
         rows = set(left.tolist())
         unseen = [clips[row] for row in rows if clips[row].variant == RAW]
-        network = FaceNetwork(FaceConfig(copies=2)).eval()
+        network = FaceNetwork(FaceConfig()).eval()
         fit(network, [clips[row] for row in learnt.tolist()], unseen, settings)
         said = {clip.file: float((apart(network, clip) / network.scale.numpy()).mean()) for clip in unseen}
         middle = float(np.median([said[clip.file] for clip in unseen if clip.label == "real"]))
@@ -199,7 +176,7 @@ def held_out(clips: Sequence[FaceClip], settings: FaceTraining, folds: int) -> d
 
 def checkpoint(network: FaceNetwork, about: dict[str, object]) -> Checkpoint:
     """Ready to be served."""
-    return Checkpoint("face", "views", asdict(network.config), network.state_dict(), about=about).halved()
+    return Checkpoint("face", "movement", asdict(network.config), network.state_dict(), about=about).halved()
 
 
 def main() -> None:
@@ -238,7 +215,6 @@ def run(arguments: argparse.Namespace) -> None:
     learnt = [clip for clip in sides["train"] if clip.generator not in arguments.leave_out]
     watched = [clip for clip in sides["val"] if DUB not in clip.generator]
     settings = FaceTraining(seed=arguments.seed)
-    torch.manual_seed(settings.seed)
     if arguments.folds:
         print(json.dumps(held_out(learnt, settings, arguments.folds), indent=1), flush=True)
         return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,8 +45,8 @@ class FaceJudge:
     def from_checkpoint(cls, checkpoint: Checkpoint, device: str = "cpu") -> FaceJudge:
         """Raises :class:`CheckpointError` where the tensors do not fit the architecture."""
         try:
-            config = checkpoint.config
-            network = FaceNetwork(FaceConfig(**{**config, "views": tuple(config["views"])}))
+            config = {name: _tuple(value) for name, value in checkpoint.config.items()}
+            network = FaceNetwork(FaceConfig(**config))
             network.load_state_dict(checkpoint.tensors)
         except (RuntimeError, TypeError, KeyError) as error:
             raise CheckpointError(f"these are not the tensors of a face network: {error}") from None
@@ -69,6 +70,10 @@ class FaceJudge:
     def _logit(self, pictures: Tensor, numbers: Tensor) -> float:
         """Of one stretch, in a pass of its own: products round differently in other company."""
         return float(self._network(pictures[None].to(self._device), numbers[None].to(self._device)))
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def seen_of(crops: Frames, config: FaceConfig) -> tuple[Tensor, Tensor]:

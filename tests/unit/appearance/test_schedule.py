@@ -14,7 +14,7 @@ from outofsync.appearance.senses import VIEWS, pictures_of
 from outofsync.checkpoints.store import Checkpoint, CheckpointError
 from outofsync.frames import RawFrames
 
-SMALL = FaceConfig(width=8, blocks=1)
+SMALL = FaceConfig()
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,9 @@ def test_views_are_cut_from_their_places() -> None:
 
 def test_a_checkpoint_is_read_back_and_another_one_refused() -> None:
     network = FaceNetwork(SMALL)
-    good = Checkpoint("face", "views", asdict(SMALL), network.state_dict())
+    good = Checkpoint("face", "movement", asdict(SMALL), network.state_dict())
     assert FaceJudge.from_checkpoint(good).evaluate([track(40)])[0].shape == (40,)
     with pytest.raises(CheckpointError, match="face network"):
-        FaceJudge.from_checkpoint(Checkpoint("face", "views", asdict(FaceConfig()), network.state_dict()))
+        FaceJudge.from_checkpoint(
+            Checkpoint("face", "movement", asdict(FaceConfig(lags=(1,))), network.state_dict())
+        )
