@@ -36,7 +36,12 @@ run: archives ## score samples/ with a server of its own, write reports under re
 	@$(RUN) -m config.showcase --model-store "$(MODEL_STORE)" --device "$(DEVICE)" --results "$(RESULTS)"
 
 test: setup lint ## run linters and the whole test suite (ARGS="-k decode")
+ifeq ($(ARGS),)
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/unit -n auto --maxprocesses 4 --dist loadfile
+	@$(RUN) -m pytest tests --ignore tests/unit
+else
 	@$(RUN) -m pytest $(ARGS)
+endif
 
 serve: archives ## start a server and return once it is ready (PORT=8080 DEVICE=cpu STATE=.state)
 	@$(SERVE) start $(SERVE_OPTIONS)

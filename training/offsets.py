@@ -55,9 +55,8 @@ def best_delay(curve: Curve) -> int:
 
 
 def fit(curve: Curve) -> float:
-    """How much better the sound fits at its best place inside the broadcast window than elsewhere."""
-    window = curve[MAX_DELAY + EARLIEST_TOLERATED : MAX_DELAY + LATEST_TOLERATED + 1]
-    return float(window.max() - np.median(curve))
+    """How well the sound fits at its best place inside the broadcast window."""
+    return float(curve[MAX_DELAY + EARLIEST_TOLERATED : MAX_DELAY + LATEST_TOLERATED + 1].max())
 
 
 @dataclass(frozen=True)
