@@ -48,8 +48,10 @@ SEEN_BY = {SYNCHRONY: VOICE, FACE: GENERATED}  # the manipulations that each par
 # called likely fake or worse, one in a hundred fake.
 BAND_SHARES = (0.5, 0.96, 0.99)
 ALARM, FAKE = "likely_fake", "fake"
-WRONGLY_OFFSET = {GENUINE: 0.01, VOICE: 0.05, GENERATED: 0.05}  # shares said to have a constant offset
-STRENGTH = 0.3  # inverse of the penalty on the weights: few people, so weights stay small
+WRONGLY_OFFSET = {VOICE: 0.05, GENERATED: 0.05}  # shares said to have a constant offset
+# Of three ways of manipulating that weigh alike, synchrony is to see two.
+SHARES = {SYNCHRONY: 2 / 3, FACE: 1 / 3}
+STRENGTH = 0.1  # inverse of the penalty on the weights: few people, so weights stay small
 FOLDS, SHUFFLES = 6, 5  # ways of holding people out, over which probabilities are averaged
 RESAMPLES = 1000
 
@@ -101,16 +103,16 @@ def fitted(cases: Sequence[Case], names: dict[str, tuple[str, ...]] = USED) -> C
     genuine, weights = _genuine(cases), balanced_weights(cases)
     fits = np.array([case.whole.fit for case in cases])
     usual = float(np.quantile(fits[genuine], 0.5, weights=weights[genuine], method="inverted_cdf"))
-    parts = {name: fitted_part(cases, used, SEEN_BY[name]) for name, used in names.items()}
+    parts = {name: fitted_part(cases, used, name) for name, used in names.items()}
     calibration = Calibration(parts={name: part for name, part in parts.items() if part}, usual_fit=usual)
     ratios = calibration.joined(Videos.of(cases))
     slope, bias = _logistic(ratios, ~genuine, weights)
     return replace(calibration, slope=slope, bias=bias)
 
 
-def fitted_part(cases: Sequence[Case], names: Sequence[str], seen: str) -> Part | None:
+def fitted_part(cases: Sequence[Case], names: Sequence[str], part: str) -> Part | None:
     """A part's weights from whole cases, of all lengths; None if nothing varies."""
-    asked = [case for case in cases if case.side in (GENUINE, seen)]
+    asked = [case for case in cases if case.side in (GENUINE, SEEN_BY[part])]
     if len({case.side for case in asked}) < 2:
         return None
     weights, values = balanced_weights(asked), chosen(Videos.of(asked).whole, names)
@@ -123,7 +125,7 @@ def fitted_part(cases: Sequence[Case], names: Sequence[str], seen: str) -> Part 
         standardscaler__sample_weight=weights,
         logisticregression__sample_weight=weights,
     )
-    return _part(model, names)
+    return _part(model, names, SHARES[part])
 
 
 def _logistic(ratios: Floats, truth: NDArray[np.bool_], weights: Floats) -> tuple[float, float]:
@@ -132,7 +134,7 @@ def _logistic(ratios: Floats, truth: NDArray[np.bool_], weights: Floats) -> tupl
     return float(model.coef_[0, 0]), float(model.intercept_[0])
 
 
-def _part(model: Pipeline, names: Sequence[str]) -> Part:
+def _part(model: Pipeline, names: Sequence[str], share: float) -> Part:
     scaler, regression = model[0], model[1]
     return Part(
         names=tuple(names),
@@ -140,6 +142,7 @@ def _part(model: Pipeline, names: Sequence[str]) -> Part:
         scale=tuple(scaler.scale_.tolist()),
         weights=tuple(regression.coef_[0].tolist()),
         bias=float(regression.intercept_[0]),
+        share=share,
     )
 
 
@@ -182,8 +185,8 @@ def promised(
 def fit_abstention(cases: Sequence[Case]) -> Abstention:
     """Believe an offset from the confidence on at which few clips that have none would be said to have one.
 
-    Neither genuine clips nor another clip's sound have one outside the broadcast window; both must seldom be
-    excused by it.
+    Another clip's sound has none, and neither that nor a generated face must often be excused by one. What a
+    genuine clip is sure of is believed: cameras and captures do leave such offsets.
     """
     unmoved = [case for case in cases if not case.moved]
     weights = balanced_weights(unmoved)
