@@ -44,8 +44,8 @@ USED = {
     FACE: ("generated",),
 }
 SEEN_BY = {SYNCHRONY: VOICE, FACE: GENERATED}  # the manipulations that each part learns to see
-# Share of genuine clips (every identity alike) below each band: seven in ten are plainly real, four in a hundred
-# are called likely fake or worse, one in a hundred fake.
+# Share of genuine clips (every identity alike) below each band: seven in ten are plainly real, four in a
+# hundred are called likely fake or worse, one in a hundred fake.
 BAND_SHARES = (0.7, 0.96, 0.99)
 ALARM, FAKE = "likely_fake", "fake"
 WRONGLY_OFFSET = {VOICE: 0.05, GENERATED: 0.05}  # shares said to have a constant offset
