@@ -148,11 +148,10 @@ def test_the_first_phase_knows_only_other_clips() -> None:
 TOGETHER = """
 import sys, torch
 from tests.unit.training.test_sync import SETTINGS, SMALL, faces
-from training.clips import Sampler
 from training.distributed import team
 from training.sync import SyncTrainer
 with team("cpu") as company:
-    trainer = SyncTrainer(SETTINGS, SMALL, Sampler(faces(4), frames=18, seed=company.rank), company)
+    trainer = SyncTrainer(SETTINGS, SMALL, faces(4), company)
     for _ in range(2):
         trainer.train_step()
     assert company.agree(company.leads)

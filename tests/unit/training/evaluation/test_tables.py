@@ -138,7 +138,7 @@ def test_halves_agree_or_not() -> None:
 
 
 def test_a_clips_own_place_is_believed_where_it_is_sure() -> None:
-    assert own_place(record(GENUINE, "a", 0.1, offset=3, confidence=0.7)) == 3
+    assert own_place(record(GENUINE, "a", 0.1, offset=3, confidence=0.95)) == 3
     assert own_place(record(GENUINE, "a", 0.1, offset=3, confidence=0.1)) == 0
     assert own_place(record(GENUINE, "a", None)) == 0
 
