@@ -28,6 +28,7 @@ PARTS = {
 COMPARED = 1  # the part that all others are held against: nobody re-makes the eyes alone
 SCALES = (0.8, 1.6, 3.2)  # px, standard deviations between which a band of detail lies
 BANDS = len(SCALES) + 2  # of brightness, and one of either colour
+BLURRED = 13  # px that the widest blur reaches
 FLOOR = 0.05  # energy below which detail cannot be told from rounding
 NUMBERS = 186
 
@@ -46,30 +47,46 @@ def small(frames: Frames) -> Frames:
 
 def measured(crops: Frames) -> Floats:
     """(frames, 144, 144, 3) → log energies (frames − 1, 10, 5): five bands in space, five in time."""
-    places = [
-        (slice(int(top * SIDE), int(bottom * SIDE)), slice(int(left * SIDE), int(right * SIDE)))
-        for top, bottom, left, right in PARTS.values()
-    ]
-    bands = [_bands(crop) for crop in crops]
-    rows = []
-    for before, after in pairwise(bands):
-        detail = [*after, *(then - now for then, now in zip(before, after, strict=True))]
-        rows.append([[float(np.square(band[place]).mean()) for place in places] for band in detail])
-    energies: Floats = np.log(np.array(rows, np.float32).reshape(-1, 2 * BANDS, len(PARTS)) + FLOOR)
-    return energies
+    bands = np.stack([_bands(crop) for crop in crops])
+    energies = np.concatenate([np.square(bands[1:]) @ _MEANS, np.square(np.diff(bands, axis=0)) @ _MEANS], 1)
+    logarithms: Floats = np.log(energies + FLOOR)
+    return logarithms
 
 
-def _bands(crop: Frames) -> list[Floats]:
-    """Detail of one crop: three bands of brightness, from fine to coarse, and one of each colour."""
-    planes = cv2.cvtColor(crop, cv2.COLOR_RGB2YCrCb).astype(np.float32)
-    grey = planes[..., 0]
-    soft = [np.asarray(cv2.GaussianBlur(grey, (0, 0), scale), np.float32) for scale in SCALES]
-    brightness = [grey - soft[0], soft[0] - soft[1], soft[1] - soft[2]]
-    colours = [
-        planes[..., plane] - np.asarray(cv2.GaussianBlur(planes[..., plane], (0, 0), SCALES[1]), np.float32)
-        for plane in (1, 2)
-    ]
-    return brightness + colours
+def _pixels(part: tuple[float, float, float, float]) -> tuple[int, int, int, int]:
+    """Top, bottom, left and right of a part, in px."""
+    top, bottom, left, right = (int(edge * SIDE) for edge in part)
+    return top, bottom, left, right
+
+
+_EDGES = np.array([_pixels(part) for part in PARTS.values()])
+_TOP, _LEFT = _EDGES[:, [0, 2]].min(0).tolist()  # of what the parts cover together
+_BOTTOM, _RIGHT = _EDGES[:, [1, 3]].max(0).tolist()
+
+
+def _means() -> Floats:
+    """(pixels that the parts cover together, parts): what makes sums of pixels means over parts."""
+    weights = np.zeros((len(PARTS), _BOTTOM - _TOP, _RIGHT - _LEFT), np.float32)
+    for part, (top, bottom, left, right) in zip(weights, _EDGES, strict=True):
+        place = part[top - _TOP : bottom - _TOP, left - _LEFT : right - _LEFT]
+        place[...] = 1 / place.size
+    return np.ascontiguousarray(weights.reshape(len(PARTS), -1).T)
+
+
+_MEANS = _means()
+
+
+def _bands(crop: Frames) -> Floats:
+    """Detail of one crop where parts lie (5, pixels): brightness, from fine to coarse, and either colour."""
+    top, left = max(0, _TOP - BLURRED), max(0, _LEFT - BLURRED)
+    around = crop[top : _BOTTOM + BLURRED, left : _RIGHT + BLURRED]
+    grey, *colours = cv2.split(cv2.cvtColor(around, cv2.COLOR_RGB2YCrCb).astype(np.float32))
+    soft = [grey, *(cv2.GaussianBlur(grey, (0, 0), scale) for scale in SCALES)]
+    detail = [fine - coarse for fine, coarse in pairwise(soft)]
+    detail += [colour - cv2.GaussianBlur(colour, (0, 0), SCALES[1]) for colour in colours]
+    inside = np.stack(detail)[:, _TOP - top : _BOTTOM - top, _LEFT - left : _RIGHT - left]
+    bands: Floats = inside.reshape(BANDS, -1)
+    return bands
 
 
 def described(energies: Floats) -> Floats:
