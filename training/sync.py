@@ -34,16 +34,8 @@ from training.distributed import Team, team
 from training.offsets import merit, offset_report
 from training.run_state import ResumableRun
 
-SETTINGS = (
-    "steps",
-    "first_phase",
-    "frames",
-    "batch",
-    "rate",
-    "seed",
-    "every",
-    "patience",
-)  # of the command line
+# Of the command line.
+SETTINGS = ("steps", "first_phase", "frames", "batch", "rate", "seed", "every", "patience")
 MARGIN = 10  # frames that a clip must last beyond a span, so that picture and sound can be cut apart
 
 
@@ -54,10 +46,7 @@ class SyncTraining:
     steps: int = 1500
     first_phase: int = 100  # steps in which only the sounds of other clips are negatives
     batch: int = 32  # clips of the shortest spans in a step; of longer ones as many as make the same frames
-    frames: tuple[int, ...] = (
-        18,
-        40,
-    )  # lengths of spans, in turn: the first that all clips have, then what is served
+    frames: tuple[int, ...] = (18, 40)  # lengths of spans, in turn: one that all clips have, one as served
     rate: float = 1.2e-3
     decay: float = 0.03
     warmup: int = 200
@@ -87,6 +76,8 @@ class SyncTrainer(ResumableRun):
             if lasting := [face for face in faces if len(face) >= frames + MARGIN]:
                 sampler = Sampler(lasting, frames=frames, seed=settings.seed + company.rank)
                 self._samplers.append((sampler, settings.batch * min(settings.frames) // frames))
+        if not self._samplers:
+            raise ValueError(f"no clip lasts {min(settings.frames) + MARGIN} frames")
         self._device = company.device
         self.network = EmbeddingNetwork(config).to(self._device)
         self.average = copy.deepcopy(self.network).eval()

@@ -52,7 +52,9 @@ class Judgement:
         self._calibration = calibration
         self._lam = lam if clip.options.lam is None else clip.options.lam
         self._speakers = speakers(findings)
-        self._overall = evidence_of(self._speakers, alignment.judged) if alignment else None
+        offsets = alignment.offsets if alignment else ()
+        self._whole = {offset: evidence_of(self._speakers, offset) for offset in offsets}
+        self._overall = self._whole[alignment.judged] if alignment else None
 
     def result(self) -> dict[str, Any]:
         """The result as plain JSON types; rounding keeps it free of the last bits of float arithmetic."""
@@ -100,7 +102,7 @@ class Judgement:
         if self._calibration is None:
             return None
         segments = [part for finding in self._speakers for part in finding.readings[offset].evidence]
-        return self._calibration.video(evidence_of(self._speakers, offset), segments)
+        return self._calibration.video(self._whole[offset], segments)
 
     def _verdict(self, measured: dict[str, Any], assessment: Assessment | None) -> Verdict:
         if not self._findings:

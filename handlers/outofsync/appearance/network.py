@@ -68,14 +68,13 @@ class FaceNetwork(nn.Module):
     def forward(self, pictures: Tensor, numbers: Tensor) -> Tensor:
         """(batch, views, frames + 4, side, side) normalised grey and (batch, 186) → logits (batch,)."""
         seen = torch.stack([self.front(view) for view in pictures.unbind(1)], 1)
-        return self.judged(movement(seen, self.config.lags), numbers)
-
-    def judged(self, moved: Tensor, numbers: Tensor) -> Tensor:
-        """Movement (batch, views · lags · 256) and the texture's numbers (batch, 186) → (batch,)."""
-        return (self.apart(moved, numbers) / self.scale).mean(1)
+        return (self.apart(movement(seen, self.config.lags), numbers) / self.scale).mean(1)
 
     def apart(self, moved: Tensor, numbers: Tensor) -> Tensor:
-        """What each way of looking says by itself (batch, 2)."""
+        """What each way of looking says by itself (batch, 2).
+
+        Takes movement (batch, views · lags · 256) and the texture's numbers (batch, 186).
+        """
         return torch.stack([self.movement(moved), self.texture(numbers)], 1)
 
 

@@ -130,13 +130,13 @@ class Calibration:
     def video(self, whole: Evidence, evidence: Sequence[Evidence]) -> Assessment:
         """A video of which all that was scored, and each segment, says so much."""
         video = Videos.of([_Video(whole, evidence)])
-        stories = self._stories(video)
-        joined = self._weighed(stories, video)
+        throughout, somewhere = self._stories(video)
+        joined = self._weighed(throughout, somewhere, video)
         alone = {name: part.ratios(video.whole) for name, part in self.parts.items()}
         return Assessment(
             float(self.probabilities(joined)[0]),
             {name: float(self.probabilities(ratios)[0]) for name, ratios in alone.items()},
-            0.0 if len(evidence) < 2 else self.span_share * float(np.exp(stories[1] - joined)[0]),
+            0.0 if len(evidence) < 2 else self.span_share * float(np.exp(somewhere - joined)[0]),
         )
 
     def joined(self, videos: Videos) -> Floats:
@@ -145,10 +145,9 @@ class Calibration:
         Two stories are weighed against "nothing was manipulated": that all of it was, and that one segment
         was. Of a single segment they are the same.
         """
-        return self._weighed(self._stories(videos), videos)
+        return self._weighed(*self._stories(videos), videos)
 
-    def _weighed(self, stories: tuple[Floats, Floats], videos: Videos) -> Floats:
-        throughout, somewhere = stories
+    def _weighed(self, throughout: Floats, somewhere: Floats, videos: Videos) -> Floats:
         both = np.logaddexp(throughout + np.log1p(-self.span_share), somewhere + np.log(self.span_share))
         return np.where(videos.counts > 1, both, throughout)
 
