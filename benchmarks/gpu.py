@@ -1,9 +1,11 @@
 """Speed on a graphics card, and what half precision costs in accuracy.
 
-    python -m benchmarks.gpu [--device cuda:0] [--json FILE]
+    python -m benchmarks.gpu [--device cuda:0] [--batches 1 8 32] [--json FILE]
 
 One clip is ten seconds of made-up crops and sound. The default network's work is deblurring every crop,
-synchrony and scoring; the published one's is its synchrony network, in our schedule and in the published one.
+synchrony and scoring; the face network's is every stretch of a track, with what it measures on the processor;
+the published one's is its synchrony network, in our schedule and in the published one. Those two take clips
+one after another, so that a larger batch would tell nothing new.
 Work is counted in floating-point operations and set against what the card does in a plain matrix product of
 the same precision. Without a graphics card only the accuracy is measured, on the processor.
 """
@@ -25,6 +27,7 @@ from benchmarks.matrix_rate import operations as operations_of
 from benchmarks.precision import Difference, checkpoint, differences
 from benchmarks.report import parser, print_table, write_json
 from benchmarks.schedule import published_schedule
+from outofsync.appearance.schedule import FaceJudge
 from outofsync.card import full_float32
 from outofsync.constants import FACE_SIZE, FRAME_RATE, MAX_WINDOWS, SAMPLES_PER_FRAME
 from outofsync.deblur.restorer import Restorer
@@ -66,7 +69,7 @@ def made_up_clip(frames: int) -> SyncInput:
 
 
 def default_work(device: str, precision: Precision) -> Work:
-    """Everything that the shipped networks do for a batch of clips."""
+    """What the shipped networks do together for a batch of clips; the face network has rows of its own."""
     restorer = Restorer.from_checkpoint(checkpoint("deblur"), device, precision)
     network = load_sync(checkpoint("sync"), device, precision)
     scorer = load_scorer(checkpoint("scoring"), device)
@@ -82,6 +85,12 @@ def default_work(device: str, precision: Precision) -> Work:
             scorer.score_segments([Segment(output.delays[a:b], features[a:b]) for a, b in bounds])
 
     return work
+
+
+def face_work(device: str) -> Work:
+    """What the face network does for a batch of clips."""
+    judge = FaceJudge.from_checkpoint(checkpoint("face"), device)
+    return lambda clips: judge.evaluate([clip.frames for clip in clips])
 
 
 class _Moved(nn.Module):
@@ -170,10 +179,9 @@ def speeds(
             seconds = fastest(partial(work, [clip] * batch), device)
             yield speed("default", precision, batch, seconds, count)
     ours, one_window = published_works(device, config or PublishedConfig())
-    count = operations(ours, clip)
-    for batch in batches:
-        seconds = fastest(partial(ours, [clip] * batch), device)
-        yield speed("published network", "float32", batch, seconds, count)
+    for name, alone in (("face", face_work(device)), ("published network", ours)):
+        seconds, count = fastest(partial(alone, [clip]), device), operations(alone, clip)
+        yield speed(name, "float32", 1, seconds, count)
     seconds, count = fastest(partial(one_window, [clip]), device), operations(one_window, clip)
     yield speed("published schedule", "float32", 1, seconds * clip.windows, count * clip.windows)
 
@@ -187,12 +195,13 @@ def show_differences(found: Sequence[Difference], device: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     command = parser("Measure speed on a graphics card, and what half precision costs in accuracy.")
     command.add_argument("--device", help="the card, if not the first", default="cuda:0")
+    command.add_argument("--batches", type=int, nargs="+", default=BATCHES, help="clips taken together")
     chosen = command.parse_args(arguments)
     card = torch.cuda.is_available()
     device = chosen.device if card else "cpu"
     found = differences(device, ("half",) if card else ("bfloat16", "float16"))
     show_differences(found, device)
-    measured = list(speeds(device)) if card else []
+    measured = list(speeds(device, chosen.batches)) if card else []
     if card:
         columns = ("work", "precision", "batch", "clips/s", "x real time", "TFLOP/s", "of the card")
         rows = [tuple(asdict(each).values()) for each in measured]

@@ -12,6 +12,16 @@ pytest_plugins = ["server_fixture", "edge_fixture"]
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a graphics card where there is none."""
+    if item.get_closest_marker("gpu") is None:
+        return
+    import torch  # takes seconds, which runs without such tests are spared
+
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU")
+
+
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
     """The folder of shared data beside the checkout (or OUTOFSYNC_SHARED); skips where there is none."""

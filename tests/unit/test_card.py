@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from pretended_card import PretendedCard
 from torch import Tensor, nn
 from untrained import WIDTHS, sync_checkpoint
@@ -31,8 +32,6 @@ from outofsync.synchrony.embedding import (
 from outofsync.synchrony.embedding_schedule import EmbeddingSynchroniser
 from outofsync.synchrony.interface import SyncInput
 from outofsync.synchrony.senses import MelTrack, level
-
-needs_card = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -126,7 +125,7 @@ def network() -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 4, 3, padding=1)).eval()
 
 
-@needs_card
+@pytest.mark.gpu
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("half", 5e-3)])
 def test_a_card_computes_what_a_processor_does(precision: Precision, tolerance: float) -> None:
     batches = [torch.randn(8, 3, 32, 32) for _ in range(7)]
@@ -137,7 +136,7 @@ def test_a_card_computes_what_a_processor_does(precision: Precision, tolerance: 
             torch.testing.assert_close(found, output, atol=tolerance, rtol=tolerance)
 
 
-@needs_card
+@pytest.mark.gpu
 def test_threads_and_streams_share_a_recording() -> None:
     runner = PassRunner(network(), "cuda")
     batches = [torch.randn(8, 3, 32, 32) for _ in range(64)]
@@ -151,17 +150,30 @@ def test_threads_and_streams_share_a_recording() -> None:
         assert all(map(torch.equal, pool.map(caller, batches), expected))
 
 
-@needs_card
+def talking(frames: int, seed: int) -> SyncInput:
+    random = np.random.default_rng(seed)
+    return SyncInput(
+        RawFrames(random.integers(0, 256, (frames, 224, 224, 3), np.uint8)),
+        random.normal(0, 2000, frames * 640).astype(np.int16),
+    )
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("precision", "logits"), [("float32", 1e-3), ("half", 0.1)])
+def test_a_card_compares_as_a_processor_does(precision: Precision, logits: float) -> None:
+    inputs = [talking(70, 6), talking(9, 7)]
+    checkpoint = sync_checkpoint()
+    on_card = EmbeddingSynchroniser.from_checkpoint(checkpoint, "cuda", precision).evaluate(inputs)
+    on_processor = EmbeddingSynchroniser.from_checkpoint(checkpoint).evaluate(inputs)
+    for found, expected in zip(on_card, on_processor, strict=True):
+        np.testing.assert_allclose(found.delays, expected.delays, atol=logits)  # of at most 20
+        np.testing.assert_allclose(found.features, expected.features, atol=logits / 10)
+
+
+@pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["float32", "half"])
 def test_on_a_card_an_input_never_depends_on_its_company(precision: Precision) -> None:
-    random = np.random.default_rng(4)
-    inputs = [
-        SyncInput(
-            RawFrames(random.integers(0, 256, (frames, 224, 224, 3), np.uint8)),
-            random.normal(0, 2000, frames * 640).astype(np.int16),
-        )
-        for frames in (70, 9, 600)
-    ]
+    inputs = [talking(frames, 4) for frames in (70, 9, 600)]
     synchroniser = EmbeddingSynchroniser.from_checkpoint(sync_checkpoint(), "cuda", precision)
     for item, output in zip(inputs, synchroniser.evaluate(inputs), strict=True):
         (alone,) = synchroniser.evaluate([item])
@@ -169,7 +181,7 @@ def test_on_a_card_an_input_never_depends_on_its_company(precision: Precision) -
         np.testing.assert_array_equal(alone.features, output.features)
 
 
-@needs_card
+@pytest.mark.gpu
 @pytest.mark.parametrize("side", [224, 96])
 def test_on_a_card_requests_share_passes_and_get_their_own_frames(side: int) -> None:
     torch.manual_seed(0)
@@ -180,3 +192,35 @@ def test_on_a_card_requests_share_passes_and_get_their_own_frames(side: int) -> 
     with ThreadPoolExecutor(len(brought)) as pool:
         for found, expected in zip(pool.map(restorer.restore, brought), alone, strict=True):
             np.testing.assert_array_equal(found, expected)
+
+
+def blurred(frames: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(8).integers(0, 256, (frames, 224, 224, 3), np.uint8)
+
+
+def restorer(device: str, precision: Precision = "float32") -> Restorer:
+    torch.manual_seed(0)
+    return Restorer(ResidualUNet(widths=WIDTHS), device=device, precision=precision)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("precision", "levels", "share"), [("float32", 1, 0.001), ("half", 2, 0.1)])
+def test_a_card_restores_as_a_processor_does(precision: Precision, levels: int, share: float) -> None:
+    frames = blurred(5)
+    found = restorer("cuda", precision).restore(frames).astype(int)
+    apart = np.abs(found - restorer("cpu").restore(frames))
+    assert apart.max() <= levels
+    assert (apart > 0).mean() < share
+
+
+@pytest.mark.gpu
+def test_a_card_out_of_memory_is_as_good_as_before_once_there_is_some() -> None:
+    on_card, frames = restorer("cuda"), blurred(5)
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction(0.0)
+    try:
+        with pytest.raises(torch.OutOfMemoryError):
+            on_card.restore(frames)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    np.testing.assert_array_equal(on_card.restore(frames), restorer("cuda").restore(frames))

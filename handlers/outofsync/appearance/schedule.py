@@ -19,6 +19,7 @@ from outofsync.ahead import ahead
 from outofsync.appearance.network import FaceConfig, FaceNetwork
 from outofsync.appearance.senses import normalised, pictures_of
 from outofsync.appearance.texture import described, measured, small
+from outofsync.card import full_float32
 from outofsync.checkpoints.store import Checkpoint, CheckpointError
 from outofsync.frames import Frames, FrameStore
 from outofsync.synchrony.embedding import STEM_REACH
@@ -55,7 +56,8 @@ class FaceJudge:
     @torch.inference_mode()
     def evaluate(self, tracks: Sequence[FrameStore]) -> list[NDArray[np.float32]]:
         """Logits (frames,) of each track, in order; a track's numbers never depend on its company."""
-        return [self._one(track) for track in tracks]
+        with full_float32():
+            return [self._one(track) for track in tracks]
 
     def _one(self, track: FrameStore) -> NDArray[np.float32]:
         starts = starts_of(len(track))

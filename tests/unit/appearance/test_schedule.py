@@ -65,6 +65,17 @@ def test_logits_do_not_depend_on_the_company(judge: FaceJudge) -> None:
     assert judge.evaluate([]) == []
 
 
+@pytest.mark.gpu
+def test_a_card_comes_to_the_same_logits(judge: FaceJudge) -> None:
+    torch.manual_seed(0)
+    on_card = FaceJudge(FaceNetwork(SMALL), "cuda")
+    tracks = [track(120), track(40, seed=1)]
+    together = on_card.evaluate(tracks)
+    for one, found, expected in zip(tracks, together, judge.evaluate(tracks), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=5e-5)
+        np.testing.assert_array_equal(on_card.evaluate([one])[0], found)
+
+
 def test_views_are_cut_from_their_places() -> None:
     crops = np.zeros((3, 144, 144, 3), np.uint8)
     crops[:, 90:100] = 200  # lips

@@ -78,6 +78,26 @@ def test_a_result_does_not_depend_on_its_company(
     assert len(company[4]["delays"]) == 10
 
 
+@pytest.mark.gpu
+def test_a_card_comes_to_the_same_results() -> None:
+    """The shipped networks, every crop restored, in both nodes."""
+    folder, settings = SAMPLES.parent / "checkpoints", {"threads": 1}
+    on_card, on_processor = (
+        (DeblurNode.load(folder, device, settings), EnsembleNode.load(folder, device, settings))
+        for device in ("cuda", "cpu")
+    )
+    names = ("synchronised", "another_voice", "remade_lips")
+    files = [(SAMPLES / f"{name}.mp4").read_bytes() for name in names]
+    requests = [request(file, deblur="always") for file in files]
+    together = chain(on_card, *requests)
+    assert together[0] == chain(on_card, requests[0])[0]
+    for found, expected in zip(together, chain(on_processor, *requests), strict=True):
+        assert found["verdict"] == expected["verdict"]
+        assert found["probability_fake"] == pytest.approx(expected["probability_fake"], abs=0.01)
+        delays = np.array(expected["delays"])
+        np.testing.assert_allclose(found["delays"], delays, atol=0.01 * np.abs(delays).max())
+
+
 def test_errors_name_their_request(nodes: tuple[DeblurNode, EnsembleNode]) -> None:
     (answer,) = chain(nodes, request(b"no video", 7))
     assert answer["error"]["request_id"] == "request-7"

@@ -105,6 +105,18 @@ def test_a_clip_has_the_same_bits_alone_and_in_any_batch(network: PublishedNetwo
         assert same_bits(alone, other_way_round)
 
 
+@pytest.mark.gpu
+def test_a_card_gives_the_same_numbers(model: PublishedModel, network: PublishedNetwork) -> None:
+    on_card = PublishedNetwork(deepcopy(model), "cuda")
+    clips = [clip(12, seed=7), clip(40, seed=8)]
+    together = on_card.evaluate(clips)
+    for one, found, expected in zip(clips, together, network.evaluate(clips), strict=True):
+        for name in ("delays", "features"):
+            ours, theirs = getattr(found, name), getattr(expected, name)
+            np.testing.assert_allclose(ours, theirs, atol=1e-3 * np.abs(theirs).max())
+        assert same_bits(on_card.evaluate([one])[0], found)
+
+
 def test_too_short_a_clip_gives_no_windows(network: PublishedNetwork) -> None:
     outputs = network.evaluate([clip(4, seed=1), clip(50, seed=1, samples=0)])
     assert [output.delays.shape for output in outputs] == [(0, 31), (0, 31)]
