@@ -1,17 +1,20 @@
-"""What deblurring gains: pictures and figures against doing nothing and against an unsharp mask."""
+"""What deblurring gains: pictures, curves and figures, against doing nothing and classical remedies."""
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from skimage.restoration import richardson_lucy as deconvolve
+from torch import Tensor, nn
 
 from outofsync.deblur.restorer import Restorer
 from outofsync.deblur.sharpness import blurry_frames, sharpness
@@ -27,10 +30,16 @@ from training.blur import (
     shake,
     to_light,
 )
-from training.clips import PreparedClip
-from training.sharp_frames import Pair
+from training.pairs import Pair, planes
+
+if TYPE_CHECKING:  # reading clips takes libraries that a machine with only a pack may lack
+    from training.clips import PreparedClip
 
 Frames = NDArray[np.uint8]  # (frames, height, width, 3) RGB
+MIXTURE = "mixture with noise and compression"
+HELD_OUT_SEED = 20_000  # of the blur on val frames
+CLEARLY_LARGE_PX = 180  # faces that auto must leave alone when sharp
+MOST_DB = 60.0  # what equal pictures count as: their PSNR would have no end
 ALWAYS_BLURRED = BlurSettings(sharp_share=0.0)
 
 KINDS: dict[str, Callable[[Frame, Random], Frame]] = {
@@ -38,7 +47,7 @@ KINDS: dict[str, Callable[[Frame, Random], Frame]] = {
     "defocus": lambda frame, random: from_light(defocus(to_light(frame), random, ALWAYS_BLURRED)),
     "Gaussian": lambda frame, random: from_light(gauss(to_light(frame), random, ALWAYS_BLURRED)),
     "turning head": lambda frame, random: from_light(shake(to_light(frame), random, ALWAYS_BLURRED)),
-    "mixture with noise and compression": lambda frame, random: blur(frame, random, ALWAYS_BLURRED),
+    MIXTURE: lambda frame, random: blur(frame, random, ALWAYS_BLURRED),
 }
 
 
@@ -51,9 +60,9 @@ class Fidelity:
 
 
 def psnr(picture: Frame, truth: Frame) -> float:
-    """Peak signal-to-noise ratio in dB, 60 at most (equal pictures would have no end)."""
+    """Peak signal-to-noise ratio in dB."""
     error = float(np.mean((picture.astype(np.float32) - truth) ** 2))
-    return min(60.0, 10 * math.log10(255**2 / max(error, 1e-9)))
+    return min(MOST_DB, 10 * math.log10(255**2 / max(error, 1e-9)))
 
 
 def ssim(picture: Frame, truth: Frame) -> float:
@@ -97,6 +106,9 @@ def richardson_lucy(frames: Frames, sigma: float = RL_SIGMA, iterations: int = R
 
     Nobody tells a restorer which blur it meets; one kernel for all kinds is what this method can be given.
     """
+    # Only those who compare need it, not those who train.
+    from skimage.restoration import richardson_lucy as deconvolve
+
     side = 2 * math.ceil(3 * sigma) + 1
     line = cv2.getGaussianKernel(side, sigma)
     kernel = (line @ line.T).astype(np.float32)
@@ -118,10 +130,23 @@ def held_out(frames: Sequence[Frame], kind: str, seed: int) -> tuple[Frames, Fra
     return np.stack([KINDS[kind](frame, random) for frame in frames]), np.stack(frames)
 
 
-def gain(restorer: Restorer, pairs: Sequence[Pair]) -> float:
-    """Mean PSNR won over doing nothing (dB)."""
-    blurred, sharp = (np.stack(side) for side in zip(*pairs, strict=True))
-    return fidelity(restorer.restore(blurred), sharp).psnr - fidelity(blurred, sharp).psnr
+class Look:
+    """The gain on held-out pairs, as :func:`fidelity` has it, measured where the network learns."""
+
+    def __init__(self, pairs: Sequence[Pair], device: torch.device) -> None:
+        blurred, sharp = zip(*pairs, strict=True)
+        self._blurred, self._sharp = (planes(side).to(device).float() for side in (blurred, sharp))
+        self._before = self._psnr(self._blurred)
+
+    @torch.no_grad()
+    def gain(self, network: nn.Module) -> float:
+        """Mean PSNR won over doing nothing (dB)."""
+        restored = [network(some / 255) for some in torch.split(self._blurred, 16)]
+        return self._psnr(torch.cat(restored).mul(255).round().clamp(0, 255)) - self._before
+
+    def _psnr(self, pictures: Tensor) -> float:
+        error = (pictures - self._sharp).square().mean((1, 2, 3)).clamp_min(1e-9)
+        return float((10 * torch.log10(255**2 / error)).clamp_max(MOST_DB).mean())
 
 
 def figures(restorer: Restorer, frames: Sequence[Frame], seed: int) -> list[str]:
@@ -169,8 +194,35 @@ def frames_per_second(restorer: Restorer, frames: Frames) -> float:
     return len(frames) / min(times)
 
 
-def save_samples(restorer: Restorer, pairs: Sequence[Pair], path: Path) -> None:
-    """Rows of blurred, restored, sharp."""
-    blurred, sharp = (np.stack(side) for side in zip(*pairs, strict=True))
-    columns = [np.concatenate(list(pictures)) for pictures in (blurred, restorer.restore(blurred), sharp)]
-    cv2.imwrite(str(path), cv2.cvtColor(np.concatenate(columns, 1), cv2.COLOR_RGB2BGR))
+class RunFolder:
+    """What a run leaves behind: log, loss curve, sample pictures, best and last state."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.last, self.best = folder / "last.pt", folder / "best.safetensors"
+        self._samples, self._curve = folder / "samples.png", folder / "loss.png"
+        self._log = folder / "log.jsonl"
+
+    def report(self, entry: dict[str, float]) -> None:
+        """One more look, printed, logged and drawn."""
+        print(json.dumps(entry), flush=True)
+        with self._log.open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+        self._plot([json.loads(line) for line in self._log.read_text().splitlines()])
+
+    def _plot(self, entries: list[dict[str, float]]) -> None:
+        try:
+            from matplotlib.figure import Figure
+        except ImportError:  # a machine that only trains need not have it: the log says the same
+            return
+        figure = Figure(figsize=(9, 3))
+        for axis, name in zip(figure.subplots(1, 2), ("loss", "gain_db"), strict=True):
+            axis.plot([each["step"] for each in entries], [each[name] for each in entries])
+            axis.set(xlabel="step", title=name)
+        figure.savefig(self._curve)
+
+    def show(self, restorer: Restorer, pairs: Sequence[Pair]) -> None:
+        """Rows of blurred, restored, sharp."""
+        blurred, sharp = (np.stack(side) for side in zip(*pairs, strict=True))
+        columns = [np.concatenate(list(pictures)) for pictures in (blurred, restorer.restore(blurred), sharp)]
+        cv2.imwrite(str(self._samples), cv2.cvtColor(np.concatenate(columns, 1), cv2.COLOR_RGB2BGR))

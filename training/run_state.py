@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+
+
+class Schedule(Protocol):
+    """Whatever sets learning rates."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> None: ...
 
 
 class ResumableRun:
@@ -18,7 +26,7 @@ class ResumableRun:
     step: int
     best: float
     _optimiser: Optimizer
-    _schedule: LRScheduler
+    _schedule: Schedule
     _device: str | torch.device
 
     def save(self, path: Path) -> None:
@@ -34,16 +42,9 @@ class ResumableRun:
         torch.save(state, path.with_suffix(".partial"))
         path.with_suffix(".partial").replace(path)
 
-    @torch.no_grad()
     def _update_average(self, keep: float) -> None:
         """Move the average towards the weights; ``keep`` is the share of it that stays."""
-        for mean, value in zip(
-            self.average.state_dict().values(), self.network.state_dict().values(), strict=True
-        ):
-            if mean.dtype.is_floating_point:
-                mean.lerp_(value, 1 - keep)
-            else:
-                mean.copy_(value)
+        update_average(self.average, self.network, keep)
 
     def resume(self, path: Path) -> None:
         """Go on where :meth:`save` left off."""
@@ -53,3 +54,13 @@ class ResumableRun:
         self._optimiser.load_state_dict(state["optimiser"])
         self._schedule.load_state_dict(state["schedule"])
         self.step, self.best = state["step"], state["best"]
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, network: nn.Module, keep: float) -> None:
+    """Move the average of a network's weights towards them; ``keep`` is the share of it that stays."""
+    means, values = average.state_dict(), network.state_dict()
+    learnt = [name for name, mean in means.items() if mean.dtype.is_floating_point]
+    torch._foreach_lerp_([means[name] for name in learnt], [values[name] for name in learnt], 1 - keep)
+    for name in means.keys() - set(learnt):
+        means[name].copy_(values[name])

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from training.clips import PreparedClip
-from training.deblur import CLEARLY_LARGE_PX, HELD_OUT_SEED, val_frames
 from training.evaluation.judging import Product
 from training.evaluation.report import Cell, Table
+from training.frame_pack import val_frames
 from training.restoration import (
+    CLEARLY_LARGE_PX,
+    HELD_OUT_SEED,
     KINDS,
     Fidelity,
     Frames,

@@ -38,7 +38,7 @@ class OnPixels(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         # A permuted (batch, height, width, RGB) array is channels-last already.
-        x = pixels.permute(0, 3, 1, 2).float() / 255
+        x = pixels.permute(0, 3, 1, 2).float().div_(255)
         y: Tensor = self._network(x).float().mul_(255).round_().clamp_(0, 255)
         return y.to(torch.uint8).permute(0, 2, 3, 1)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from outofsync.deblur.residual import ResidualUNet
 from outofsync.deblur.restorer import Restorer
-from training.restoration import KINDS, gain, held_out, psnr, ssim, unsharp_mask
+from training.restoration import KINDS, MIXTURE, Look, fidelity, held_out, psnr, ssim, unsharp_mask
 
 PICTURE = np.random.default_rng(0).integers(20, 230, (48, 48, 3), dtype=np.uint8)
 
@@ -33,4 +34,15 @@ def test_held_out_blur_is_the_same_every_time() -> None:
 
 def test_an_untrained_network_gains_nothing() -> None:
     pairs = [(unsharp_mask(PICTURE[None])[0], PICTURE)]
-    assert gain(Restorer(ResidualUNet(widths=(4, 6, 8, 10))), pairs) == 0.0
+    assert Look(pairs, torch.device("cpu")).gain(ResidualUNet(widths=(4, 6, 8, 10)).eval()) == 0.0
+
+
+def test_a_look_measures_as_the_evaluation_does() -> None:
+    torch.manual_seed(1)
+    network = ResidualUNet(widths=(4, 6, 8, 10)).eval()
+    torch.nn.init.normal_(network.unet.final.weight, 0, 1.0)
+    blurred, sharp = held_out([PICTURE, 255 - PICTURE], MIXTURE, 5)
+    found = Look(list(zip(blurred, sharp, strict=True)), torch.device("cpu")).gain(network)
+    restored = Restorer(network).restore(blurred)
+    assert found != 0
+    assert found == pytest.approx(fidelity(restored, sharp).psnr - fidelity(blurred, sharp).psnr, abs=0.01)
