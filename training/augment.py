@@ -10,6 +10,8 @@ from torch import Tensor
 
 from outofsync.synchrony.senses import MelTrack, normalise_bands
 
+BLOCK = 8  # px, side of what codecs transform at once
+COARSENESS = (3.0, 25.0)  # grey values to which the coarsest structure is rounded
 TRACTS = 13  # vocal tracts between the shortest and the longest
 TRACT_REACH = 0.15  # how much shorter or longer than the speaker's own
 
@@ -49,7 +51,7 @@ def move(pictures: Tensor, size: int) -> Tensor:
 
 
 def recolour(pictures: Tensor) -> Tensor:
-    """Brightness, contrast, gamma, blur, noise, a covered patch, repeated frames: each now and then."""
+    """Brightness, contrast, gamma, blur, noise, coding, a covered patch, repeated frames, now and then."""
     batch, _, size, _ = pictures.shape
     shape = (batch, 1, 1, 1)
     gamma = uniform(batch, 0.7, 1.4, pictures).view(shape)
@@ -66,6 +68,8 @@ def recolour(pictures: Tensor) -> Tensor:
     level = (uniform(batch, 2, 14, pictures) * chance(batch, 0.35, pictures)).view(shape)
     pictures = pictures + torch.randn_like(pictures) * level
 
+    pictures = torch.where(chance(batch, 0.25, pictures).view(shape), coded(pictures), pictures)
+
     corner = (torch.rand(batch, 2, device=pictures.device) * size).view(batch, 2, 1)
     axis = torch.arange(size, device=pictures.device)
     inside = (axis >= corner) & (axis < corner + size / 4)
@@ -73,6 +77,28 @@ def recolour(pictures: Tensor) -> Tensor:
     pictures = pictures.masked_fill(patch[:, None], 110.0)
 
     return torch.where(chance(batch, 0.15, pictures).view(shape), _slow(pictures), pictures)
+
+
+def coded(pictures: Tensor) -> Tensor:
+    """Blocks of 8×8 px whose cosine coefficients were rounded, as JPEG and video codecs leave them.
+
+    How coarsely is drawn for each clip, and grows with frequency; an edge of less than a block stays as it
+    is.
+    """
+    batch, frames, size, _ = pictures.shape
+    whole = size // BLOCK * BLOCK
+    order = torch.arange(BLOCK, device=pictures.device, dtype=pictures.dtype)
+    cosines = torch.cos(math.pi / BLOCK * (order + 0.5) * order[:, None]) * (2 / BLOCK) ** 0.5
+    cosines[0] *= 0.5**0.5
+    square = pictures[..., :whole, :whole].reshape(
+        batch, frames, whole // BLOCK, BLOCK, whole // BLOCK, BLOCK
+    )
+    blocks = square.transpose(-2, -3)
+    step = uniform(batch, *COARSENESS, pictures).view(batch, *[1] * 5) * (1 + (order + order[:, None]) / 2)
+    rounded = ((cosines @ blocks @ cosines.T) / step).round() * step
+    shown = (cosines.T @ rounded @ cosines).transpose(-2, -3).reshape(batch, frames, whole, whole)
+    shown = torch.cat([shown, pictures[..., :whole, whole:]], -1)
+    return torch.cat([shown, pictures[..., whole:, :]], -2)
 
 
 def _slow(pictures: Tensor) -> Tensor:

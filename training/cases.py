@@ -42,8 +42,7 @@ from training.evaluation.material import (
     read,
     sound_with,
 )
-from training.preparation.cutting import one_thread
-from training.preparation.workers import each
+from training.preparation.workers import each, one_thread
 
 INSIDE, OUTSIDE = (-2, 3), (-7, 7, 12)  # frames by which sound is made late
 SIDES = {judging.GENUINE: GENUINE, judging.GENERATED: GENERATED, judging.DUBBED: VOICE}

@@ -16,7 +16,7 @@ from outofsync.clip import Clip
 from outofsync.constants import SAMPLES_PER_FRAME
 from outofsync.frames import FrameStore
 from outofsync.synchrony.embedding import STEM_REACH
-from outofsync.synchrony.senses import KEPT_SIZE, mouth_pictures
+from outofsync.synchrony.senses import mouth_pictures
 from training.preparation.ledger import Entry, read_ledger
 from training.preparation.moving import lateness, moved
 from training.preparation.shards import read_payload
@@ -87,27 +87,76 @@ def _faces(clips: Iterable[PreparedClip], shortest: int) -> Iterator[TalkingFace
         )
 
 
+class Footage:
+    """Clips end to end in the memory of the device that trains, and spans cut from them."""
+
+    def __init__(self, faces: list[TalkingFace], device: str = "cpu") -> None:
+        self.faces = faces
+        self.lengths = torch.tensor([len(face) for face in faces], device=device)
+        self._first = self.lengths.cumsum(0) - self.lengths
+        self._pictures = torch.from_numpy(np.concatenate([face.pictures for face in faces])).to(device)
+        self._audio = torch.from_numpy(np.concatenate([face.audio for face in faces])).to(device)
+
+    def pictures_at(self, rows: Tensor, times: Tensor) -> Tensor:
+        """Pictures of clips (batch,) at times (batch, frames) in frames, uint8 (batch, frames, 80, 80).
+
+        Blended from the two nearest; grey beyond either end of a clip.
+        """
+        last = (self.lengths[rows] - 1)[:, None]
+        inside = times.clamp(min=0).minimum(last)
+        before = inside.floor().long()
+        share = (inside - before).float()[..., None, None]
+        first = self._first[rows][:, None]
+        found = self._pictures[first + before].float()
+        found.lerp_(self._pictures[first + (before + 1).minimum(last)].float(), share)
+        beyond = (times < -0.5) | (times > last + 0.5)
+        return found.round_().masked_fill_(beyond[..., None, None], GREY).to(torch.uint8)
+
+    def audio_at(self, rows: Tensor, starts: Tensor, paces: Tensor, frames: int) -> Tensor:
+        """The sound of ``frames`` frames of clips (batch,), from ``starts`` (frames) on, played at a pace."""
+        # A frame and its sound keep their middles together, so a longer one begins earlier.
+        first = (starts + (1 - paces) / 2) * SAMPLES_PER_FRAME
+        samples = torch.arange(frames * SAMPLES_PER_FRAME, device=first.device)
+        times = first[:, None] + paces[:, None] * samples
+        last = (self.lengths[rows] * SAMPLES_PER_FRAME - 1)[:, None]
+        inside = times.clamp(min=0).minimum(last)
+        before = inside.floor().long()
+        begin = (self._first[rows] * SAMPLES_PER_FRAME)[:, None]
+        played = self._audio[begin + before].double()
+        played.lerp_(self._audio[begin + (before + 1).minimum(last)].double(), inside - before)
+        return played.round_().masked_fill_((times < 0) | (times > last), 0).to(torch.int16)
+
+
 class Sampler:
     """Random spans of clips; rare sources are drawn more often than their share."""
 
     def __init__(
         self,
-        faces: list[TalkingFace],
+        footage: Footage,
         *,
         frames: int,
         seed: int,
+        shortest: int = 0,
         evenness: float = 0.5,
         most_pace: float = MOST_PACE,
     ) -> None:
-        self._faces = faces
+        """Clips of fewer than ``shortest`` frames are left out; raises ``ValueError`` if all are."""
+        self._footage = footage
         self._frames = frames
         self._most_pace = most_pace
         self._random = np.random.default_rng(seed)
         seconds: dict[str, float] = {}
-        for face in faces:
+        for face in footage.faces:
             seconds[face.source] = seconds.get(face.source, 0.0) + len(face)
         # A source's share of the draws is its share of the footage to the power of (1 − evenness).
-        weights = np.array([len(face) * seconds[face.source] ** -evenness for face in faces])
+        weights = np.array(
+            [
+                len(face) * seconds[face.source] ** -evenness * (len(face) >= shortest)
+                for face in footage.faces
+            ]
+        )
+        if not weights.any():
+            raise ValueError(f"no clip lasts {shortest} frames")
         self._weights = weights / weights.sum()
 
     def batch(self, size: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -120,20 +169,26 @@ class Sampler:
         makes other voices and other speech of those that are there.
         """
         frames, reach = self._frames, STEM_REACH
-        pictures = np.empty((size, frames + 2 * reach, KEPT_SIZE, KEPT_SIZE), np.uint8)
-        audio = np.empty((size, frames * SAMPLES_PER_FRAME), np.int16)
-        lags = np.zeros(size, np.int64)
-        for row, index in enumerate(self._random.choice(len(self._faces), size, p=self._weights)):
-            face, pace = self._faces[index], self._pace(len(self._faces[index]))
-            length = (frames - 1) * pace + 1  # frames of the clip that a span takes
-            most = int(min((len(face) - length) / pace, MOST_LAG))
-            lag = int(self._random.integers(-most, most + 1))
-            heard = self._start(max(0, -lag) * pace, len(face) - length - max(0, lag) * pace, pace)
-            seen = heard + lag * pace
-            pictures[row] = pictures_at(face.pictures, seen + pace * np.arange(-reach, frames + reach))
-            audio[row] = audio_at(face.audio, heard, pace, frames)
-            lags[row] = lag
-        return torch.from_numpy(pictures), torch.from_numpy(audio), torch.from_numpy(lags)
+        rows = self._random.choice(len(self._weights), size, p=self._weights)
+        cuts = np.array([self._cut(len(self._footage.faces[row])) for row in rows])
+        device = self._footage.lengths.device
+        chosen = torch.from_numpy(rows).to(device)
+        paces, heard, lags = torch.from_numpy(cuts).to(device).unbind(1)
+        offsets = torch.arange(-reach, frames + reach, device=device)
+        seen = heard + lags * paces
+        return (
+            self._footage.pictures_at(chosen, seen[:, None] + paces[:, None] * offsets),
+            self._footage.audio_at(chosen, heard, paces, frames),
+            lags.long(),
+        )
+
+    def _cut(self, available: int) -> tuple[float, float, int]:
+        """The pace of a span, where its sound begins, and how many frames later its picture does."""
+        pace = self._pace(available)
+        length = (self._frames - 1) * pace + 1  # frames of the clip that a span takes
+        most = int(min((available - length) / pace, MOST_LAG))
+        lag = int(self._random.integers(-most, most + 1))
+        return pace, self._start(max(0, -lag) * pace, available - length - max(0, lag) * pace, pace), lag
 
     def _pace(self, available: int) -> float:
         """Frames of the clip for each frame of a span; never more than the clip has."""
@@ -147,31 +202,6 @@ class Sampler:
         if pace == 1:
             return float(self._random.integers(round(first), round(last) + 1))
         return float(self._random.uniform(first, max(first, last)))
-
-
-def pictures_at(pictures: NDArray[np.uint8], times: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Pictures at times in frames, blended from the two nearest; grey beyond either end."""
-    last = len(pictures) - 1
-    inside = np.clip(times, 0, last)
-    before = np.floor(inside).astype(int)
-    share = (inside - before).astype(np.float32)[:, None, None]
-    found: NDArray[np.uint8] = pictures[before]
-    if share.any():
-        found = np.rint(found * (1 - share) + pictures[np.minimum(before + 1, last)] * share).astype(np.uint8)
-    found[(times < -0.5) | (times > last + 0.5)] = GREY
-    return found
-
-
-def audio_at(audio: NDArray[np.int16], start: float, pace: float, frames: int) -> NDArray[np.int16]:
-    """The sound of ``frames`` frames from ``start`` (frames) on, played at a pace."""
-    if pace == 1:
-        whole = round(start) * SAMPLES_PER_FRAME
-        return audio[whole : whole + frames * SAMPLES_PER_FRAME]
-    # A frame and its sound keep their middles together, so a longer one begins earlier.
-    first = (start + (1 - pace) / 2) * SAMPLES_PER_FRAME
-    times = first + pace * np.arange(frames * SAMPLES_PER_FRAME)
-    played: NDArray[np.int16] = np.rint(np.interp(times, np.arange(audio.size), audio, 0, 0)).astype(np.int16)
-    return played
 
 
 def held_out(clip: PreparedClip) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -29,6 +30,11 @@ HALVED_FROM = 100  # frames: 4 s
 Curve = NDArray[np.float64]  # (31,) mean cosines by delay
 
 
+@cache
+def _mel_track(device: torch.device) -> MelTrack:
+    return MelTrack().to(device)
+
+
 @torch.inference_mode()
 def embed_span(
     network: EmbeddingNetwork, pictures: NDArray[np.uint8], audio: NDArray[np.int16]
@@ -36,8 +42,9 @@ def embed_span(
     """Unit vectors (frames, embedding) of one span's pictures and sound."""
     device = next(network.parameters()).device
     seen = F.pad(centre_pictures(pictures, network.config.picture), (0, 0, 0, 0, STEM_REACH, STEM_REACH))
-    mel = MelTrack()(level(torch.from_numpy(audio[: len(pictures) * SAMPLES_PER_FRAME]))[None])
-    visual, sound = network.embed(seen[None].to(device), mel.to(device))
+    heard = torch.from_numpy(audio[: len(pictures) * SAMPLES_PER_FRAME]).to(device)
+    mel = _mel_track(device)(level(heard)[None])
+    visual, sound = network.embed(seen[None].to(device), mel)
     return visual[0].cpu(), sound[0].cpu()
 
 

@@ -2,12 +2,14 @@
 
     python -m training.sync --clips .cache/clips --run-dir runs/sync --steps 1500
     torchrun --nproc-per-node 4 -m training.sync --device cuda --run-dir runs/sync --steps 20000
+    python -m training.sync --packed packed/mouths --device cuda --steps 100000 --minutes 8
     tensorboard --logdir runs
 
 Contrastive, in two phases: first the sounds of other clips are the negatives, then other moments of the same
 clip as well, frame by frame and pooled over time. Interrupted runs resume from ``last.pt``; what ships is the
-moving average of the weights, as it was when it did best on ``val`` (``best.safetensors``). A run ends
-early when ``val`` has not improved for a while.
+moving average of the weights, as it was when it did best on ``val`` (``best.safetensors``); how it was at the
+end is kept too (``last.safetensors``). A run ends early when ``val`` has not improved for a while, and, with
+``--minutes``, when its time is up.
 """
 
 from __future__ import annotations
@@ -28,14 +30,17 @@ from outofsync.checkpoints.store import Checkpoint
 from outofsync.synchrony.embedding import EmbeddingConfig, EmbeddingNetwork
 from outofsync.synchrony.senses import level, normalise_pictures
 from training.augment import WarpedMelTrack, colour_bands, disturb, move, recolour
-from training.clips import Sampler, TalkingFace, held_out, load_faces, prepared
+from training.clips import Footage, Sampler, TalkingFace, held_out, load_faces, prepared
 from training.contrastive import Pairs, clip_loss, delay_loss, frame_loss
 from training.distributed import Team, team
 from training.offsets import merit, offset_report
+from training.packed import unpacked
 from training.run_state import ResumableRun
+from training.schedule import OneCycle
 
 # Of the command line.
-SETTINGS = ("steps", "first_phase", "frames", "batch", "rate", "seed", "every", "patience")
+SETTINGS = ("steps", "minutes", "first_phase", "frames", "batch", "rate", "seed", "every", "patience")
+TIMED_WARMUP = 0.05  # of a run that is measured in minutes, the share in which the rate rises
 MARGIN = 10  # frames that a clip must last beyond a span, so that picture and sound can be cut apart
 
 
@@ -44,6 +49,7 @@ class SyncTraining:
     """Everything that decides a run but the data."""
 
     steps: int = 1500
+    minutes: float | None = None  # after which a run ends, however many steps are left
     first_phase: int = 100  # steps in which only the sounds of other clips are negatives
     batch: int = 32  # clips of the shortest spans in a step; of longer ones as many as make the same frames
     frames: tuple[int, ...] = (18, 40)  # lengths of spans, in turn: one that all clips have, one as served
@@ -65,20 +71,26 @@ class SyncTrainer(ResumableRun):
     network: EmbeddingNetwork
     average: EmbeddingNetwork
     _device: str
+    _schedule: OneCycle
 
     def __init__(
         self, settings: SyncTraining, config: EmbeddingConfig, faces: list[TalkingFace], company: Team
     ) -> None:
         torch.manual_seed(settings.seed)
         self._settings = settings
-        self._samplers = []
-        for frames in settings.frames:
-            if lasting := [face for face in faces if len(face) >= frames + MARGIN]:
-                sampler = Sampler(lasting, frames=frames, seed=settings.seed + company.rank)
-                self._samplers.append((sampler, settings.batch * min(settings.frames) // frames))
-        if not self._samplers:
-            raise ValueError(f"no clip lasts {min(settings.frames) + MARGIN} frames")
         self._device = company.device
+        longest = max((len(face) for face in faces), default=0) - MARGIN
+        lengths = [frames for frames in settings.frames if frames <= longest]
+        if not lengths:
+            raise ValueError(f"no clip lasts {min(settings.frames) + MARGIN} frames")
+        footage, seed = Footage(faces, self._device), settings.seed + company.rank
+        self._samplers = [
+            (
+                Sampler(footage, frames=frames, seed=seed, shortest=frames + MARGIN),
+                settings.batch * min(settings.frames) // frames,
+            )
+            for frames in lengths
+        ]
         self.network = EmbeddingNetwork(config).to(self._device)
         self.average = copy.deepcopy(self.network).eval()
         self._shared = company.share(self.network)
@@ -91,11 +103,12 @@ class SyncTrainer(ResumableRun):
             lr=settings.rate,
             betas=(0.9, 0.98),
         )
-        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
+        self._schedule = OneCycle(
             self._optimiser,
             settings.rate,
-            settings.steps,
-            pct_start=min(0.3, settings.warmup / settings.steps),
+            steps=settings.steps,
+            warmup=TIMED_WARMUP if settings.minutes else min(0.3, settings.warmup / settings.steps),
+            minutes=settings.minutes,
         )
         self.step = 0
         self.best = -1.0
@@ -104,7 +117,7 @@ class SyncTrainer(ResumableRun):
         """One batch; returns the parts of the loss."""
         settings = self._settings
         sampler, clips = self._samplers[self.step % len(self._samplers)]
-        pictures, audio, lags = (part.to(self._device) for part in sampler.batch(clips))
+        pictures, audio, lags = sampler.batch(clips)
         with torch.no_grad():
             size = self.network.config.picture
             pictures = normalise_pictures(recolour(move(pictures.float(), size)))
@@ -128,11 +141,20 @@ class SyncTrainer(ResumableRun):
         self._schedule.step()
         self.step += 1
         self._update_average(min(self._settings.average, self.step / (self.step + 10)))
-        return {name: float(part.detach()) for name, part in parts.items()}
+        return dict(zip(parts, torch.stack([part.detach() for part in parts.values()]).tolist(), strict=True))
+
+    @property
+    def over(self) -> bool:
+        """Whether the steps are done or the time is up."""
+        return self._schedule.progress >= 1
 
     def start_from(self, checkpoint: Checkpoint) -> None:
-        """Begin with the weights of an earlier run instead of random ones; gates may be new."""
-        tensors = self.network.state_dict() | checkpoint.tensors
+        """Begin with the weights of an earlier run; what that had not, changes nothing at first."""
+        tensors = self.network.state_dict()
+        for name in tensors.keys() - checkpoint.tensors.keys():
+            if ".mix." in name:  # the last layer of a temporal block
+                tensors[name] = torch.zeros_like(tensors[name])
+        tensors |= checkpoint.tensors
         self.network.load_state_dict(tensors)
         self.average.load_state_dict(tensors)
 
@@ -147,7 +169,8 @@ class RunFolder:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.last, self.best = folder / "last.pt", folder / "best.safetensors"
+        self.state = folder / "last.pt"
+        self.best, self.last = folder / "best.safetensors", folder / "last.safetensors"
         self._log = folder / "log.jsonl"
         self._board = SummaryWriter(str(folder))
 
@@ -168,27 +191,33 @@ def train(
     folder: RunFolder | None,
     company: Team,
 ) -> None:
-    """Run to the last step or until ``watched`` has not improved for long; the leader has a folder."""
-    begin, sums, idle = time.monotonic(), dict[str, float](), 0
+    """Run to the end or until ``watched`` has not improved for long; the leader has a folder."""
+    begin, sums, idle, since = time.monotonic(), dict[str, float](), 0, 0
     while trainer.step < settings.steps:
         for name, value in trainer.train_step().items():
             sums[name] = sums.get(name, 0.0) + value
-        if trainer.step % settings.every and trainer.step != settings.steps:
+        since += 1
+        # Clocks differ between processes, so several of them end together only where they look at val.
+        ended = trainer.over and (company.size == 1 or trainer.step == settings.steps)
+        if trainer.step % settings.every and not ended:
             continue
         if folder is not None:
             report = offset_report(trainer.average, watched)
             entry: dict[str, float] = {"step": trainer.step}
             entry["minutes"] = round((time.monotonic() - begin) / 60, 1)
-            entry |= {name: round(value / settings.every, 3) for name, value in sums.items()}
+            entry |= {name: round(value / since, 3) for name, value in sums.items()}
             folder.report(entry | report)
             idle += 1
+            checkpoint = trainer.checkpoint(
+                {"settings": asdict(settings), "step": trainer.step, "val": report}
+            )
             if merit(report) > trainer.best:
                 trainer.best, idle = merit(report), 0
-                about = {"settings": asdict(settings), "step": trainer.step, "val": report}
-                trainer.checkpoint(about).save(folder.best)
-            trainer.save(folder.last)
-        sums = {}
-        if company.agree(idle >= settings.patience):
+                checkpoint.save(folder.best)
+            checkpoint.save(folder.last)
+            trainer.save(folder.state)
+        sums, since = {}, 0
+        if company.agree(idle >= settings.patience or trainer.over):
             return
 
 
@@ -203,12 +232,29 @@ def training_faces(
     return load_faces(wanted, shortest=shortest)
 
 
+def packed_faces(folder: Path, split: str, labels: Sequence[str]) -> list[TalkingFace]:
+    """Clips of a pack, which holds none that are held out."""
+    return [
+        TalkingFace(
+            clip.pictures[..., 0],
+            clip.audio,
+            *(clip.facts[name] for name in ("file", "label", "generator", "source", "identity")),
+        )
+        for clip in unpacked(folder)
+        if clip.facts["split"] == split and clip.facts["label"] in labels
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
         "--clips", type=Path, default=Path(".cache/clips"), help="what training.prepare wrote"
+    )
+    parser.add_argument("--packed", type=Path, help="what training.packed wrote, instead of --clips")
+    parser.add_argument(
+        "--generated", action="store_true", help="learn from generated clips of a pack as well"
     )
     parser.add_argument(
         "--more-clips",
@@ -221,10 +267,14 @@ def main() -> None:
     parser.add_argument("--run-dir", type=Path, default=Path("runs/sync"))
     parser.add_argument("--start", type=Path, help="a checkpoint whose weights a new run begins with")
     parser.add_argument("--steps", type=int, default=SyncTraining.steps)
+    parser.add_argument("--minutes", type=float, help="end in time, whatever steps are left")
     parser.add_argument("--first-phase", type=int, default=SyncTraining.first_phase)
     parser.add_argument("--rate", type=float, default=SyncTraining.rate, help="highest learning rate")
     parser.add_argument("--dropout", type=float, default=EmbeddingConfig().dropout)
     parser.add_argument("--width", type=int, default=EmbeddingConfig().width, help="channels of the encoders")
+    parser.add_argument(
+        "--blocks", type=int, default=EmbeddingConfig().blocks, help="temporal blocks of each"
+    )
     parser.add_argument("--frames", type=int, nargs="+", default=SyncTraining.frames, help="lengths of spans")
     parser.add_argument("--gated", action="store_true", help="let silence and hidden lips weigh little")
     parser.add_argument("--batch", type=int, default=SyncTraining.batch, help="clips a step and process")
@@ -242,11 +292,23 @@ def run(arguments: argparse.Namespace, company: Team) -> None:
     settings = SyncTraining(
         **{name: getattr(arguments, name) for name in SETTINGS} | {"frames": tuple(arguments.frames)},
     )
-    shortest = min(settings.frames) + MARGIN
-    faces = training_faces(arguments.clips, arguments.more_clips, arguments.sources, shortest=shortest)
+    torch.backends.cudnn.benchmark = True  # there are as many shapes as lengths of spans
+    if arguments.packed:
+        labels = ("real", "fake") if arguments.generated else ("real",)
+        faces = packed_faces(arguments.packed, "train", labels)
+        watched = packed_faces(arguments.packed, "val", ("real",))
+    else:
+        shortest = min(settings.frames) + MARGIN
+        faces = training_faces(arguments.clips, arguments.more_clips, arguments.sources, shortest=shortest)
+        watched = load_faces(prepared(arguments.clips, split="val"), shortest=24)
     trainer = SyncTrainer(
         settings,
-        EmbeddingConfig(dropout=arguments.dropout, width=arguments.width, gated=arguments.gated),
+        EmbeddingConfig(
+            dropout=arguments.dropout,
+            width=arguments.width,
+            blocks=arguments.blocks,
+            gated=arguments.gated,
+        ),
         faces,
         company,
     )
@@ -258,7 +320,6 @@ def run(arguments: argparse.Namespace, company: Team) -> None:
     if not company.leads:
         train(trainer, settings, [], None, company)
         return
-    watched = load_faces(prepared(arguments.clips, split="val"), shortest=24)
     minutes = sum(map(len, faces)) / 1500
     print(f"{len(faces)} clips to train on, {minutes:.1f} min; {len(watched)} to look at", flush=True)
     print(f"at step {trainer.step} of {settings.steps}, {company.size} process(es)", flush=True)

@@ -21,12 +21,11 @@ from outofsync.constants import DELAYS, FRAME_RATE
 from outofsync.synchrony.interface import SyncInput, SyncNetwork
 from outofsync.synchrony.registry import load_sync
 from training.preparation.agreement import Agreement, Decision, Rule, State, decide, pooled, put_right
-from training.preparation.cutting import one_thread
 from training.preparation.ledger import Entry, append, read_ledger, rewrite
 from training.preparation.moving import moved
 from training.preparation.run import alone, manifest_of, skipped_of
 from training.preparation.shards import place, read_payload
-from training.preparation.workers import each
+from training.preparation.workers import each, one_thread
 
 CHECKED_LABEL = "real"  # nothing says that lips and voice of the others should fit
 MESSAGE = "lips and voice fit at no delay"

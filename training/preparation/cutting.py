@@ -7,9 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-import torch
 
 from outofsync.clip import Clip, Track
 from outofsync.constants import FRAME_RATE
@@ -81,9 +79,3 @@ def largest_track(clip: Clip) -> Track | None:
 @cache
 def _detector() -> RetinaFaceDetector:
     return RetinaFaceDetector()
-
-
-def one_thread() -> None:
-    """Keep a worker on one core: there are as many workers as cores are to be used."""
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)

@@ -10,11 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from training.preparation.cutting import Cut, Unusable, cut_video, one_thread
+from training.preparation.cutting import Cut, Unusable, cut_video
 from training.preparation.ledger import Entry, append, read_ledger, rewrite
 from training.preparation.shards import ShardWriter, stored
 from training.preparation.sources import Source
-from training.preparation.workers import each
+from training.preparation.workers import each, one_thread
 
 KNOWN_BY = 16  # hexadecimal digits of a digest, all that clips of older folders are named by
 Digested = tuple[Source, str]  # a video and the SHA-256 of its content

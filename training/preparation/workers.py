@@ -10,6 +10,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from itertools import islice
 from typing import Any, TypeVar
 
+import cv2
+import torch
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -57,3 +60,9 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+def one_thread() -> None:
+    """Keep a worker on one core: there are as many workers as cores are to be used."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from outofsync.synchrony.senses import MelTrack
-from training.augment import WarpedMelTrack, colour_bands, disturb, move, recolour
+from training.augment import BLOCK, COARSENESS, WarpedMelTrack, coded, colour_bands, disturb, move, recolour
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +29,58 @@ def test_recoloured_pictures_stay_pictures() -> None:
     assert changed.shape == pictures.shape
     assert torch.isfinite(changed).all()
     assert (changed - pictures).abs().mean() > 1
+
+
+def test_the_same_seed_recolours_alike() -> None:
+    pictures = torch.rand(16, 5, 60, 60) * 255
+    found = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        found.append(recolour(pictures.clone()))
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
+
+
+def test_coding_loses_detail_but_keeps_each_block_about_as_light() -> None:
+    pictures = torch.rand(16, 5, 64, 64) * 255
+    found = coded(pictures)
+    assert found.shape == pictures.shape
+    lost = (found - pictures).abs().mean((1, 2, 3))
+    assert (lost > 1).all()
+    assert lost.max() > 2 * lost.min()
+    means = [F.avg_pool2d(each, BLOCK) for each in (found, pictures)]
+    assert (means[0] - means[1]).abs().max() <= COARSENESS[1] / 2 / BLOCK + 1e-3
+
+
+def test_blocks_are_coded_apart_from_each_other() -> None:
+    pictures = torch.full((4, 3, 32, 32), 128.0)
+    pictures[:, 1, 8:16, 16:24] = torch.rand(8, 8) * 255
+    torch.manual_seed(1)
+    found = coded(pictures)
+    torch.manual_seed(1)
+    even = coded(torch.full_like(pictures, 128.0))
+    outside = torch.ones(3, 32, 32, dtype=torch.bool)
+    outside[1, 8:16, 16:24] = False
+    torch.testing.assert_close(found[:, outside], even[:, outside])
+    assert (found - even)[:, ~outside].abs().mean() > 5
+
+
+def test_what_was_coded_before_stays_as_it_is() -> None:
+    pictures = torch.rand(4, 2, 32, 32) * 255
+    torch.manual_seed(1)
+    once = coded(pictures)
+    torch.manual_seed(1)
+    torch.testing.assert_close(coded(once), once, atol=1e-2, rtol=0)
+
+
+@pytest.mark.parametrize("side", [7, 60])
+def test_an_edge_of_less_than_a_block_is_not_coded(side: int) -> None:
+    pictures = torch.rand(2, 3, side, side) * 255
+    found = coded(pictures)
+    whole = side // BLOCK * BLOCK
+    assert found.shape == pictures.shape
+    assert torch.equal(found[..., whole:, :], pictures[..., whole:, :])
+    assert torch.equal(found[..., whole:], pictures[..., whole:])
 
 
 def test_disturbed_sound_keeps_its_time() -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from outofsync.synchrony.embedding import EmbeddingConfig
-from training.clips import Sampler, TalkingFace
+from training.clips import Footage, Sampler, TalkingFace
 from training.contrastive import Pairs, clip_loss, delay_loss, frame_loss
 from training.distributed import Team
 from training.offsets import best_delay, fit, hear, offset_report, peak_delay
@@ -54,7 +54,7 @@ def test_batches_cut_picture_and_sound_apart_by_the_lag() -> None:
     (face,) = faces(1)
     face.pictures[:] = np.arange(40)[:, None, None]
     face.audio[:] = np.repeat(np.arange(40), 640)
-    pictures, audio, lags = Sampler([face], frames=22, seed=1, most_pace=1.0).batch(200)
+    pictures, audio, lags = Sampler(Footage([face]), frames=22, seed=1, most_pace=1.0).batch(200)
     assert pictures.shape == (200, 26, 80, 80)
     seen, heard = pictures[:, 2, 0, 0].long(), audio[:, 0].long()
     assert (seen - heard == lags).all()
@@ -65,7 +65,7 @@ def test_rare_sources_are_drawn_more_often_than_their_share() -> None:
     many = faces(20)
     many[0].source = "rare"
     many[0].audio[:] = 7
-    _, audio, _ = Sampler(many, frames=22, seed=2).batch(400)
+    _, audio, _ = Sampler(Footage(many), frames=22, seed=2).batch(400)
     assert 0.1 < float((audio[:, 0] == 7).float().mean()) < 0.4
 
 
@@ -115,7 +115,7 @@ def test_a_span_played_faster_still_belongs_together() -> None:
     (face,) = faces(1)
     face.pictures[:] = (np.arange(40) * 5)[:, None, None]
     face.audio[:] = np.repeat(np.arange(40) * 5, 640)
-    pictures, audio, lags = Sampler([face], frames=20, seed=1, most_pace=1.3).batch(200)
+    pictures, audio, lags = Sampler(Footage([face]), frames=20, seed=1, most_pace=1.3).batch(200)
     seen, heard = pictures[:, 2:-2, 0, 0].float(), audio[:, ::640].float()
     pace = (seen[:, -1] - seen[:, 0]) / 19 / 5
     assert pace.min() < 0.9
