@@ -1,11 +1,10 @@
-"""Train the face network: genuine faces against pseudo-fakes made of them and against generated ones.
+"""Finish the face network: fit what its texture says, and bring its ways of looking to one scale.
 
-    python -m training.face --clips .cache/clips --front checkpoints/sync.safetensors --output f.safetensors
-    python -m training.face --leave-out DINet IP-LAP TalkLip --output runs/without_relipping.safetensors
+    python -m training.face --networks runs/face/networks.safetensors --output runs/face.safetensors
 
-The front is that of a synchronisation network and stays as it is; what it makes of every clip is kept in
-``.cache/faces``, so that a second run takes two minutes. Prints what each way of looking reaches on ``val``,
-whose generators it never learns from.
+Movement and detail come trained (:mod:`training.face_network`). Texture is a logistic regression of numbers
+that are measured once for every clip and kept in ``.cache/faces``. What each way says of ``val``, whose
+generators none of them learns from, is printed, and divides it.
 """
 
 from __future__ import annotations
@@ -13,8 +12,9 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -22,28 +22,26 @@ import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import StandardScaler
 
-from outofsync.appearance.network import WAYS, FaceConfig, FaceNetwork, Logistic, movement
-from outofsync.appearance.schedule import SEEN
+from outofsync.appearance.network import WAYS, FaceConfig, FaceNetwork, Logistic
+from outofsync.appearance.schedule import read_stretch, seen_of, starts_of
+from outofsync.appearance.texture import small
 from outofsync.checkpoints.store import Checkpoint
-from training.clips import prepared
-from training.face_clips import DEGRADED, PSEUDO, RAW, FaceClip, features_of, front_of
+from training.clips import PreparedClip, prepared
+from training.face_clips import DEGRADED, DUB, EVENNESS, PSEUDO, RAW, FaceClip, measured_clips
+from training.preparation.ledger import Entry
+from training.preparation.workers import each, one_thread
 
-EVENNESS = 0.6  # a source's share of the draws is its share of the clips to the power of (1 − evenness)
-DUB = "McGurk"  # in the name of what put another voice to a real picture: no face was made
+MOST_FRAMES = 250  # of a clip that is looked at: 10 s
 
 
 @dataclass(frozen=True)
 class FaceTraining:
     """Everything that decides a fit but the data."""
 
-    pseudo_movement: float = 0.2  # share of pseudo-fakes among what is false
-    pseudo_texture: float = 0.1
-    strength_movement: float = 2e-4  # inverse of the penalty on the weights
-    strength_texture: float = 3e-4
-    seed: int = 0
+    pseudo: float = 0.1  # share of pseudo-fakes among what is false
+    strength: float = 3e-4  # inverse of the penalty on the weights
 
 
 def shares(clips: Sequence[FaceClip], pseudo: float) -> NDArray[np.float64]:
@@ -65,27 +63,14 @@ def shares(clips: Sequence[FaceClip], pseudo: float) -> NDArray[np.float64]:
     return weights
 
 
-def moved(clip: FaceClip, lags: tuple[int, ...]) -> NDArray[np.float32]:
-    """How far a clip's vectors go, the mean over its stretches: (views · lags · 256,)."""
-    vectors = clip.vectors.astype(np.float32)
-    if vectors.shape[1] < SEEN:  # what is shorter goes back the way it came
-        vectors = np.pad(vectors, ((0, 0), (0, SEEN - vectors.shape[1]), (0, 0)), "reflect")
-    starts = range(0, vectors.shape[1] - SEEN + 1, SEEN // 2)
-    stretches = np.stack([vectors[:, start : start + SEEN] for start in starts])
-    mean: NDArray[np.float32] = movement(torch.from_numpy(stretches), lags).mean(0).numpy()
-    return mean
-
-
-def fit_logistic(
-    head: Logistic,
-    values: NDArray[np.float32],
-    truth: NDArray[np.bool_],
-    weights: NDArray[np.float64],
-    strength: float,
-) -> None:
-    """Teach one way of looking from rows of numbers that count by their weights."""
+def fit_texture(head: Logistic, clips: Sequence[FaceClip], settings: FaceTraining) -> None:
+    """Teach texture from the numbers of clips."""
+    counts = [len(clip.numbers) for clip in clips]  # of stretches, which share their clip's weight
+    values = np.concatenate([clip.numbers for clip in clips])
+    truth = np.repeat([clip.false for clip in clips], counts)
+    weights = np.repeat(shares(clips, settings.pseudo) / counts, counts)
     scaler = StandardScaler().fit(values)
-    model = LogisticRegression(C=strength, max_iter=500)
+    model = LogisticRegression(C=settings.strength, max_iter=500)
     model.fit(scaler.transform(values), truth, sample_weight=weights * len(truth) / weights.sum())
     with torch.no_grad():
         head.mean.copy_(torch.from_numpy(scaler.mean_))
@@ -94,89 +79,72 @@ def fit_logistic(
         head.out.bias.copy_(torch.from_numpy(model.intercept_))
 
 
-def fit(
-    network: FaceNetwork, clips: Sequence[FaceClip], unseen: Sequence[FaceClip], settings: FaceTraining
-) -> None:
-    """Teach both ways of looking; what they say of ``unseen`` clips brings them to one scale."""
-    false = np.array([clip.false for clip in clips])
-    fit_logistic(
-        network.movement,
-        np.stack([moved(clip, network.config.lags) for clip in clips]),
-        false,
-        shares(clips, settings.pseudo_movement),
-        settings.strength_movement,
-    )
-    counts = [len(clip.numbers) for clip in clips]  # of stretches, which share their clip's weight
-    fit_logistic(
-        network.texture,
-        np.concatenate([clip.numbers for clip in clips]),
-        np.repeat(false, counts),
-        np.repeat(shares(clips, settings.pseudo_texture) / counts, counts),
-        settings.strength_texture,
-    )
-    said = np.stack([apart(network, clip) for clip in unseen])
-    network.scale.copy_(torch.from_numpy(said.std(0)))
+def to_one_scale(network: FaceNetwork, said: NDArray[np.float32]) -> None:
+    """Let every way of looking be heard alike, by what each says of some clips (clips, 3)."""
+    network.centre.copy_(torch.from_numpy(np.median(said, axis=0)))
+    network.scale.copy_(torch.from_numpy(said.std(0)).clamp(min=1e-6))
+
+
+def network_of(path: Path) -> FaceNetwork:
+    """A face network as a checkpoint has it."""
+    network = FaceNetwork(FaceConfig())
+    network.load_state_dict(Checkpoint.load(path, kind="face").tensors)
+    return network.eval()
+
+
+def say(clips: Sequence[PreparedClip], path: Path, *, workers: int = 1) -> dict[str, NDArray[np.float32]]:
+    """What each way of looking of the network in ``path`` says of clips, by file: (3,)."""
+    calls = ((clip.facts["file"], (clip, path)) for clip in clips)
+    return dict(each(_say, calls, workers=workers, begin=one_thread))
 
 
 @torch.inference_mode()
-def apart(network: FaceNetwork, clip: FaceClip) -> NDArray[np.float32]:
-    """What each way of looking says of a clip: (2,)."""
-    go = torch.from_numpy(moved(clip, network.config.lags))
-    numbers = torch.from_numpy(clip.numbers).mean(0)
-    said: NDArray[np.float32] = network.apart(go[None], numbers[None])[0].numpy()
-    return said
+def _say(clip: PreparedClip, path: Path) -> NDArray[np.float32]:
+    """The mean over the stretches that the product looks at."""
+    network = _kept_network(path)
+    frames, _ = clip.read()
+    said = [
+        network.apart(*(part[None] for part in seen_of(small(read_stretch(frames, start)), network.config)))[
+            0
+        ]
+        for start in starts_of(min(len(frames), MOST_FRAMES))
+    ]
+    mean: NDArray[np.float32] = torch.stack(said).mean(0).numpy()
+    return mean
 
 
-def auc(values: dict[str, float], clips: Sequence[FaceClip]) -> float:
-    """Of generated against genuine clips, every person alike."""
-    people = Counter((clip.label, clip.identity or clip.file) for clip in clips)
-    weights = [1 / people[clip.label, clip.identity or clip.file] for clip in clips]
-    truth = [clip.label != "real" for clip in clips]
-    return round(float(roc_auc_score(truth, [values[clip.file] for clip in clips], sample_weight=weights)), 3)
+@cache
+def _kept_network(path: Path) -> FaceNetwork:
+    return network_of(path)
 
 
-def look(network: FaceNetwork, clips: Sequence[FaceClip]) -> dict[str, float]:
+def auc(values: Mapping[str, float], clips: Sequence[Entry]) -> float:
+    """Of generated against genuine clips, every person alike; ``clips`` are their facts."""
+    people = Counter((clip["label"], clip["identity"] or clip["file"]) for clip in clips)
+    weights = [1 / people[clip["label"], clip["identity"] or clip["file"]] for clip in clips]
+    truth = [clip["label"] != "real" for clip in clips]
+    said = [values[clip["file"]] for clip in clips]
+    return round(float(roc_auc_score(truth, said, sample_weight=weights)), 3)
+
+
+def look(
+    network: FaceNetwork, said: Mapping[str, NDArray[np.float32]], clips: Sequence[Entry]
+) -> dict[str, float]:
     """AUC over all generators of some clips: of each way of looking, of all together, and by generator."""
-    found = {clip.file: apart(network, clip) / network.scale.numpy() for clip in clips}
     report = {
-        way: auc({file: float(values[number]) for file, values in found.items()}, clips)
+        way: auc({file: float(values[number]) for file, values in said.items()}, clips)
         for number, way in enumerate(WAYS)
     }
-    together = {file: float(values.mean()) for file, values in found.items()}
+    logits = network.together(torch.from_numpy(np.stack(list(said.values()))))
+    together = dict(zip(said, logits.tolist(), strict=True))
     report["together"] = auc(together, clips)
-    genuine = [clip for clip in clips if clip.label == "real"]
-    sizes = Counter(clip.generator for clip in clips if clip.label != "real")
-    for name in sorted(sizes):
-        report[name] = auc(together, [*genuine, *(clip for clip in clips if clip.generator == name)])
-    report["mean over generators"] = round(float(np.mean([report[name] for name in sizes])), 3)
+    genuine = [clip for clip in clips if clip["label"] == "real"]
+    names = sorted({clip["generator"] for clip in clips if clip["label"] != "real"})
+    for name in names:
+        made = [clip for clip in clips if clip["label"] != "real" and clip["generator"] == name]
+        report[name] = auc(together, [*genuine, *made])
+    report["mean over generators"] = round(float(np.mean([report[name] for name in names])), 3)
     return report
-
-
-def held_out(clips: Sequence[FaceClip], settings: FaceTraining, folds: int) -> dict[str, float]:
-    """AUC of every generator, and every person, that the network did not learn from, in turn."""
-    names = [clip.generator if clip.label != "real" else clip.identity or clip.file for clip in clips]
-    found, asked = dict[str, float](), list[FaceClip]()
-    for learnt, left in GroupKFold(folds, shuffle=True, random_state=settings.seed).split(
-        names, groups=names
-    ):
-        rows = set(left.tolist())
-        unseen = [clips[row] for row in rows if clips[row].variant == RAW]
-        network = FaceNetwork(FaceConfig()).eval()
-        fit(network, [clips[row] for row in learnt.tolist()], unseen, settings)
-        said = {clip.file: float((apart(network, clip) / network.scale.numpy()).mean()) for clip in unseen}
-        middle = float(np.median([said[clip.file] for clip in unseen if clip.label == "real"]))
-        found |= {file: value - middle for file, value in said.items()}
-        asked += unseen
-    genuine = [clip for clip in asked if clip.label == "real"]
-    report = {"together": auc(found, asked)}
-    for name in sorted({clip.generator for clip in asked if clip.label != "real"}):
-        report[name] = auc(found, [*genuine, *(clip for clip in asked if clip.generator == name)])
-    return report
-
-
-def checkpoint(network: FaceNetwork, about: dict[str, object]) -> Checkpoint:
-    """Ready to be served."""
-    return Checkpoint("face", "movement", asdict(network.config), network.state_dict(), about=about).halved()
 
 
 def main() -> None:
@@ -185,45 +153,55 @@ def main() -> None:
     )
     parser.add_argument("--clips", type=Path, default=Path(".cache/clips"))
     parser.add_argument(
-        "--faces", type=Path, default=Path(".cache/faces"), help="where what was seen is kept"
+        "--faces", type=Path, default=Path(".cache/faces"), help="where what was measured is kept"
     )
     parser.add_argument(
-        "--front", type=Path, default=Path("checkpoints/face.safetensors"), help="a checkpoint to see with"
+        "--networks",
+        type=Path,
+        default=Path("checkpoints/face.safetensors"),
+        help="a checkpoint with movement and detail",
     )
     parser.add_argument("--output", type=Path, default=Path("checkpoints/face.safetensors"))
     parser.add_argument("--leave-out", nargs="*", default=[], help="generators not to learn from")
-    parser.add_argument(
-        "--folds", type=int, help="write nothing; say what is reached on generators of train left out in turn"
-    )
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=FaceTraining.seed)
     run(parser.parse_args())
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """See every clip, fit, look at ``val``, write."""
-    sides = {
-        split: features_of(
-            prepared(arguments.clips, split=split, labels=("real", "fake")),
-            variants,
-            arguments.front,
-            arguments.faces,
-            workers=arguments.workers,
-        )
-        for split, variants in (("train", (RAW, DEGRADED, PSEUDO)), ("val", (RAW,)))
-    }
-    learnt = [clip for clip in sides["train"] if clip.generator not in arguments.leave_out]
-    watched = [clip for clip in sides["val"] if DUB not in clip.generator]
-    settings = FaceTraining(seed=arguments.seed)
-    if arguments.folds:
-        print(json.dumps(held_out(learnt, settings, arguments.folds), indent=1), flush=True)
-        return
-    network = FaceNetwork(FaceConfig())
-    network.front.load_state_dict(front_of(arguments.front).state_dict())
-    fit(network.eval(), learnt, watched or learnt, settings)
-    report = look(network, watched) if {clip.false for clip in watched} == {False, True} else {}
-    print(json.dumps({"clips": len(learnt), "looked at": len(watched)} | report, indent=1), flush=True)
-    checkpoint(network, {"settings": asdict(settings), "val": report}).save(arguments.output)
+    """Measure every clip, fit, look at ``val``, write."""
+    settings = FaceTraining()
+    clips = prepared(arguments.clips, split="train", labels=("real", "fake"))
+    learnt = [
+        clip
+        for clip in measured_clips(clips, (RAW, DEGRADED, PSEUDO), arguments.faces, workers=arguments.workers)
+        if clip.generator not in arguments.leave_out
+    ]
+    network = network_of(arguments.networks)
+    fit_texture(network.texture, learnt, settings)
+    about = Checkpoint.load(arguments.networks, kind="face").about
+    checkpoint(network, about).save(arguments.output)
+
+    watched = [
+        clip
+        for clip in prepared(arguments.clips, split="val", labels=("real", "fake"))
+        if DUB not in clip.facts["generator"]
+    ]
+    said = say(watched, arguments.output, workers=arguments.workers)
+    facts = [clip.facts for clip in watched]
+    report: dict[str, float] = {}
+    if said:
+        to_one_scale(network, np.stack(list(said.values())))
+    if {clip["label"] for clip in facts} == {"real", "fake"}:
+        report = look(network, said, facts)
+    print(json.dumps({"clips": len(learnt), "looked at": len(facts)} | report, indent=1), flush=True)
+    checkpoint(network, about | {"texture": asdict(settings), "val": report}).save(arguments.output)
+
+
+def checkpoint(network: FaceNetwork, about: Mapping[str, object]) -> Checkpoint:
+    """Ready to be served."""
+    return Checkpoint(
+        "face", "movement", asdict(network.config), network.state_dict(), about=dict(about)
+    ).halved()
 
 
 if __name__ == "__main__":

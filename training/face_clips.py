@@ -1,7 +1,7 @@
-"""What the face network learns from: the front's vectors and the texture's numbers of clips, kept on disk.
+"""What the texture of the face network is fitted to: its numbers for clips, kept on disk.
 
-The front never changes while the network is trained, so every clip goes through it once for each variant: as
-it is, degraded at random, and, where it is genuine, made into a pseudo-fake.
+What is measured never changes while it is fitted, so every clip is measured once for each variant: as it is,
+degraded at random, and, where it is genuine, made into a pseudo-fake.
 """
 
 from __future__ import annotations
@@ -9,29 +9,24 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from outofsync.appearance.network import FaceConfig
 from outofsync.appearance.schedule import EVERY, SEEN
-from outofsync.appearance.senses import normalised, pictures_of
 from outofsync.appearance.texture import described, measured, small
-from outofsync.checkpoints.store import Checkpoint
 from outofsync.constants import SAMPLES_PER_FRAME
 from outofsync.frames import Frames
-from outofsync.synchrony.embedding import STEM_REACH, EmbeddingConfig, VisualFront
+from outofsync.synchrony.embedding import STEM_REACH
 from training.clips import PreparedClip
 from training.degrade import Degradation, recolour, reframe
-from training.preparation.cutting import one_thread
-from training.preparation.workers import each
+from training.preparation.workers import each, one_thread
 from training.pseudo_fakes import pseudo_fake
 
+EVENNESS = 0.6  # a source's share of the draws is its share of the clips to the power of (1 − evenness)
+DUB = "McGurk"  # in the name of what put another voice to a real picture: no face was made
 RAW, DEGRADED, PSEUDO = "raw", "degraded", "pseudo"
-FRONTS = {"sync": "visual_front.", "face": "front."}  # under which a checkpoint keeps what it sees with
 MOST_FRAMES = 76  # of one clip: two stretches
 SHORTEST = 16  # frames
 NEWS, NEWS_KEPT = "LRW-AR", 8  # two thousand clips of a few dozen people: one in so many is looked at
@@ -41,7 +36,6 @@ NEWS, NEWS_KEPT = "LRW-AR", 8  # two thousand clips of a few dozen people: one i
 class FaceClip:
     """One variant of one clip."""
 
-    vectors: NDArray[np.float16]  # (views, frames, 256)
     numbers: NDArray[np.float32]  # (stretches, 186)
     variant: str
     file: str
@@ -56,11 +50,10 @@ class FaceClip:
         return self.label != "real" or self.variant == PSEUDO
 
 
-def features_of(
-    clips: Iterable[PreparedClip], variants: Sequence[str], front: Path, folder: Path, *, workers: int = 1
+def measured_clips(
+    clips: Iterable[PreparedClip], variants: Sequence[str], folder: Path, *, workers: int = 1
 ) -> list[FaceClip]:
     """Every variant of every clip; what is in ``folder`` already is read from there."""
-    folder = folder / identity_of(front)  # what another front saw is no use
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [
         (clip, variant)
@@ -70,10 +63,10 @@ def features_of(
         and (not clip.facts["source"].startswith(NEWS) or number % NEWS_KEPT == 0)
     ]
     missing = [item for item in wanted if not _path(folder, *item).exists()]
-    calls = ((number, (clip, variant, front, folder)) for number, (clip, variant) in enumerate(missing))
-    for done, _ in enumerate(each(_look, calls, workers=workers, begin=one_thread), start=1):
+    calls = ((number, (clip, variant, folder)) for number, (clip, variant) in enumerate(missing))
+    for done, _ in enumerate(each(_measure, calls, workers=workers, begin=one_thread), start=1):
         if done % 200 == 0:
-            print(f"{done} of {len(missing)} faces seen", flush=True)
+            print(f"{done} of {len(missing)} faces measured", flush=True)
     found = [_read(_path(folder, clip, variant), clip, variant) for clip, variant in wanted]
     return [face for face in found if face is not None]
 
@@ -82,8 +75,8 @@ def _path(folder: Path, clip: PreparedClip, variant: str) -> Path:
     return folder / f"{clip.facts['sha256'][:24]}-{variant}.npz"
 
 
-def _look(clip: PreparedClip, variant: str, front: Path, folder: Path) -> None:
-    """See one variant of one clip, and keep what was seen; what is too short is kept as nothing."""
+def _measure(clip: PreparedClip, variant: str, folder: Path) -> None:
+    """Measure one variant of one clip; what is too short is kept as nothing."""
     frames, audio = clip.read()
     length = min(len(frames), audio.size // SAMPLES_PER_FRAME, MOST_FRAMES)
     path = _path(folder, clip, variant)
@@ -94,7 +87,7 @@ def _look(clip: PreparedClip, variant: str, front: Path, folder: Path) -> None:
         seed = hashlib.sha256((clip.facts["sha256"] + variant).encode()).digest()[:8]
         random = np.random.default_rng(int.from_bytes(seed))
         crops = _varied(small(frames.read(0, length)), loudness_of(audio, length), variant, random)
-        np.savez(partial, vectors=_vectors(crops, front), numbers=_numbers(crops))
+        np.savez(partial, numbers=_numbers(crops))
     partial.replace(path)
 
 
@@ -110,17 +103,6 @@ def _varied(
     return Degradation.drawn(random).apply(reframe(recolour(crops, random), random), random)
 
 
-@torch.inference_mode()
-def _vectors(crops: Frames, front: Path) -> NDArray[np.float16]:
-    """What the front makes of every view: (views, frames, 256)."""
-    config = FaceConfig()
-    around = ((0, 0), (STEM_REACH, STEM_REACH), (0, 0), (0, 0))
-    pictures = np.pad(pictures_of(crops, config.views, config.picture), around, "reflect")
-    with torch.autocast("cpu", torch.bfloat16):
-        vectors = front_of(front)(normalised(pictures))
-    return np.asarray(vectors.float().numpy(), np.float16)
-
-
 def _numbers(crops: Frames) -> NDArray[np.float32]:
     """The texture's numbers of stretches as the product looks at them."""
     span = SEEN + 2 * STEM_REACH
@@ -128,36 +110,12 @@ def _numbers(crops: Frames) -> NDArray[np.float32]:
     return np.stack([described(measured(crops[start : start + span])) for start in starts])
 
 
-@cache
-def front_of(path: Path) -> VisualFront:
-    """The front of a synchronisation network, or that of an earlier face network."""
-    checkpoint = Checkpoint.load(path)
-    prefix = FRONTS[checkpoint.kind]
-    front = VisualFront(EmbeddingConfig(picture=FaceConfig().picture)).eval()
-    front.load_state_dict(
-        {
-            name.removeprefix(prefix): tensor
-            for name, tensor in checkpoint.tensors.items()
-            if name.startswith(prefix)
-        }
-    )
-    return front
-
-
-def identity_of(front: Path) -> str:
-    """A name for the weights of a front, whichever checkpoint they lie in."""
-    digest = hashlib.sha256()
-    for _, tensor in sorted(front_of(front).state_dict().items()):
-        digest.update(tensor.half().numpy().tobytes())
-    return digest.hexdigest()[:12]
-
-
 def _read(path: Path, clip: PreparedClip, variant: str) -> FaceClip | None:
     with np.load(path) as kept:
-        if "vectors" not in kept:
+        if "numbers" not in kept:
             return None
         names = ("file", "label", "generator", "source", "identity")
-        return FaceClip(kept["vectors"], kept["numbers"], variant, *(clip.facts[name] for name in names))
+        return FaceClip(kept["numbers"], variant, *(clip.facts[name] for name in names))
 
 
 def loudness_of(audio: NDArray[np.int16], frames: int) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from outofsync.ahead import ahead
+from outofsync.appearance.detail import looks_of
 from outofsync.appearance.network import FaceConfig, FaceNetwork
 from outofsync.appearance.senses import normalised, pictures_of
 from outofsync.appearance.texture import described, measured, small
@@ -38,7 +39,7 @@ class FaceJudge:
         self._device = torch.device(device)
         fold_batch_norms(network)
         self._network = network.to(self._device).eval()
-        for layer in self._network.front.frame.modules():
+        for layer in (*self._network.front.frame.modules(), *self._network.detail.modules()):
             if isinstance(layer, nn.Conv2d):  # in the layout that is quickest for few channels
                 layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
 
@@ -66,22 +67,22 @@ class FaceJudge:
         readers = min(MOST_READERS, torch.get_num_threads())
         return spread([self._logit(*seen) for seen in ahead(looks, readers)], starts, len(track))
 
-    def _look(self, track: FrameStore, start: int) -> tuple[Tensor, Tensor]:
+    def _look(self, track: FrameStore, start: int) -> tuple[Tensor, ...]:
         return seen_of(small(read_stretch(track, start)), self._network.config)
 
-    def _logit(self, pictures: Tensor, numbers: Tensor) -> float:
+    def _logit(self, *seen: Tensor) -> float:
         """Of one stretch, in a pass of its own: products round differently in other company."""
-        return float(self._network(pictures[None].to(self._device), numbers[None].to(self._device)))
+        return float(self._network(*(part[None].to(self._device) for part in seen)))
 
 
 def _tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def seen_of(crops: Frames, config: FaceConfig) -> tuple[Tensor, Tensor]:
-    """Crops (frames + 4, 144, 144, 3) → what the network takes of one stretch."""
+def seen_of(crops: Frames, config: FaceConfig) -> tuple[Tensor, Tensor, Tensor]:
+    """Crops (frames + 4, 144, 144, 3) → what the network takes of one stretch: views, detail, texture."""
     pictures = normalised(pictures_of(crops, config.views, config.picture))
-    return pictures, torch.from_numpy(described(measured(crops)))
+    return pictures, looks_of(crops), torch.from_numpy(described(measured(crops)))
 
 
 def starts_of(frames: int) -> list[int]:

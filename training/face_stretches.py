@@ -1,0 +1,128 @@
+"""Stretches of faces to train on, cut, made false and degraded anew each time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import IterableDataset, get_worker_info
+
+from outofsync.appearance.detail import looks_of
+from outofsync.appearance.network import FaceConfig
+from outofsync.appearance.schedule import SEEN
+from outofsync.appearance.senses import pictures_of
+from outofsync.frames import Frames
+from outofsync.synchrony.embedding import STEM_REACH
+from training.degrade import Degradation, recolour, reframe
+from training.face_clips import DUB, EVENNESS, loudness_of
+from training.packed import unpacked
+from training.preparation.ledger import Entry
+from training.pseudo_fakes import pseudo_fake
+
+SPAN = SEEN + 2 * STEM_REACH  # frames of a stretch with what the front sees around it
+PSEUDO_SHARE = 0.35  # of what is false
+DEGRADED_SHARE = 0.75  # of all
+FILMED_SHARE = 0.2  # of all, as if filmed at another rate
+RATES = (15.0, 20.0, 23.976, 29.97, 30.0)  # frames/s
+
+Random = np.random.Generator
+Stretch = tuple[Tensor, Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class FaceInMemory:
+    """One packed clip: uint8 crops (frames, 144, 144, 3), loudness (frames,) and its facts."""
+
+    crops: Frames
+    loudness: NDArray[np.float32]
+    facts: Entry
+
+    @property
+    def genuine(self) -> bool:
+        return bool(self.facts["label"] == "real")
+
+
+def load(folder: Path, split: str, *, leave_out: Sequence[str] = ()) -> list[FaceInMemory]:
+    """Clips of a pack; dubs, whose faces nobody made, and some generators are left out."""
+    return [
+        FaceInMemory(clip.pictures, loudness_of(clip.audio, len(clip.pictures)), clip.facts)
+        for clip in unpacked(folder)
+        if clip.facts["split"] == split
+        and DUB not in clip.facts["generator"]
+        and clip.facts["generator"] not in leave_out
+    ]
+
+
+def stretch_of(frames: int, start: int) -> NDArray[np.int64]:
+    """The frames that a stretch takes; a clip that is too short goes back the way it came."""
+    wanted = np.arange(start, start + SPAN)
+    last = max(1, frames - 1)
+    return np.minimum(np.abs((wanted + last) % (2 * last) - last), frames - 1)
+
+
+def filmed_at(rate: float, phase: float) -> NDArray[np.int64]:
+    """The frames of a stretch that a camera of another rate would have left in their places."""
+    shown = np.floor((np.floor(np.arange(SPAN) / 25 * rate + phase) - phase) / rate * 25 + 0.5)
+    return np.clip(shown, 0, SPAN - 1).astype(np.int64)
+
+
+def seen(crops: Frames) -> tuple[Tensor, Tensor]:
+    """uint8 views (views, frames + 4, 64, 64) and pairs in colour (pairs, 2, 3, 144, 144)."""
+    config = FaceConfig()
+    return torch.from_numpy(pictures_of(crops, config.views, config.picture)), looks_of(crops)
+
+
+class Stretches(IterableDataset[Stretch]):
+    """Stretches without end, genuine as often as false: views, pairs in colour, and 1 where it is false.
+
+    Rare sources and generators are drawn more often than their share; some of what is false is pseudo-fakes
+    of genuine clips.
+    """
+
+    def __init__(self, faces: Sequence[FaceInMemory], seed: int) -> None:
+        self._faces, self._seed = faces, seed
+        self._genuine = self._side(lambda face: face.genuine, "source")
+        self._made = self._side(lambda face: not face.genuine, "generator")
+
+    def _side(
+        self, belongs: Callable[[FaceInMemory], bool], key: str
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        rows = np.array([row for row, face in enumerate(self._faces) if belongs(face)], np.int64)
+        names = [self._faces[row].facts[key] for row in rows]
+        sizes = Counter(names)
+        weights = np.array([sizes[name] ** -EVENNESS for name in names])
+        return rows, weights / weights.sum()
+
+    def __iter__(self) -> Iterator[Stretch]:
+        cv2.setNumThreads(1)  # there are as many workers as cores are to be used
+        worker = get_worker_info()
+        random = np.random.default_rng([self._seed, 0 if worker is None else worker.id])
+        while True:
+            yield self._one(random)
+
+    def _one(self, random: Random) -> Stretch:
+        false = random.uniform() < 0.5
+        rows, shares = self._made
+        pseudo = false and (not rows.size or random.uniform() < PSEUDO_SHARE)
+        if not false or pseudo:
+            rows, shares = self._genuine
+        face = self._faces[random.choice(rows, p=shares)]
+        count = len(face.crops)
+        wanted = stretch_of(count, int(random.integers(0, max(1, count - SPAN + 1))))
+        crops = face.crops[wanted]
+        if pseudo:
+            crops = pseudo_fake(crops, face.loudness[wanted], random)
+        if random.uniform() < FILMED_SHARE:
+            crops = crops[filmed_at(float(random.choice(RATES)), float(random.uniform()))]
+        if random.uniform() < DEGRADED_SHARE:
+            crops = Degradation.drawn(random).apply(reframe(recolour(crops, random), random), random)
+        elif random.uniform() < 0.5:
+            crops = np.ascontiguousarray(crops[:, :, ::-1])
+        return (*seen(crops), torch.tensor(float(false)))
