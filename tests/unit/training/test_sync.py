@@ -16,7 +16,7 @@ from training.clips import Footage, Sampler, TalkingFace
 from training.contrastive import Pairs, clip_loss, delay_loss, frame_loss
 from training.distributed import Team
 from training.offsets import best_delay, fit, hear, offset_report, peak_delay
-from training.sync import SyncTrainer, SyncTraining
+from training.sync_trainer import SyncTrainer, SyncTraining
 
 SETTINGS = SyncTraining(steps=40, first_phase=1, frames=(22,), batch=3, warmup=5)
 SMALL = EmbeddingConfig(width=16, embedding=8, blocks=1)
@@ -149,7 +149,7 @@ TOGETHER = """
 import sys, torch
 from tests.unit.training.test_sync import SETTINGS, SMALL, faces
 from training.distributed import team
-from training.sync import SyncTrainer
+from training.sync_trainer import SyncTrainer
 with team("cpu") as company:
     trainer = SyncTrainer(SETTINGS, SMALL, faces(4), company)
     for _ in range(2):
