@@ -82,11 +82,16 @@ class Movement(nn.Module):
 
     def forward(self, views: Tensor) -> Tensor:
         """uint8 (batch, views, frames + 4, side, side) → logits (batch,)."""
-        pictures = normalise_pictures(views.float()).flatten(0, 1)
-        vectors = self.front(pictures).unflatten(0, views.shape[:2]).float()
         with torch.autocast(views.device.type, enabled=False):
-            out: Tensor = self.out(self.dropout(self.norm(movement(vectors, self.config.lags))))[:, 0]
+            out: Tensor = self.out(self.dropout(self.norm(self.moved(views))))[:, 0]
         return out
+
+    def moved(self, views: Tensor) -> Tensor:
+        """How far each number of the front goes: (batch, numbers)."""
+        pictures = normalise_pictures(views.float()).flatten(0, 1)
+        with torch.autocast(views.device.type, torch.bfloat16, enabled=self.training):
+            vectors = self.front(pictures).unflatten(0, views.shape[:2])
+        return movement(vectors.float(), self.config.lags)
 
     def logistic(self) -> Logistic:
         """The same regression as it is served."""
@@ -137,7 +142,7 @@ class FaceTrainer:
 
     def __init__(self, front: Path, settings: NetworkTraining, device: str) -> None:
         torch.manual_seed(settings.seed)
-        self.device = device
+        self.settings, self.device = settings, device
         self.movement = Learner(Movement(front_of(front)), settings.movement_rate, settings, device)
         detail = FaceNetwork(FaceConfig()).detail
         self.detail = Learner(detail, settings.detail_rate, settings, device)
@@ -154,12 +159,27 @@ class FaceTrainer:
         """AUC of each way on the middles of clips, every person alike."""
         said: dict[str, dict[str, float]] = {"movement": {}, "detail": {}}
         for face in faces:
-            count = len(face.crops)
-            middle = face.crops[stretch_of(count, max(0, (count - SPAN) // 2))]
-            views, looks = (part[None].to(self.device) for part in seen(middle))
+            views, looks = self._middle(face)
             said["movement"][face.facts["file"]] = float(self.movement.average(views))
             said["detail"][face.facts["file"]] = float(self.detail.average(looks))
         return {way: auc(values, [face.facts for face in faces]) for way, values in said.items()}
+
+    @torch.inference_mode()
+    def settle(self, faces: Sequence[FaceInMemory]) -> None:
+        """Standardise movement by clips as they are: most of what batches held was degraded."""
+        network = self.movement.average
+        assert isinstance(network, Movement)
+        moved = torch.cat([network.moved(self._middle(face)[0]) for face in faces])
+        network.norm.load_state_dict(
+            network.norm.state_dict() | {"running_mean": moved.mean(0), "running_var": moved.var(0)}
+        )
+
+    def _middle(self, face: FaceInMemory) -> tuple[Tensor, Tensor]:
+        """Views and pairs of the stretch in the middle of a clip, a batch of one."""
+        count = len(face.crops)
+        middle = face.crops[stretch_of(count, max(0, (count - SPAN) // 2))]
+        views, looks = (part[None].to(self.device) for part in seen(middle))
+        return views, looks
 
     def checkpoint(self, about: dict[str, object]) -> Checkpoint:
         """Both averages as parts of a face network; its texture has yet to be fitted."""
@@ -178,9 +198,9 @@ class FaceTrainer:
 def train(
     trainer: FaceTrainer,
     batches: Iterator[Stretch],
+    learnt: Sequence[FaceInMemory],
     watched: Sequence[FaceInMemory],
     folder: Path,
-    settings: NetworkTraining,
     every: float,
 ) -> None:
     """Until the steps are done or the time is up; ``every`` so many seconds ``watched`` is looked at."""
@@ -192,11 +212,13 @@ def train(
         step, since, now = step + 1, since + 1, time.monotonic()
         if now - last < every and not trainer.movement.over:
             continue
+        if trainer.movement.over:
+            trainer.settle(learnt)
         report = trainer.watch(watched)
         entry = {"step": step, "minutes": round((now - begin) / 60, 1)}
         losses = {f"{way} loss": round(total / since, 3) for way, total in zip(report, sums, strict=True)}
         print(json.dumps(entry | losses | report), flush=True)
-        trainer.checkpoint({"settings": asdict(settings), "step": step, "val": report}).save(
+        trainer.checkpoint({"settings": asdict(trainer.settings), "step": step, "val": report}).save(
             folder / "networks.safetensors"
         )
         last, since, sums = time.monotonic(), 0, [0.0, 0.0]
@@ -228,7 +250,7 @@ def main() -> None:
         DataLoader(Stretches(learnt, settings.seed), settings.batch, num_workers=arguments.workers)
     )
     trainer = FaceTrainer(arguments.front, settings, arguments.device)
-    train(trainer, batches, watched, arguments.run_dir, settings, arguments.every)
+    train(trainer, batches, learnt, watched, arguments.run_dir, arguments.every)
 
 
 if __name__ == "__main__":

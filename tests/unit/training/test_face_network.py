@@ -80,7 +80,7 @@ def test_a_run_learns_and_writes_what_can_be_served(
     trainer = FaceTrainer(front, settings, "cpu")
     before = trainer.movement.network.state_dict()["out.weight"].clone()
     batches = iter(torch.utils.data.DataLoader(Stretches(faces(), 0), settings.batch))
-    train(trainer, batches, faces(), tmp_path / "run", settings, every=1e6)
+    train(trainer, batches, faces(), faces(), tmp_path / "run", every=1e6)
     assert '"step": 6' in capsys.readouterr().out
     assert not torch.equal(trainer.movement.network.state_dict()["out.weight"], before)
 
