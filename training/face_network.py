@@ -75,7 +75,7 @@ class Movement(nn.Module):
         super().__init__()
         self.config = FaceConfig()
         self.front = front
-        numbers = len(self.config.views) * len(self.config.lags) * 256
+        numbers = len(self.config.views) * len(self.config.lags) * EmbeddingConfig().width
         self.norm = nn.BatchNorm1d(numbers, affine=False, momentum=NORM_MOMENTUM)
         self.dropout = nn.Dropout(0.3)
         self.out = nn.Linear(numbers, 1)
@@ -133,7 +133,7 @@ class Learner:
         self._optimiser.step()
         self._schedule.step()
         self._steps += 1
-        update_average(self.average, self.network, min(AVERAGE, self._steps / (self._steps + 10)))
+        update_average(self.average, self.network, AVERAGE, self._steps)
         return loss.detach()
 
 
@@ -156,7 +156,9 @@ class FaceTrainer:
 
     @torch.inference_mode()
     def watch(self, faces: Sequence[FaceInMemory]) -> dict[str, float]:
-        """AUC of each way on the middles of clips, every person alike."""
+        """AUC of each way on the middles of clips, every person alike; nothing if all are genuine."""
+        if {face.genuine for face in faces} != {True, False}:
+            return {}
         said: dict[str, dict[str, float]] = {"movement": {}, "detail": {}}
         for face in faces:
             views, looks = self._middle(face)
@@ -216,7 +218,8 @@ def train(
             trainer.settle(learnt)
         report = trainer.watch(watched)
         entry = {"step": step, "minutes": round((now - begin) / 60, 1)}
-        losses = {f"{way} loss": round(total / since, 3) for way, total in zip(report, sums, strict=True)}
+        ways = ("movement loss", "detail loss")
+        losses = {way: round(total / since, 3) for way, total in zip(ways, sums, strict=True)}
         print(json.dumps(entry | losses | report), flush=True)
         trainer.checkpoint({"settings": asdict(trainer.settings), "step": step, "val": report}).save(
             folder / "networks.safetensors"

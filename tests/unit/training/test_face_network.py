@@ -73,6 +73,12 @@ def test_slow_cameras_repeat_frames_and_fast_ones_stay_near() -> None:
     assert (np.diff(slow) >= 0).all()
 
 
+def test_a_look_at_genuine_clips_alone_tells_nothing(front: Path) -> None:
+    trainer = FaceTrainer(front, NetworkTraining(), "cpu")
+    assert trainer.watch([face(1, "real")]) == {}
+    assert set(trainer.watch(faces()[3:5])) == {"movement", "detail"}
+
+
 def test_a_run_learns_and_writes_what_can_be_served(
     front: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
