@@ -140,7 +140,7 @@ class DeblurTrainer(ResumableRun):
         self._optimiser.step()
         self._schedule.step()
         self.step += 1
-        self._update_average(min(self._settings.average, self.step / (self.step + 10)))
+        self._update_average(self._settings.average)
         return loss.detach()
 
     def judge(self, gain_db: float) -> bool:

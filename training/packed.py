@@ -20,9 +20,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from outofsync.appearance.texture import small
+from outofsync.appearance.texture import SIDE, small
 from outofsync.constants import FRAME_RATE, SAMPLE_RATE, SAMPLES_PER_FRAME
-from outofsync.synchrony.senses import mouth_pictures
+from outofsync.synchrony.senses import KEPT_SIZE, mouth_pictures
 from training.clips import PreparedClip, held_out, prepared
 from training.face_clips import NEWS, NEWS_KEPT, SHORTEST
 from training.preparation.ledger import Entry, read_ledger, rewrite
@@ -111,7 +111,7 @@ def _next(video: cv2.VideoCapture, folder: Path) -> NDArray[np.uint8]:
 
 def pack_mouths(clips: Iterable[PreparedClip], folder: Path, quality: int = MOUTH_QUALITY) -> None:
     """What synchronisation learns from and is watched by."""
-    writer = PackWriter(folder, 80, quality)
+    writer = PackWriter(folder, KEPT_SIZE, quality)
     for clip in clips:
         frames, audio = clip.read()
         length = min(len(frames), audio.size // SAMPLES_PER_FRAME)
@@ -127,7 +127,7 @@ def pack_faces(
     clips: Iterable[PreparedClip], folder: Path, quality: int = FACE_QUALITY, most: int = LOOKED_AT
 ) -> None:
     """What the face network learns from and is watched by; of news one clip in so many."""
-    writer = PackWriter(folder, 144, quality)
+    writer = PackWriter(folder, SIDE, quality)
     for number, clip in enumerate(clips):
         if clip.facts["source"].startswith(NEWS) and number % NEWS_KEPT:
             continue

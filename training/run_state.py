@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+EARLY_STEPS = 10  # about how many an average looks back at first
+
 
 class Schedule(Protocol):
     """Whatever sets learning rates."""
@@ -44,7 +46,7 @@ class ResumableRun:
 
     def _update_average(self, keep: float) -> None:
         """Move the average towards the weights; ``keep`` is the share of it that stays."""
-        update_average(self.average, self.network, keep)
+        update_average(self.average, self.network, keep, self.step)
 
     def resume(self, path: Path) -> None:
         """Go on where :meth:`save` left off."""
@@ -57,8 +59,12 @@ class ResumableRun:
 
 
 @torch.no_grad()
-def update_average(average: nn.Module, network: nn.Module, keep: float) -> None:
-    """Move the average of a network's weights towards them; ``keep`` is the share of it that stays."""
+def update_average(average: nn.Module, network: nn.Module, keep: float, step: int) -> None:
+    """Move the average of a network's weights towards them; ``keep`` is the share of it that stays.
+
+    Less stays in the first steps, so that the average soon forgets the weights it began with.
+    """
+    keep = min(keep, step / (step + EARLY_STEPS))
     means, values = average.state_dict(), network.state_dict()
     learnt = [name for name, mean in means.items() if mean.dtype.is_floating_point]
     torch._foreach_lerp_([means[name] for name in learnt], [values[name] for name in learnt], 1 - keep)

@@ -118,7 +118,7 @@ class SyncTrainer(ResumableRun):
         self._optimiser.step()
         self._schedule.step()
         self.step += 1
-        self._update_average(min(self._settings.average, self.step / (self.step + 10)))
+        self._update_average(self._settings.average)
         return dict(zip(parts, torch.stack([part.detach() for part in parts.values()]).tolist(), strict=True))
 
     @property
