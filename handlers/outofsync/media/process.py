@@ -10,6 +10,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +32,9 @@ MAX_LINE = 1 << 16
 class ChildProcess:
     """One child with one task on one file. A context manager; leaving it kills the child.
 
-    ``wall_s`` is the time that the parent may spend waiting for the child in all. Raises ``decode_timeout``
-    when it is used up, ``corrupt_media`` when the child dies, and ``internal`` when it dies before it has
-    looked at the file.
+    ``wall_s`` is the time (s) that the parent may spend waiting for the child in all: for what it says, for
+    room to say something to it, and for its end. Raises ``decode_timeout`` when it is used up,
+    ``corrupt_media`` when the child dies, and ``internal`` when it dies before it has looked at the file.
     """
 
     def __init__(self, task: Task, data: bytes | bytearray, wall_s: float, *, stage: Stage) -> None:
@@ -42,6 +44,7 @@ class ChildProcess:
         self._buffer = bytearray()
         self._started = False
         self._socket, theirs = socket.socketpair()
+        self._socket.setblocking(False)  # whatever has to be waited for is waited for in _wait, which counts
         descriptor = _in_memory(data)
         path = [entry for entry in (ENGINE, *sys.path) if entry]
         try:
@@ -98,6 +101,8 @@ class ChildProcess:
             self._wait(select.POLLOUT)
             try:
                 rest = rest[self._socket.send(rest) :]
+            except BlockingIOError:
+                continue
             except (BrokenPipeError, ConnectionResetError):
                 return
 
@@ -127,19 +132,30 @@ class ChildProcess:
         return data
 
     def _wait(self, event: int) -> None:
+        """Wait until the child is ready for ``event``, within what is left of the budget."""
         poll = select.poll()
         poll.register(self._socket, event)
-        started = time.monotonic()
-        ready = poll.poll(max(0.0, self._remaining_s) * 1000)
-        self._remaining_s -= time.monotonic() - started
+        with self._counted() as left_s:
+            ready = poll.poll(left_s * 1000)
         if not ready:
-            raise self._failure(
-                ErrorCode.DECODE_TIMEOUT, f"Decoding took longer than the {self._wall_s:g} seconds allowed."
-            )
+            raise self._too_late()
+
+    @contextmanager
+    def _counted(self) -> Iterator[float]:
+        """Takes the time that the block waits off the budget; yields what is left of it (s)."""
+        started = time.monotonic()
+        try:
+            yield max(0.0, self._remaining_s)
+        finally:
+            self._remaining_s -= time.monotonic() - started
 
     def _death(self) -> OutOfSyncError:
-        """Why a child that closed its end is gone."""
-        status = self._process.wait()
+        """Why a child that closed its end is gone; one that lives on is out of time when the budget ends."""
+        try:
+            with self._counted() as left_s:
+                status = self._process.wait(left_s)
+        except subprocess.TimeoutExpired:
+            return self._too_late()
         if status == -signal.SIGXCPU:
             message = "Decoding used up the processor time that is allowed."
             return DecoderDiedError(ErrorCode.DECODE_TIMEOUT, message, stage=self._stage)
@@ -149,6 +165,10 @@ class ChildProcess:
             return DecoderDiedError(ErrorCode.INTERNAL, message, stage=self._stage)
         message = f"The decoder broke off while it was reading this file ({how})."
         return DecoderDiedError(ErrorCode.CORRUPT_MEDIA, message, stage=self._stage)
+
+    def _too_late(self) -> OutOfSyncError:
+        message = f"Decoding took longer than the {self._wall_s:g} seconds allowed."
+        return self._failure(ErrorCode.DECODE_TIMEOUT, message)
 
     def _nonsense(self) -> OutOfSyncError:
         """A child that the file has taken over is not to be believed."""

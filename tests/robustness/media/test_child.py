@@ -9,12 +9,22 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from media_factory import Media
 
-from outofsync.errors import ErrorCode, OutOfSyncError
+from outofsync.errors import ErrorCode, OutOfSyncError, Stage
 from outofsync.limits import MIB, Limits
 from outofsync.media import Decoder, probe, process
+from outofsync.media.encode import encode_video
+
+# Children that a file has got the better of. They end by themselves, so that a parent that waits for them
+# without limit is found out by what it says and not by a test that hangs.
+CLOSES_AND_SLEEPS = """import os, time
+os.write(1, b'{"started": true}\\n')
+os.close(1)
+time.sleep(20)"""
+NEVER_LISTENS = CLOSES_AND_SLEEPS.replace("os.close(1)", "")
 
 LONG = Media(frames=400, width=640, height=480)  # more than the ring holds, so that the child must wait
 
@@ -105,6 +115,29 @@ def test_waiting_longer_than_allowed() -> None:
     with pytest.raises(OutOfSyncError) as caught:
         probe(Media(frames=10).to_bytes(), Limits(decode_wall_s=0.001))
     assert caught.value.code is ErrorCode.DECODE_TIMEOUT
+
+
+def test_a_child_that_falls_silent_and_lives_on_is_killed_when_the_budget_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(process, "BOOT", CLOSES_AND_SLEEPS)
+    before = children()
+    with pytest.raises(OutOfSyncError) as caught:
+        probe(Media(frames=10).to_bytes(), Limits(decode_wall_s=1))
+    assert caught.value.code is ErrorCode.DECODE_TIMEOUT
+    assert children() == before
+
+
+def test_an_encoder_that_stops_listening_is_waited_for_as_long_as_one_that_stops_speaking(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(process, "BOOT", NEVER_LISTENS)
+    before = children()
+    pictures = np.zeros((25, 480, 640, 3), np.uint8)  # more than a socket holds
+    with pytest.raises(OutOfSyncError) as caught:
+        encode_video(Media(frames=10).to_bytes(), [pictures], Limits(decode_wall_s=1))
+    assert (caught.value.code, caught.value.stage) == (ErrorCode.DECODE_TIMEOUT, Stage.ENCODE)
+    assert children() == before
 
 
 def test_a_slow_reader_is_not_the_files_fault(monkeypatch: pytest.MonkeyPatch) -> None:
