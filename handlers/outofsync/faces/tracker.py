@@ -1,14 +1,14 @@
 """Follow faces through a video and cut their crops, in one pass and with bounded memory.
 
 Detection runs on every ``detect_every``-th frame and at each cut, most of the time near the faces that are
-followed only. Frames wait in a short buffer until the
-detections that steady their crop have arrived, are cropped, and are let go.
+followed only. Frames wait in a short buffer until the detections that steady their crop have arrived, are
+cropped, and are let go.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,7 @@ class FaceTracker:
         self._cuts = CutFinder()
         self._following: list[FacePath] = []
         self._ended: list[FacePath] = []
+        self._leaving: list[FacePath] = []  # those of them that frames yet to be cropped still show
         self._waiting: deque[NDArray[np.uint8]] = deque()
         self._arrived = 0  # frames pushed
         self._last_detection = 0
@@ -89,8 +90,12 @@ class FaceTracker:
         for path in self._following:
             if path.last == self._last_detection:
                 path.last = self._arrived - 1
-        self._ended += self._following
+        self._end(self._following)
         self._following = []
+
+    def _end(self, paths: Sequence[FacePath]) -> None:
+        self._ended += paths
+        self._leaving += paths
 
     def _detect(self, frame: NDArray[np.uint8]) -> None:
         settings, now = self._settings, self._arrived
@@ -100,7 +105,7 @@ class FaceTracker:
         lost = [
             path for path in self._following if now - path.last > settings.lost_after * settings.detect_every
         ]
-        self._ended += lost
+        self._end(lost)
         self._following = [path for path in self._following if path not in lost]
         self._following += [
             FacePath(now, face, settings, JpegFrames(store=self._store)) for face in newcomers
@@ -161,7 +166,8 @@ class FaceTracker:
         number = self._arrived - len(self._waiting)
         while number < stop:
             frame = self._waiting.popleft()
-            for path in (*self._ended, *self._following):
+            self._leaving = [path for path in self._leaving if number <= path.last]
+            for path in (*self._leaving, *self._following):
                 if not path.first <= number <= path.last:
                     continue
                 if self._cropped < self._settings.most_track_frames:

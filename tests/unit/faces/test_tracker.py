@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from outofsync.clip import Track
 from outofsync.faces import Detection, FaceSettings, FaceTracker
 from outofsync.faces.detector import Region
+from outofsync.faces.path import FacePath
 
 SIZE = (240, 320)  # height, width
 Places = Callable[[int], list[tuple[float, float, float]]]  # frame → (x, y, distance of eyes and mouth)
@@ -169,3 +171,33 @@ def test_a_face_that_fills_the_picture_is_searched_for_everywhere() -> None:
     tracker.push(film(30))
     tracker.finish()
     assert detector.searches == detector.looked_at
+
+
+def test_the_work_grows_with_the_length_and_not_with_the_number_of_cuts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A cut at each frame ends a path at each frame; none of them may be looked at for ever after."""
+
+    class CountedPath(FacePath):
+        looks = 0
+        _last = 0
+
+        @property
+        def last(self) -> int:
+            CountedPath.looks += 1
+            return self._last
+
+        @last.setter
+        def last(self, frame: int) -> None:
+            self._last = frame
+
+    monkeypatch.setattr("outofsync.faces.tracker.FacePath", CountedPath)
+
+    def looks(count: int) -> int:
+        frames = film(count)
+        frames[::2, 1:] = 220
+        CountedPath.looks = 0
+        track(lambda _: [(160, 120, 40)], frames)
+        return CountedPath.looks
+
+    assert looks(400) < 3 * looks(200)
