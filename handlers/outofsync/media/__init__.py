@@ -1,8 +1,8 @@
 """Reading and writing media that strangers sent.
 
 Everything that parses a file happens in a child process (:mod:`outofsync.media.child`) with a budget of
-memory and time and no way to open files or sockets. This package imports neither torch nor FFmpeg into the
-caller.
+memory, time and descriptors (:mod:`outofsync.media.sandbox` says what that keeps out and what not). This
+package imports neither torch nor FFmpeg into the caller.
 """
 
 from outofsync.media.decoder import Decoder, probe

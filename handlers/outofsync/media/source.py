@@ -1,4 +1,4 @@
-"""A stranger's file, opened by FFmpeg with no way that leads out of it. For the child only."""
+"""A stranger's file, opened so that FFmpeg follows nothing that it names. For the child only."""
 
 from __future__ import annotations
 
