@@ -8,6 +8,7 @@ died, a gateway that cannot reach the detector.
 from __future__ import annotations
 
 import random
+import re
 import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -17,6 +18,7 @@ from typing import Callable, Optional
 from outofsync_client._exceptions import OutOfSyncError, RequestTimeoutError
 
 RETURN_POLL_S = 0.2
+SECONDS = re.compile("[0-9]{1,15}")  # not all that str.isdigit() takes, such as a superscript, is a number
 
 
 @dataclass(frozen=True)
@@ -104,11 +106,11 @@ def retry_after_seconds(value: Optional[str]) -> Optional[float]:
     """A Retry-After header in seconds from now; None where it is missing or makes no sense."""
     if not value:
         return None
-    if value.strip().isdigit():
+    if SECONDS.fullmatch(value.strip()):
         return float(value)
     try:
         moment = parsedate_to_datetime(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # the last of years that no date has
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)

@@ -235,6 +235,26 @@ def test_a_number_of_seconds_is_read(header: str | None, seconds: float | None) 
     assert retry_after_seconds(header) == seconds
 
 
+NO_TIME = {
+    "a superscript": "\N{SUPERSCRIPT TWO}",
+    "more digits than any number of seconds has": "9" * 400,
+    "a year beyond all dates": f"Mon, 01 Jan {'9' * 20} 00:00:00 GMT",
+    "an hour that is none": "Mon, 01 Jan 2035 99:00:00 GMT",
+}
+
+
+@pytest.mark.parametrize("name", NO_TIME)
+def test_a_return_that_makes_no_sense_is_ignored(
+    server: StubServer, make_result: MakeResult, name: str
+) -> None:
+    assert retry_after_seconds(NO_TIME[name]) is None
+    fail_first(server, [PASSING["a full queue"]], make_result())
+    server.retry_after = NO_TIME[name]
+    with Client(server.url, token=TOKEN, retries=AT_ONCE) as client:
+        assert client.detect(b"video").verdict == "real", "asked again as if nothing had been named"
+    assert len(server.received) == 2
+
+
 def test_a_moment_is_read() -> None:
     assert retry_after_seconds(formatdate(time.time() + 60, usegmt=True)) == pytest.approx(60, abs=2)
     assert retry_after_seconds(formatdate(time.time() - 60, usegmt=True)) == 0.0
