@@ -7,7 +7,8 @@
     results.csv     sha256, path, verdict, probability_fake, score, offset_frames, reasons
 
 Each line is on the disk before the next video's is begun. A line that a crash cut short is dropped when the
-ledger is opened again. What is done is known by the file's content and the options, not by its name.
+ledger is opened again, and the table is then made anew of the lines, so that it never stays short of a row.
+What is done is known by the file's content and the options, not by its name.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any
@@ -43,13 +45,18 @@ class Ledger:
         folder.mkdir(parents=True, exist_ok=True)
         if not resume and (folder / RESULTS).exists():
             raise FileExistsError(f"{folder / RESULTS} is there already; resume it, or choose another folder")
-        self._done = self._known(RESULTS)
-        self._failed = self._known(ERRORS)
-        self._results = _appending(folder / RESULTS)
-        self._errors = _appending(folder / ERRORS)
-        self._table = _appending(folder / TABLE)
-        if self._table.tell() == 0:
-            _append(self._table, _row(COLUMNS))
+        self._done: set[str] = set()
+        self._failed: set[str] = set()
+        with _replacing(folder / TABLE) as table:
+            table.write(_row(COLUMNS))
+            for entry in _whole_lines(folder / RESULTS):
+                table.write(_row(_cells(entry)))
+                self._note(entry, self._done)
+        for entry in _whole_lines(folder / ERRORS):
+            self._note(entry, self._failed)
+        self._results, self._errors, self._table = (
+            _open_text(folder / name, "a") for name in (RESULTS, ERRORS, TABLE)
+        )
 
     def __enter__(self) -> Ledger:
         return self
@@ -75,14 +82,15 @@ class Ledger:
             "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         }
         if isinstance(outcome, OutOfSyncError):
+            entry["error"] = outcome.to_dict()
             self._failed.add(digest)
-            _append(self._errors, json.dumps({**entry, "error": outcome.to_dict()}) + "\n")
+            _append(self._errors, json.dumps(entry) + "\n")
             return
+        entry["result"] = outcome.to_dict()
         self._done.add(digest)
-        reasons = " ".join(reason.code for reason in outcome.reasons)
-        numbers = (outcome.probability_fake, outcome.score, outcome.offset_frames)
-        _append(self._results, json.dumps({**entry, "result": outcome.to_dict()}) + "\n")
-        _append(self._table, _row((digest, path, outcome.verdict, *numbers, reasons)))
+        _append(self._results, json.dumps(entry) + "\n")
+        self._table.write(_row(_cells(entry)))
+        self._table.flush()
 
     def results(self) -> Iterator[dict[str, Any]]:
         """The lines of ``results.jsonl`` with these options, the oldest first."""
@@ -92,13 +100,9 @@ class Ledger:
         """The lines of ``errors.jsonl`` with these options, the oldest first."""
         return self._entries(ERRORS)
 
-    def _known(self, name: str) -> set[str]:
-        """Contents that a file of the ledger names, with these options."""
-        path = self.folder / name
-        if not path.exists():
-            return set()
-        _drop_broken_end(path)
-        return {entry["sha256"] for entry in self._entries(name)}
+    def _note(self, entry: Mapping[str, Any], contents: set[str]) -> None:
+        if entry["options"] == self.options:
+            contents.add(entry["sha256"])
 
     def _entries(self, name: str) -> Iterator[dict[str, Any]]:
         with (self.folder / name).open(encoding="utf-8") as lines:
@@ -108,26 +112,47 @@ class Ledger:
                     yield entry
 
 
-def _drop_broken_end(path: Path) -> None:
-    """Cut off a last line that was not written to its end."""
+def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """What the lines of a file say; a last one that was not written to its end is cut off."""
+    if not path.exists():
+        return
     with path.open("rb+") as stream:
-        whole = stream.read().rfind(b"\n") + 1
+        whole = 0
+        for line in stream:
+            if line.endswith(b"\n"):
+                whole += len(line)
+                yield json.loads(line)
         stream.truncate(whole)
 
 
-def _appending(path: Path) -> IO[str]:
-    if path.exists():
-        _drop_broken_end(path)
-    return path.open("a", newline="", encoding="utf-8", errors="backslashreplace")
+def _cells(entry: Mapping[str, Any]) -> list[Any]:
+    """The table's row of a line."""
+    result = entry["result"]
+    numbers = (result.get(name) for name in ("probability_fake", "score", "offset_frames"))
+    reasons = " ".join(reason["code"] for reason in result.get("reasons") or ())
+    return [entry["sha256"], entry["path"], result["verdict"], *numbers, reasons]
+
+
+def _row(values: Iterable[Any]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(["" if value is None else value for value in values])
+    return line.getvalue()
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[str]]:
+    """A file that takes the other's place once it is whole."""
+    new = path.with_name(f"{path.name}.new")
+    with _open_text(new, "w") as stream:
+        yield stream
+    new.replace(path)
+
+
+def _open_text(path: Path, mode: str) -> IO[str]:
+    return path.open(mode, newline="", encoding="utf-8", errors="backslashreplace")
 
 
 def _append(stream: IO[str], line: str) -> None:
     stream.write(line)
     stream.flush()
     os.fsync(stream.fileno())
-
-
-def _row(values: Any) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(["" if value is None else value for value in values])
-    return line.getvalue()

@@ -110,6 +110,22 @@ def test_a_line_that_a_crash_cut_short_is_done_again(run: Run, server: StubServe
     assert len(lines(ledger)) == 1
 
 
+@pytest.mark.parametrize("lost", ["a row", "half a row", "all of it"])
+def test_the_table_is_whole_again_after_a_crash_between_two_writes(
+    run: Run, server: StubServer, tmp_path: Path, lost: str
+) -> None:
+    run("videos/a", "--output-dir", "out")
+    run("videos/a/real.mp4", "--output-dir", "out", "--resume", "--deblur", "always")
+    table = tmp_path / "out/results.csv"
+    whole = table.read_text()
+    assert len(whole.splitlines()) == 4, "a head, and a row for each question"
+    last = len(whole.splitlines(keepends=True)[-1])
+    table.write_text({"a row": whole[:-last], "half a row": whole[: -last // 2], "all of it": ""}[lost])
+    run("videos/a", "--output-dir", "out", "--resume")
+    assert len(server.received) == 3, "nothing was judged again"
+    assert table.read_text() == whole
+
+
 def test_a_list_names_videos(run: Run, server: StubServer, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("# today\n\nvideos/a/*.mp4\nvideos/b/mute.mkv\n")
     run("--from-list", "list.txt", "--output-dir", "out", "--quiet")
