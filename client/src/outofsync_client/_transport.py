@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Optional, Union
 
 import requests
+from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.exceptions import MaxRetryError, ReadTimeoutError
 
@@ -28,6 +29,8 @@ REQUEST_ID_HEADER = "X-OutOfSync-Request-Id"
 
 _LENGTHS = ("Content-Length", "Transfer-Encoding")  # of which every whole answer has one
 _HANDSHAKE = "handshake operation timed out"  # in ssl's own words; requests calls it a time-out of reading
+
+KEPT_CONNECTIONS = 256  # of which only those exist that were needed at one time
 
 Certificate = Union[str, tuple[str, str], None]
 
@@ -63,8 +66,8 @@ class Transport:
         self.timeouts = timeouts
         self._verify = verify
         self._cert = cert
-        self._remote = requests.Session()
-        self._local = requests.Session()
+        self._remote = _session()
+        self._local = _session()
         self._local.trust_env = False  # a proxy cannot reach this machine's own server
 
     def close(self) -> None:
@@ -121,6 +124,14 @@ class Transport:
         if response.ok and not response.content and not any(name in response.headers for name in _LENGTHS):
             raise ConnectionLostError("the connection broke off in the answer's head", request_id=request_id)
         return Answer(response.status_code, response.headers, response.content, request_id)
+
+
+def _session() -> requests.Session:
+    """One that keeps every connection it made, however many threads share it."""
+    session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=KEPT_CONNECTIONS))
+    return session
 
 
 def _contexts(error: Optional[BaseException]) -> Iterator[BaseException]:

@@ -48,6 +48,7 @@ class StubServer:
     ready: bool = True  # what it says of itself as an edge
     retry_after: str | None = None  # sent with every error
     metrics: str = ""
+    connections: int = 0  # that were opened so far
 
     def answers(self, values: dict[str, Any], status: int = 200) -> None:
         """Give every request the same JSON."""
@@ -71,9 +72,17 @@ def torchserve_error(status: int, kind: str, message: str) -> tuple[int, bytes]:
     return status, json.dumps({"code": status, "type": kind, "message": message}).encode()
 
 
+_COUNTING = threading.Lock()
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     stub: ClassVar[StubServer]
+
+    def setup(self) -> None:
+        super().setup()
+        with _COUNTING:
+            self.stub.connections += 1
 
     def _handle(self) -> None:
         length = int(self.headers.get("Content-Length", 0))

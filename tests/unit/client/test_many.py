@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,9 +12,10 @@ import pytest
 
 from outofsync_client import Client, NoAudioError, Result
 from outofsync_client._many import judge_many
+from outofsync_client.cli.options import MOST_JOBS
 
 if TYPE_CHECKING:
-    from unit.client.conftest import StubServer
+    from unit.client.conftest import Received, StubServer
 
 MakeResult = Callable[..., dict[str, Any]]
 
@@ -74,6 +76,22 @@ def test_no_more_run_at_once_than_asked_for(make_result: MakeResult) -> None:
         return result
 
     assert len(list(judge_many(judge, range(30), jobs=3, ordered=True))) == 30
+
+
+def test_each_job_keeps_its_connection(server: StubServer, client: Client, make_result: MakeResult) -> None:
+    """As many as the command line allows: none is closed for want of room, to be made anew."""
+    result = json.dumps(make_result()).encode()
+    together = threading.Barrier(MOST_JOBS, timeout=60)
+
+    def answer(_: Received) -> tuple[int, bytes]:
+        together.wait()  # nobody is answered before all have asked
+        return 200, result
+
+    server.answer = answer
+    videos = [b"video"] * MOST_JOBS
+    for _ in range(3):
+        assert len(list(client.detect_many(videos, jobs=MOST_JOBS))) == MOST_JOBS
+    assert server.connections == MOST_JOBS
 
 
 def test_without_jobs_nothing_can_be_done() -> None:
