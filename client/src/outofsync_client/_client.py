@@ -117,14 +117,16 @@ class Client:
         *,
         timeout: Union[float, Timeouts] = Timeouts(),  # noqa: B008
         retries: Retries = Retries(),  # noqa: B008
+        verify: Union[bool, str] = True,
+        cert: Certificate = None,
     ) -> Client:
         """A client of the server that ``make serve`` runs on this machine, by its state folder.
 
         It follows the server through new tokens and restarts, and waits while it starts anew
-        (:attr:`Retries.restart`).
+        (:attr:`Retries.restart`). Raises ValueError for a certificate that cannot be used.
         """
         client = cls.__new__(cls)
-        transport = Transport(_timeouts(timeout))
+        transport = Transport(_timeouts(timeout), verify=verify, cert=cert)
         state = Path(folder)
         client._use([StateEndpoint(state)], TORCHSERVE, transport, retries, name=str(folder), state=state)
         return client

@@ -49,6 +49,7 @@ class StubServer:
     retry_after: str | None = None  # sent with every error
     metrics: str = ""
     connections: int = 0  # that were opened so far
+    callers: list[str] = field(default_factory=list)  # of accepted connections, by their certificates
 
     def answers(self, values: dict[str, Any], status: int = 200) -> None:
         """Give every request the same JSON."""
@@ -72,6 +73,12 @@ def torchserve_error(status: int, kind: str, message: str) -> tuple[int, bytes]:
     return status, json.dumps({"code": status, "type": kind, "message": message}).encode()
 
 
+def _names(connection: ssl.SSLSocket) -> list[str]:
+    """What the caller's certificate says it is called, nothing where it has shown none."""
+    certificate: dict[str, Any] = connection.getpeercert() or {}
+    return [name for _, name in certificate.get("subjectAltName", ())]
+
+
 _COUNTING = threading.Lock()
 
 
@@ -83,6 +90,8 @@ class _Handler(BaseHTTPRequestHandler):
         super().setup()
         with _COUNTING:
             self.stub.connections += 1
+            if isinstance(self.request, ssl.SSLSocket):
+                self.stub.callers += _names(self.request)
 
     def _handle(self) -> None:
         length = int(self.headers.get("Content-Length", 0))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
+from command_runner import outofsync
 from unit.client.conftest import API_KEY, TOKEN, serving, torchserve_error
 
 from outofsync_client import (
@@ -29,6 +30,7 @@ from outofsync_client import (
     UntrustedServerError,
     WorkerDiedError,
 )
+from outofsync_client.cli.server import KEY_VARIABLE, STATE_FOLDER, TOKEN_VARIABLE, URL_VARIABLE
 
 if TYPE_CHECKING:
     from unit.client.conftest import StubServer
@@ -275,14 +277,48 @@ def test_a_server_with_a_certificate_of_nobody_we_know_is_not_trusted(secure_ser
     assert not secure_server.received
 
 
+@pytest.fixture
+def own(authority: trustme.CA, tmp_path: Path) -> str:
+    """The client's own certificate and key, as a file."""
+    path = tmp_path / "own.pem"
+    authority.issue_cert("client.example").private_key_and_cert_chain_pem.write_to_path(str(path))
+    return str(path)
+
+
 def test_a_bundle_and_a_certificate_of_our_own_open_the_door(
-    secure_server: StubServer, authority: trustme.CA, bundle: str, tmp_path: Path, make_result: MakeResult
+    secure_server: StubServer, bundle: str, own: str, make_result: MakeResult
 ) -> None:
     secure_server.answers(make_result())
-    own = tmp_path / "own.pem"
-    authority.issue_cert("client.example").private_key_and_cert_chain_pem.write_to_path(str(own))
-    with Client(secure_server.url, api_key=API_KEY, verify=bundle, cert=str(own)) as client:
+    with Client(secure_server.url, api_key=API_KEY, verify=bundle, cert=own) as client:
         assert client.detect(b"video").verdict == "real"
+    assert secure_server.callers == ["client.example"]
+
+
+def test_they_open_it_for_a_client_of_a_state_folder_as_well(
+    secure_server: StubServer, bundle: str, own: str, make_result: MakeResult, tmp_path: Path
+) -> None:
+    secure_server.answers(make_result())
+    write_state(tmp_path, secure_server.url, TOKEN)
+    with Client.of_state(tmp_path) as client, pytest.raises(UntrustedServerError):
+        client.detect(b"video")
+    with Client.of_state(tmp_path, verify=bundle, cert=own) as client:
+        assert client.detect(b"video").verdict == "real"
+    assert secure_server.callers == ["client.example"]
+    with pytest.raises(ValueError, match="/nowhere"):
+        Client.of_state(tmp_path, verify="/nowhere/ca.pem")
+
+
+def test_the_command_line_names_a_bundle_for_a_server_of_this_machine(
+    secure_server: StubServer, bundle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secure_server.refuses("empty_file")
+    (tmp_path / STATE_FOLDER).mkdir()
+    write_state(tmp_path / STATE_FOLDER, secure_server.url, TOKEN)
+    monkeypatch.chdir(tmp_path)
+    for name in (URL_VARIABLE, TOKEN_VARIABLE, KEY_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+    assert outofsync("health").exit_code == 3
+    assert outofsync("health", "--ca-bundle", bundle).exit_code == 0
 
 
 def test_files_that_are_not_there_are_a_mistake() -> None:

@@ -40,7 +40,7 @@ def open_client(
             raise
         running = None  # the server that is named need not be this folder's
     if folder and running and (not url or url.rstrip("/") == running):
-        return Client.of_state(folder, **{key: settings[key] for key in ("timeout", "retries")})
+        return Client.of_state(folder, **settings)
     if not url:
         raise LookupError(
             f"no server is named: pass --url, set {URL_VARIABLE}, or start one here with `make serve`"
