@@ -90,6 +90,30 @@ def test_the_table_has_a_row_for_each_file_and_goes_on_after_an_error(run: Calla
     assert "[4/4]" in result.stderr
 
 
+@pytest.mark.parametrize("words", [["detect", "--json", "clip.mp4"], ["deblur", "clip.mp4", "out.mp4"]])
+def test_a_terminal_shows_how_far_an_upload_is(
+    run: Callable[..., Result],
+    server: StubServer,
+    make_result: MakeResult,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+) -> None:
+    result, video = json.dumps(make_result()).encode(), b"\x00\x00\x00\x18ftyp"
+    server.answer = lambda request: (200, video if request.path.endswith("deblur") else result)
+    (tmp_path / "clip.mp4").write_bytes(bytes(900_000))
+    elsewhere = run(*words)
+    assert elsewhere.exit_code == 0
+    assert "MB" not in elsewhere.stderr.replace("(0.0 MB)", ""), "a log is not filled with it"
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes the output for a terminal's
+    monkeypatch.setenv("COLUMNS", "120")
+    shown = run(*words)
+    assert shown.exit_code == 0
+    assert "sending clip.mp4" in shown.stderr
+    assert "waiting for the answer: clip.mp4" in shown.stderr
+    assert "0.9/0.9 MB" in shown.stderr
+
+
 @pytest.mark.usefixtures("by_content")
 def test_json_has_a_line_for_each_file_in_order(run: Callable[..., Result], make_result: MakeResult) -> None:
     result = run("detect", "--json", "--jobs", "4", "mute.mp4", "real.mp4", "fake.mp4")

@@ -1,18 +1,15 @@
-"""What the command line shows: progress while it works, then a table or JSON."""
+"""What the command line shows of outcomes: a table or JSON, and warnings while it works."""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Callable
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -21,7 +18,6 @@ from outofsync_client._result import Result
 from outofsync_client.reports import Outcome
 from outofsync_client.reports.wording import (
     NOTHING,
-    describe,
     number,
     percent,
     printable,
@@ -40,8 +36,6 @@ STYLES = {
 ERROR_STYLE = "bold magenta"
 PLAIN_WIDTH = 120  # where no terminal says how wide it is
 
-Report = Callable[[Path, Outcome], None]
-
 
 class _Warnings(logging.Handler):
     """Lines on the standard error output of the moment: a progress bar moves out of their way."""
@@ -56,31 +50,6 @@ _WARNINGS = _Warnings(logging.WARNING)
 def show_warnings() -> None:
     """Let whoever waits for a busy server know why."""
     logging.getLogger("outofsync_client").addHandler(_WARNINGS)
-
-
-@contextmanager
-def progress(total: int) -> Iterator[Report]:
-    """A function to call with each video that is done: a bar on a terminal, a plain line elsewhere."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _plain_progress(console, total)
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("scoring", total=total)
-        yield lambda *_: bar.advance(task)
-
-
-def _plain_progress(console: Console, total: int) -> Report:
-    done = 0
-
-    def report(video: Path, outcome: Outcome) -> None:
-        nonlocal done
-        done += 1
-        line = f"[{done}/{total}] {printable(str(video))}: {describe(outcome)}"
-        console.print(Text(line), soft_wrap=True)
-
-    return report
 
 
 def verdict_table(videos: Sequence[Path], outcomes: Iterable[Outcome]) -> None:

@@ -22,12 +22,13 @@ from rich.text import Text
 from outofsync_client import __version__
 from outofsync_client._client import Client
 from outofsync_client._exceptions import OutOfSyncError
+from outofsync_client._many import judge_many
 from outofsync_client._result import Result
 from outofsync_client.batch import Batch, Ledger, find_videos
 from outofsync_client.batch.files import named_videos, read_list
 from outofsync_client.cli.batch import Pace, live, tally
 from outofsync_client.cli.calibrate import calibrate
-from outofsync_client.cli.display import json_line, progress, show_warnings, verdict_table
+from outofsync_client.cli.display import json_line, show_warnings, verdict_table
 from outofsync_client.cli.doctor import examine
 from outofsync_client.cli.options import (
     MOST_JOBS,
@@ -38,6 +39,7 @@ from outofsync_client.cli.options import (
     with_server,
 )
 from outofsync_client.cli.outcomes import ERROR, EXIT_ERROR, EXIT_REAL, exit_code, exit_code_of_verdicts
+from outofsync_client.cli.progress import progress
 from outofsync_client.cli.status import shown, status_of
 from outofsync_client.reports import Outcome, ReportFolder, save_report
 from outofsync_client.reports.files import FORMATS
@@ -160,13 +162,17 @@ def _judge_all(
     """The outcomes in the order of the files; reports are written as each is done."""
     outcomes: dict[int, Outcome] = {}
     folder = ReportFolder(output_dir, files, options) if output_dir else nullcontext()
-    shown = nullcontext(lambda *_: None) if quiet else progress(len(files))
-    with folder as reports, shown as report_progress:
-        for judged in client.detect_many(files, jobs=jobs, ordered=False, **options):
+    with folder as reports, progress(len(files), quiet=quiet) as shown:
+
+        def judge(file: Path) -> Result:
+            with shown.uploading(file) as on_upload:
+                return client.detect(file, on_upload=on_upload, **options)
+
+        for judged in judge_many(judge, files, jobs=jobs, ordered=False):
             outcomes[judged.place] = judged.outcome
             if reports:
                 reports.add(judged.place, judged.outcome)
-            report_progress(judged.file, judged.outcome)
+            shown.done(judged.file, judged.outcome)
     return [outcomes[place] for place in sorted(outcomes)]
 
 
@@ -249,7 +255,8 @@ def deblur(source: Path, target: Path, **server: Any) -> int:
     """Sharpen the faces of the video IN and write the result to OUT, an mp4 file with the same sound."""
     with client_of(**server) as client:
         try:
-            video = client.deblur(source)
+            with progress() as shown, shown.uploading(source) as on_upload:
+                video = client.deblur(source, on_upload=on_upload)
         except OutOfSyncError as error:
             raise click.ClickException(str(error)) from None
     try:
