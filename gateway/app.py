@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx
@@ -16,7 +16,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from gateway.background import TaskSupervisor
 from gateway.errors import EdgeError, edge_error, internal
+from gateway.health import HealthMonitor
 from gateway.judging import DEBLUR_PATH, Judge, Verdict
 from gateway.keys import KeyFile
 from gateway.listing import describe_pipelines
@@ -51,6 +53,8 @@ class Gateway:
     settings: GatewaySettings
     measures: Measures
     pool: Pool
+    monitor: HealthMonitor
+    tasks: TaskSupervisor
     upstream: Upstream
     judge: Judge
     shadow: Shadow
@@ -61,12 +65,14 @@ class Gateway:
         measures = Measures()
         names = [str(number) for number in range(1, len(settings.states) + 1)]
         servers = [Server(state, name) for state, name in zip(settings.states, names, strict=True)]
-        pool = Pool(servers, client, measures, in_flight=settings.in_flight)
+        pool = Pool(servers, measures, in_flight=settings.in_flight)
+        monitor = HealthMonitor(pool, client)
+        tasks = TaskSupervisor(measures)
         upstream = Upstream(client, settings.answer_s)
-        judge = Judge(settings, pool, upstream, measures)
+        judge = Judge(settings, pool, monitor, upstream, measures)
         shadow = Shadow(judge, measures, at_once=settings.shadows)
         keys = KeyFile(settings.keys) if settings.keys else None
-        return cls(settings, measures, pool, upstream, judge, shadow, keys)
+        return cls(settings, measures, pool, monitor, tasks, upstream, judge, shadow, keys)
 
     async def detect(self, visit: Visit) -> Response:
         """The result, as the workflow gives it."""
@@ -203,14 +209,14 @@ class Gateway:
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        watching = asyncio.create_task(self.pool.watch(self.settings.health_s))
+        for server in self.pool.servers:
+            watch = partial(self.monitor.watch, server, self.settings.health_s)
+            self.tasks.keep_running(f"watch-{server.name}", watch)
         try:
             yield
         finally:
             await self.shadow.finish()
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
+            await self.tasks.finish(self.settings.drain_s)
 
 
 def said(error: EdgeError, request_id: str) -> Response:

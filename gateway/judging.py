@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from gateway.errors import told_by_server
+from gateway.health import HealthMonitor
 from gateway.measures import Measures
 from gateway.pipelines import Pipeline, Record, Role, Routing
 from gateway.servers import WORKFLOW_PATH, Pool, Server
@@ -49,9 +50,17 @@ class Verdict:
 class Judge:
     """Judges uploads; every failure comes out as an ``EdgeError``."""
 
-    def __init__(self, settings: GatewaySettings, pool: Pool, upstream: Upstream, measures: Measures) -> None:
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        pool: Pool,
+        monitor: HealthMonitor,
+        upstream: Upstream,
+        measures: Measures,
+    ) -> None:
         self._settings = settings
         self._pool = pool
+        self._monitor = monitor
         self._upstream = upstream
         self._measures = measures
         self._records = {server.name: Record(server.state) for server in pool.servers}
@@ -117,10 +126,14 @@ class Judge:
                     queue_s=self._settings.queue_s, patience_s=self._settings.patience_s, avoid=failed
                 ) as server:
                     try:
-                        return await once(server, attempt)
+                        answer = await once(server, attempt)
+                        await self._monitor.note_answer(server)
+                        return answer
                     except OutOfSyncError as error:
                         if isinstance(error, GONE):
-                            await self._pool.doubt(server)
+                            await self._monitor.recheck(server)
+                        elif error.stage:  # where in the workflow: the server has worked on it
+                            await self._monitor.note_answer(server)
                         renewable = isinstance(error, AuthenticationError) and not renewed
                         passing = isinstance(error, (*GONE, WorkerDiedError, BusyError)) and error.repeatable
                         if not upload.repeatable or not (renewable or passing):

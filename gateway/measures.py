@@ -42,6 +42,9 @@ class Measures:
             registry=self.registry,
         )
         self.shadows_dropped = self._counter("shadow_dropped", "Files not compared, for want of room.")
+        self.background_failures = self._counter(
+            "background_failures", "Background tasks that an unexpected error ended.", "task"
+        )
         self.unrepeatable = self._counter("uploads_unrepeatable", "Uploads that no disk could hold.")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:

@@ -1,24 +1,18 @@
-"""The servers behind the gateway: where they are, how busy, and whether they answer."""
+"""The servers behind the gateway: where they are, how busy, and which of them takes a request."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
-
-import httpx
 
 from gateway.errors import busy
 from gateway.measures import Measures
 from outofsync_client._state import STATE_FILE, RunningServer, read_state
 
-DOWN_S = 0.5  # between two probes of a server that is down
-PROBE_S = 60.0  # a busy server takes its time
-FAILED_PROBES = 3  # in a row, before a server that still listens is called down
 WORKFLOW_PATH = "/wfpredict/deepfake"
 
 logger = logging.getLogger("gateway")
@@ -32,7 +26,6 @@ class Server:
         self.name = name
         self.in_progress = 0
         self.up = False
-        self.doubted = asyncio.Event()  # someone found it down: probe it now
         self._read: tuple[float, RunningServer] | None = None
 
     def address(self) -> RunningServer | None:
@@ -42,20 +35,17 @@ class Server:
             changed = path.stat().st_mtime_ns
             if self._read is None or self._read[0] != changed:
                 self._read = (changed, read_state(self.state))
-        except (FileNotFoundError, LookupError):
+        except (OSError, LookupError):
             self._read = None
             return None
         return self._read[1]
 
 
 class Pool:
-    """Chooses a server for each request, and knows which of them answer."""
+    """Chooses a server for each request among those that are up, and keeps each from getting too many."""
 
-    def __init__(
-        self, servers: Sequence[Server], client: httpx.AsyncClient, measures: Measures, *, in_flight: int
-    ) -> None:
+    def __init__(self, servers: Sequence[Server], measures: Measures, *, in_flight: int) -> None:
         self.servers = list(servers)
-        self._client = client
         self._measures = measures
         self._in_flight = in_flight
         self._changed = asyncio.Condition()
@@ -103,51 +93,10 @@ class Pool:
 
     async def mark(self, server: Server, *, up: bool) -> None:
         """Note whether a server answers."""
+        self._measures.server_up.labels(server.name).set(int(up))
+        if server.up == up:
+            return
+        server.up = up
+        logger.warning("server %s is %s", server.name, "up" if up else "down")
         async with self._changed:
-            if server.up != up:
-                logger.warning("server %s is %s", server.name, "up" if up else "down")
-            server.up = up
-            self._measures.server_up.labels(server.name).set(int(up))
             self._changed.notify_all()
-
-    async def doubt(self, server: Server) -> None:
-        """Someone found a server down: no request goes there until a probe, made at once, is answered."""
-        await self.mark(server, up=False)
-        server.doubted.set()
-
-    async def watch(self, every_s: float) -> None:
-        """Probe every server for ever; one that is down more often, so that it is back at once."""
-        await asyncio.gather(*(self._watch(server, every_s) for server in self.servers))
-
-    async def _watch(self, server: Server, every_s: float) -> None:
-        failed = 0
-        while True:
-            answered = await self.probe(server)
-            if answered is not None:
-                failed = 0 if answered else failed + 1
-                if answered or failed >= FAILED_PROBES or server.address() is None:
-                    await self.mark(server, up=answered)
-            server.doubted.clear()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(server.doubted.wait(), every_s if server.up else min(DOWN_S, every_s))
-
-    async def probe(self, server: Server) -> bool | None:
-        """Whether an empty file is refused as empty: both nodes work. None where a busy server takes long."""
-        address = server.address()
-        if address is None:
-            return False
-        try:
-            response = await self._client.post(
-                address.url + WORKFLOW_PATH,
-                content=b"",
-                headers={
-                    "Authorization": f"Bearer {address.token}",
-                    "Content-Type": "application/octet-stream",
-                },
-                timeout=PROBE_S,
-            )
-            return bool(response.json()["error"]["code"] == "empty_file")
-        except httpx.ReadTimeout:
-            return None
-        except (httpx.HTTPError, json.JSONDecodeError, KeyError, TypeError):
-            return False

@@ -25,6 +25,8 @@ from gateway.app import Gateway
 from gateway.settings import GatewaySettings
 
 ANSWER_S = 30.0
+END_S = 30.0  # no wait of a test is longer
+MANAGEMENT = "/management"
 EMPTY = {"error": {"code": "empty_file", "status": 422, "stage": "request", "message": "", "hint": ""}}
 RESULT = {"id": "ab" * 32, "verdict": "real", "label": "REAL", "probability_fake": 0.1, "score": 1.0}
 Answer = Callable[[str, bytes], Response]  # of a path and a body
@@ -43,14 +45,25 @@ def judged(_path: str, _body: bytes) -> Response:
     return said(RESULT)
 
 
+def working() -> Response:
+    """What a healthy server says to a probe."""
+    return said(EMPTY)
+
+
 @dataclass
 class FakeServer:
-    """One TorchServe: ``answer`` says what becomes of requests with a body; probes are always answered."""
+    """One TorchServe: ``answer`` says what becomes of requests with a body, ``probed`` of those without.
+
+    The management port is a path of the same application, so that both are gone together.
+    """
 
     state: Path
     answer: Answer = judged
+    probed: Callable[[], Response] = working
+    managed: Callable[[], Response] = working
     token: str = "server-token"
     asked: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+    probes: int = 0
     first_bytes: threading.Event = field(default_factory=threading.Event)
     url: str = ""
     metrics_url: str = ""
@@ -66,15 +79,18 @@ class FakeServer:
                 self.first_bytes.set()
         if request.headers.get("authorization") != f"Bearer {self.token}":
             return torchserve_error(400, "InvalidKeyException", "Token Authorization failed.")
+        if request.url.path.startswith(MANAGEMENT):
+            return await asyncio.to_thread(self.managed)
         if not body:
-            return said(EMPTY)
+            self.probes += 1
+            return await asyncio.to_thread(self.probed)
         self.asked.append((request.url.path, dict(request.headers), body))
         return await asyncio.to_thread(self.answer, request.url.path, body)
 
     def publish(self) -> None:
         """Write the state file, as the supervisor does."""
         values = {"url": self.url, "token": self.token, "metrics_url": self.metrics_url}
-        values |= dict.fromkeys(("management_url", "management_token"), "")
+        values |= {"management_url": self.url + MANAGEMENT, "management_token": self.token}
         partial = self.state / "server.partial"
         partial.write_text(json.dumps(values))
         partial.replace(self.state / "server.json")
@@ -129,17 +145,28 @@ class LiveGateway:
 MakeGateway = Callable[..., LiveGateway]
 
 
+def wait_until(condition: Callable[[], object]) -> None:
+    """Until it is so; an assertion error where it never is."""
+    deadline = time.monotonic() + END_S
+    while not condition():
+        assert time.monotonic() < deadline, "what was waited for never came"
+        time.sleep(0.01)
+
+
 @pytest.fixture
 def make_gateway(tmp_path: Path) -> Iterator[MakeGateway]:
     """Starts a gateway with as many servers as asked for; all are up when it returns."""
     with ExitStack() as running:
 
-        def make(servers: int = 1, **choices: Any) -> LiveGateway:
+        def make(
+            servers: int = 1, prepare: Callable[[FakeServer], None] = lambda _: None, **choices: Any
+        ) -> LiveGateway:
             fakes = []
             for number in range(servers):
                 state = tmp_path / f"state-{number}"
                 state.mkdir()
                 fake = FakeServer(state)
+                prepare(fake)
                 fake.url = running.enter_context(Background(fake.app()))
                 fake.publish()
                 fakes.append(fake)
@@ -150,8 +177,7 @@ def make_gateway(tmp_path: Path) -> Iterator[MakeGateway]:
             )
             gateway = Gateway.build(settings, httpx.AsyncClient(trust_env=False))
             url = running.enter_context(Background(gateway.app()))
-            while not all(server.up for server in gateway.pool.servers):
-                time.sleep(0.01)
+            wait_until(lambda: all(server.up for server in gateway.pool.servers))
             return LiveGateway(url, key, path, fakes, gateway)
 
         yield make
