@@ -9,9 +9,10 @@ clip that holds only its error, so that one bad file never disturbs the others i
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +20,15 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
+from outofsync.clip_header import FORMAT, read_header, write_header
+from outofsync.constants import FACE_SIZE
 from outofsync.errors import ErrorCode, OutOfSyncError
 from outofsync.frames import FrameStore, JpegFrames, RawFrames
 from outofsync.options import Options
 from outofsync.spool import Spool, SpoolFile
 
-FORMAT = "outofsync-clip/1"
 SPOOLED = b'{"spooled": '  # how the bytes begin that say where a clip lies
+Number = TypeVar("Number", bound=np.generic)
 
 
 @dataclass
@@ -108,7 +111,6 @@ class Clip:
             tensors[prefix + "sharpness"] = np.ascontiguousarray(track.sharpness, np.float32)
             tensors |= {prefix + name: value for name, value in frames[track.id].items()}
         header = {
-            "format": FORMAT,
             "options": self.options.to_dict(),
             "digest": self.digest,
             "request_id": self.request_id,
@@ -122,7 +124,7 @@ class Clip:
             "tracks": [{"id": track.id, "start": track.start} for track in self.tracks],
         }
         # One entry of metadata: the library would leave the order of several to chance.
-        return bytes(save_tensors(tensors, {"header": json.dumps(header, sort_keys=True)}))
+        return bytes(save_tensors(tensors, {"header": write_header(header)}))
 
     @classmethod
     def from_bytes(cls, data: bytes | bytearray, spool: Spool | None = None) -> Clip:
@@ -131,51 +133,65 @@ class Clip:
         With a spool, bytes may also say where in it the clip lies; crops are then read as they are needed,
         until the clip is closed.
         """
-        file = None
-        try:
+        with _refusing():
             if spool is None or not data.startswith(SPOOLED):
                 return cls._read(bytes(data))
             name, start, size = json.loads(data)["spooled"]
             file = spool.take(name)
-            return cls._read(file.read(start, size), file)
-        except (SafetensorError, ValueError, KeyError, TypeError) as error:
-            if file is not None:
+            try:
+                return cls._read(file.read(start, size), file)
+            except BaseException:
                 file.discard()
                 file.close()
-            raise OutOfSyncError(ErrorCode.CORRUPT_MEDIA, f"not a readable clip: {error}") from None
+                raise
 
     @classmethod
     def _read(cls, data: bytes, file: SpoolFile | None = None) -> Clip:
         tensors = load_tensors(data)
-        header = _header(data)
-        tracks = []
-        for facts in header.pop("tracks"):
-            prefix = f"track.{facts['id']}."
-            own = {
-                name.removeprefix(prefix): part for name, part in tensors.items() if name.startswith(prefix)
-            }
-            frames = _frames(own, file)
-            tracks.append(Track(facts["id"], facts["start"], frames, own["boxes"], own["sharpness"]))
-        options = Options.from_dict(header.pop("options"))
-        return cls(tracks, tensors["audio"], options=options, file=file, **header)
+        header = read_header(data)
+        tracks = [_track(facts, tensors, file) for facts in header.pop("tracks")]
+        audio = _typed(tensors["audio"], np.int16, (None,))
+        return cls(tracks, audio, options=Options.from_dict(header.pop("options")), file=file, **header)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Whatever cannot be read within is the fault of the clip."""
+    try:
+        yield
+    except (SafetensorError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise OutOfSyncError(ErrorCode.CORRUPT_MEDIA, f"not a readable clip: {error}") from None
+
+
+def _track(facts: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], file: SpoolFile | None) -> Track:
+    """One track of a clip; raises KeyError or ValueError where its tensors do not fit one another."""
+    prefix = f"track.{facts['id']}."
+    own = {name.removeprefix(prefix): part for name, part in tensors.items() if name.startswith(prefix)}
+    frames = _frames(own, file)
+    boxes = _typed(own["boxes"], np.float32, (len(frames), 4))
+    measured = len(frames) if own["sharpness"].size else 0
+    sharpness = _typed(own["sharpness"], np.float32, (measured,))
+    return Track(facts["id"], facts["start"], frames, boxes, sharpness)
 
 
 def _frames(tensors: Mapping[str, NDArray[Any]], file: SpoolFile | None) -> FrameStore:
     """The frames of one track."""
     if "raw" in tensors:
-        return RawFrames(tensors["raw"])
+        return RawFrames(_typed(tensors["raw"], np.uint8, (None, FACE_SIZE, FACE_SIZE, 3)))
+    sizes = _typed(tensors["jpeg_sizes"], np.int32, (None,))
     if "jpeg_starts" in tensors and file is not None:
-        return JpegFrames.from_places(file, tensors["jpeg_starts"], tensors["jpeg_sizes"])
-    return JpegFrames.from_tensors(tensors["jpeg"], tensors["jpeg_sizes"])
+        return JpegFrames.from_places(file, _typed(tensors["jpeg_starts"], np.int64, (len(sizes),)), sizes)
+    return JpegFrames.from_tensors(_typed(tensors["jpeg"], np.uint8, (None,)), sizes)
 
 
-def _header(data: bytes) -> dict[str, Any]:
-    """The JSON header of a clip (the first 8 bytes of safetensors give the length of their own)."""
-    length = int.from_bytes(data[:8], "little")
-    header: dict[str, Any] = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["header"])
-    if header.pop("format") != FORMAT:
-        raise ValueError("another format")
-    return header
+def _typed(tensor: NDArray[Any], kind: type[Number], shape: tuple[int | None, ...]) -> NDArray[Number]:
+    """The tensor; raises ValueError where it has not this type and shape (None: any length)."""
+    fits = len(shape) == tensor.ndim and all(
+        wanted in (None, length) for wanted, length in zip(shape, tensor.shape, strict=True)
+    )
+    if tensor.dtype != kind or not fits:
+        raise ValueError(f"a tensor of {tensor.dtype} {tensor.shape} where {kind.__name__} {shape} belongs")
+    return tensor
 
 
 def is_clip(data: bytes | bytearray) -> bool:

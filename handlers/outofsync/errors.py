@@ -6,7 +6,7 @@ raise for what a caller sent (one exception would fail the whole batch).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -50,6 +50,9 @@ class ErrorSpec:
     status: int
     hint: str
 
+
+# The envelope's inner object (DESIGN: Errors).
+ENVELOPE = {"code": str, "status": int, "stage": str, "message": str, "hint": str, "request_id": str}
 
 CATALOGUE: dict[ErrorCode, ErrorSpec] = {
     ErrorCode.EMPTY_FILE: ErrorSpec(422, "Send the video's bytes; the file that arrived holds none."),
@@ -99,6 +102,18 @@ class OutOfSyncError(Exception):
     def from_dict(cls, error: dict[str, Any]) -> OutOfSyncError:
         """Rebuild an error that travelled as data."""
         return cls(ErrorCode(error["code"]), error["message"], stage=Stage(error["stage"]))
+
+
+def checked_envelope(error: Mapping[str, Any]) -> dict[str, Any]:
+    """The envelope's inner object as it came from elsewhere, in its own order, without what does not belong.
+
+    Codes and hints may be those of another version. Raises KeyError or ValueError for what is no envelope.
+    """
+    if any(type(error[name]) is not kind for name, kind in ENVELOPE.items()):
+        raise ValueError("no error envelope")
+    if not 400 <= error["status"] <= 599:
+        raise ValueError(f"{error['status']} is no status of an error")
+    return {name: value for name, value in error.items() if name in ENVELOPE}
 
 
 class DecoderDiedError(OutOfSyncError):

@@ -138,7 +138,7 @@ class JpegFrames:
     def from_tensors(cls, data: NDArray[np.uint8], sizes: NDArray[np.int32]) -> JpegFrames:
         """The frames of :meth:`tensors`; raises ValueError where sizes do not add up."""
         ends = np.cumsum(sizes, dtype=np.int64)
-        if len(sizes) and int(ends[-1]) != data.size:
+        if (len(sizes) and int(ends[-1]) != data.size) or (sizes < 0).any():
             raise ValueError("coded frames do not add up")
         return cls.from_places(MemoryStore(data.tobytes()), ends - sizes, sizes)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,10 +12,15 @@ from outofsync.errors import ErrorCode, OutOfSyncError
 DEBLUR = ("auto", "always", "never")
 MODES = ("full", "reference")
 INCLUDE = ("delays", "features", "tracks", "frames")
+LARGEST_LAM = 1e100  # the feature score times more might be no number any more
 
 
 def _bad(message: str) -> OutOfSyncError:
     return OutOfSyncError(ErrorCode.BAD_OPTIONS, message)
+
+
+def _is_weight(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= LARGEST_LAM
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +42,8 @@ class Options:
             raise _bad(f"deblur is {self.deblur!r}; it must be one of {', '.join(DEBLUR)}")
         if self.mode not in MODES:
             raise _bad(f"mode is {self.mode!r}; it must be one of {', '.join(MODES)}")
-        if self.lam is not None and not (
-            isinstance(self.lam, (int, float))
-            and not isinstance(self.lam, bool)
-            and math.isfinite(self.lam)
-            and self.lam >= 0
-        ):
-            raise _bad(f"lam is {self.lam!r}; it must be a number of at least 0")
+        if self.lam is not None and not _is_weight(self.lam):
+            raise _bad(f"lam is {self.lam!r}; it must be a number from 0 to {LARGEST_LAM:g}")
         if isinstance(self.max_len, bool) or not isinstance(self.max_len, int):
             raise _bad(f"max_len is {self.max_len!r}; it must be a whole number")
         if not 2 <= self.max_len <= MAX_WINDOWS:

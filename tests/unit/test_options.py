@@ -38,6 +38,8 @@ def test_what_is_sent_is_what_is_used() -> None:
         ({"lam": -1}, "lam"),
         ({"lam": "1"}, "lam"),
         ({"lam": True}, "lam"),
+        ({"lam": 1e200}, "lam"),
+        ({"lam": 10**400}, "lam"),
         ({"max_len": 51}, "max_len"),
         ({"max_len": 1}, "max_len"),
         ({"max_len": 10.5}, "max_len"),
