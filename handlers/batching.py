@@ -26,9 +26,8 @@ from measures import count
 from memory import give_back
 from outofsync.errors import ErrorCode, OutOfSyncError
 from outofsync.limits import Limits
-from outofsync.nodes import Outcome, Outcomes, Request
+from outofsync.nodes import Outcome, Request, Tally
 from outofsync.spool import Spool
-from outofsync.timing import StageTotals
 from underway import underway
 
 # TorchServe loses the answer of a workflow node that is ready before it has finished asking.
@@ -99,8 +98,7 @@ def error_status(answer: bytes) -> int | None:
 class Node(Protocol):
     """What a handler serves."""
 
-    totals: StageTotals
-    outcomes: Outcomes
+    tally: Tally
 
 
 class BatchHandler(ABC):
@@ -145,10 +143,9 @@ class BatchHandler(ABC):
     def tell(self, context: Any, requests: int) -> None:
         """Count and log what became of a batch."""
         version = context.manifest["model"]["modelVersion"]
-        outcomes = self.node.outcomes.take()
-        timing_ms = self.node.totals.take()
-        count(context.metrics, version=version, requests=requests, timing_ms=timing_ms, outcomes=outcomes)
-        for outcome in outcomes:
+        tally = self.node.tally.take()
+        count(context.metrics, version=version, requests=requests, tally=tally)
+        for outcome in tally.outcomes:
             journal.write(outcome, node=context.model_name, version=version, batch=requests)
 
     def answer(self, batch: Sequence[Mapping[str, Any]], headers: Sequence[Mapping[str, Any]]) -> list[bytes]:
@@ -191,7 +188,7 @@ class BatchHandler(ABC):
     def refusal(self, error: OutOfSyncError, identity: str) -> bytes:
         """The answer of a request that did not come to the node, or came to nothing there."""
         values = error.to_dict(identity)
-        self.node.outcomes.add(Outcome.of_error(values, request_id=identity))
+        self.node.tally.tell(Outcome.of_error(values))
         return self.failure(values)
 
     @abstractmethod

@@ -8,12 +8,11 @@ the model; versions are told apart by a label of ours, since its own always says
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from ts.metrics.dimension import Dimension
 
-from outofsync.nodes import Outcome
+from outofsync.nodes import Outcome, Tally
 
 INCONCLUSIVE = "inconclusive"
 
@@ -27,24 +26,17 @@ class Metrics(Protocol):
     def add_counter(self, name: str, value: float, *, dimensions: list[Any]) -> None: ...
 
 
-def count(
-    metrics: Metrics,
-    *,
-    version: str,
-    requests: int,
-    timing_ms: Mapping[str, float],
-    outcomes: Sequence[Outcome],
-) -> None:
+def count(metrics: Metrics, *, version: str, requests: int, tally: Tally) -> None:
     """Count one batch: its requests, the time that they spent in each stage, and what became of them."""
     counts: Counter[Count] = Counter()
     counts["outofsync_batches_total", ()] = 1
     counts["outofsync_requests_total", ()] = requests
     counts["outofsync_batch_requests_total", (("Size", str(requests)),)] = 1
-    for outcome in outcomes:
+    for outcome in tally.outcomes:
         counts.update(counts_of(outcome))
     for (name, labels), value in counts.items():
         _add(metrics, name, value, version, labels)
-    for stage, spent in timing_ms.items():
+    for stage, spent in tally.timing_ms.items():
         _add(metrics, "outofsync_stage_seconds_total", spent / 1000.0, version, (("Stage", stage),))
 
 

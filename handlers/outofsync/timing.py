@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -56,22 +55,3 @@ class Stopwatch:
             name = self._running[-1]
             self._spent_s[name] = self._spent_s.get(name, 0.0) + now - self._since
         self._since = now
-
-
-class StageTotals:
-    """Milliseconds by stage over many requests, since they were last taken; for all threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._spent_ms: dict[str, float] = {}
-
-    def add(self, timing_ms: Mapping[str, float]) -> None:
-        with self._lock:
-            for stage, spent in timing_ms.items():
-                self._spent_ms[stage] = self._spent_ms.get(stage, 0.0) + spent
-
-    def take(self) -> dict[str, float]:
-        """What was added since the last call."""
-        with self._lock:
-            taken, self._spent_ms = self._spent_ms, {}
-        return taken

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from outofsync.timing import StageTotals, Stopwatch
+from outofsync.timing import Stopwatch
 
 
 def test_blocks_of_one_name_add_up() -> None:
@@ -56,11 +56,3 @@ def test_a_stage_that_fails_is_timed_too() -> None:
     with watch.stage("more"):
         pass
     assert set(watch.timing_ms) == {"work", "more"}
-
-
-def test_totals_are_taken_once() -> None:
-    totals = StageTotals()
-    totals.add({"decode": 2.0})
-    totals.add({"decode": 3.0, "detect": 1.0})
-    assert totals.take() == {"decode": 5.0, "detect": 1.0}
-    assert totals.take() == {}

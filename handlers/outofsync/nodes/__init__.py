@@ -5,7 +5,7 @@ Nothing a caller sent makes a node raise: each request's failure becomes data of
 
 from outofsync.nodes.deblur import DeblurNode
 from outofsync.nodes.ensemble import EnsembleNode
-from outofsync.nodes.outcome import Outcome, Outcomes
+from outofsync.nodes.outcome import Outcome, Tally
 from outofsync.nodes.request import Request
 
-__all__ = ["DeblurNode", "EnsembleNode", "Outcome", "Outcomes", "Request"]
+__all__ = ["DeblurNode", "EnsembleNode", "Outcome", "Request", "Tally"]

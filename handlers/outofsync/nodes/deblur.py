@@ -21,21 +21,22 @@ from outofsync.frames import Frames
 from outofsync.limits import Limits
 from outofsync.media import Decoder
 from outofsync.media.encode import encode_video
-from outofsync.nodes.outcome import Outcome, Outcomes
+from outofsync.nodes.outcome import Outcome, Tally
 from outofsync.nodes.request import Failure, Request, attempt
 from outofsync.options import Options
 from outofsync.preparation import prepare
 from outofsync.spool import Spool, SpoolFile
-from outofsync.timing import StageTotals, Stopwatch
+from outofsync.timing import Stopwatch
 
 FRAMES_AT_ONCE = 64  # crops held uncoded while they are restored
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """A clip as bytes, or where it lies in a file that is not yet handed over."""
+    """A clip as bytes, or where it lies in a file that is not yet handed over, and what is told of it."""
 
     data: bytes
+    outcome: Outcome
     file: SpoolFile | None = None
 
     def hand_over(self) -> bytes:
@@ -65,8 +66,7 @@ class DeblurNode:
         self._limits = limits
         self._model = model
         self._spool = spool
-        self.totals = StageTotals()
-        self.outcomes = Outcomes()
+        self.tally = Tally()
 
     @classmethod
     def load(cls, model_dir: Path, device: str, settings: dict[str, Any], spool: Spool | None = None) -> Self:
@@ -85,15 +85,20 @@ class DeblurNode:
         if not requests:
             return []
         with ThreadPoolExecutor(len(requests)) as pool:
-            outcomes = list(pool.map(lambda request: attempt(request, self._answer), requests))
-        self._note_failures(outcomes, requests)
+            answers = list(pool.map(lambda request: attempt(request, self._answer), requests))
         # Only now: the clips of a batch whose worker is killed have no readers.
-        return [
-            Clip.failed(outcome.error, request_id=request.request_id).to_bytes()
-            if isinstance(outcome, Failure)
-            else outcome.hand_over()
-            for outcome, request in zip(outcomes, requests, strict=True)
+        clips = [
+            Clip.failed(answer.error, request_id=request.request_id).to_bytes()
+            if isinstance(answer, Failure)
+            else answer.hand_over()
+            for answer, request in zip(answers, requests, strict=True)
         ]
+        for answer in answers:
+            if isinstance(answer, _Answer):
+                self.tally.tell(answer.outcome)
+                self.tally.spend(answer.outcome.timing_ms)
+        self._tell_failures(answers)
+        return clips
 
     def restore(self, requests: Sequence[Request]) -> list[bytes]:
         """Each whole video deblurred, as mp4 with its sound, or the error envelope as JSON.
@@ -101,27 +106,26 @@ class DeblurNode:
         Every frame is restored unless ``deblur`` is ``never``: who asks for a deblurred video wants one.
         """
         outcomes = [attempt(request, self._restore_video) for request in requests]
-        self._note_failures(outcomes, requests)
+        self._tell_failures(outcomes)
         return [
             json.dumps({"error": outcome.error}).encode() if isinstance(outcome, Failure) else outcome
             for outcome in outcomes
         ]
 
-    def _note_failures(self, outcomes: Sequence[object], requests: Sequence[Request]) -> None:
-        for outcome, request in zip(outcomes, requests, strict=True):
+    def _tell_failures(self, outcomes: Sequence[object]) -> None:
+        for outcome in outcomes:
             if isinstance(outcome, Failure):
-                failed = Outcome.of_error(
-                    outcome.error, request_id=request.request_id, crashed=outcome.crashed
-                )
-                self.outcomes.add(failed)
+                self.tally.tell(Outcome.of_error(outcome.error, crashed=outcome.crashed))
 
     def _answer(self, request: Request) -> _Answer:
         """The clip of one request, or where it lies."""
         if self._spool is None:
-            return _Answer(self._clip(request).to_bytes())
+            clip = self._clip(request)
+            return _Answer(clip.to_bytes(), _outcome(clip))
         with self._spool.create() as file:
             try:
-                return _Answer(self._clip(request, file).to_spool(file), file)
+                clip = self._clip(request, file)
+                return _Answer(clip.to_spool(file), _outcome(clip), file)
             except BaseException:
                 file.discard()
                 raise
@@ -137,9 +141,6 @@ class DeblurNode:
         with watch.stage("deblur"):
             clip.deblur = self._restore_blurry(clip)
         clip.timing_ms = arrival | clip.timing_ms | watch.timing_ms
-        self.totals.add(clip.timing_ms)
-        applied = bool(clip.deblur["applied"])
-        self.outcomes.add(Outcome(clip.request_id, deblurred=applied, timing_ms=clip.timing_ms))
         clip.handed_on_s = time.time()
         return clip
 
@@ -182,6 +183,10 @@ class DeblurNode:
 
         with Decoder(request.data, self._limits) as decoder:
             return encode_video(request.data, restored(decoder))
+
+
+def _outcome(clip: Clip) -> Outcome:
+    return Outcome(clip.request_id, deblurred=bool(clip.deblur["applied"]), timing_ms=clip.timing_ms)
 
 
 def _mean(tracks: Sequence[Track]) -> float | None:

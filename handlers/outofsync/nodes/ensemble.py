@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,7 +19,7 @@ from outofsync.faces import FaceDetector, RetinaFaceDetector
 from outofsync.findings import Alignment, TrackFinding, speakers
 from outofsync.judgement import Judgement
 from outofsync.limits import Limits
-from outofsync.nodes.outcome import Outcome, Outcomes
+from outofsync.nodes.outcome import Outcome, Tally
 from outofsync.nodes.request import Failure, Request, attempt
 from outofsync.options import Options
 from outofsync.preparation import prepare
@@ -29,7 +30,7 @@ from outofsync.spool import Spool
 from outofsync.synchrony.activity import mouth_motion
 from outofsync.synchrony.interface import SyncInput, SyncNetwork
 from outofsync.synchrony.registry import load_sync
-from outofsync.timing import StageTotals, Stopwatch
+from outofsync.timing import Stopwatch
 
 
 class EnsembleNode:
@@ -60,8 +61,7 @@ class EnsembleNode:
         self._limits = limits
         self._model = model
         self._spool = spool
-        self.totals = StageTotals()
-        self.outcomes = Outcomes()
+        self.tally = Tally()
 
     @classmethod
     def load(cls, model_dir: Path, device: str, settings: dict[str, Any], spool: Spool | None = None) -> Self:
@@ -93,21 +93,20 @@ class EnsembleNode:
 
     def run(self, requests: Sequence[Request]) -> list[bytes]:
         """A result (JSON) for each clip or video, in order; one that failed gets the error envelope."""
-        outcomes = [attempt(request, self._read) for request in requests]
+        tally = Tally()
+        outcomes = [attempt(request, partial(self._read, tally=tally)) for request in requests]
         clips = [outcome for outcome in outcomes if isinstance(outcome, Clip)]
         try:
-            results = iter(self._answers(clips))
+            results = iter(self._answers(clips, tally))
             for clip in clips:
                 clip.discard()
         finally:
             for clip in clips:
                 clip.close()
-        for outcome, request in zip(outcomes, requests, strict=True):
+        for outcome in outcomes:
             if isinstance(outcome, Failure) and not outcome.passed_on:
-                failed = Outcome.of_error(
-                    outcome.error, request_id=request.request_id, crashed=outcome.crashed
-                )
-                self.outcomes.add(failed)
+                tally.tell(Outcome.of_error(outcome.error, crashed=outcome.crashed))
+        self.tally.add(tally)
         return [
             json.dumps({"error": outcome.error}).encode() if isinstance(outcome, Failure) else next(results)
             for outcome in outcomes
@@ -115,9 +114,9 @@ class EnsembleNode:
 
     def judge(self, clips: Sequence[Clip]) -> list[dict[str, Any]]:
         """A result as plain JSON types for each clip that holds no error, in order."""
-        return [judgement.result() for judgement in self._judgements(clips)]
+        return [judgement.result() for judgement in self._judgements(clips, Stopwatch())]
 
-    def _judgements(self, clips: Sequence[Clip]) -> list[Judgement]:
+    def _judgements(self, clips: Sequence[Clip], watch: Stopwatch) -> list[Judgement]:
         return [
             Judgement(
                 clip,
@@ -127,15 +126,18 @@ class EnsembleNode:
                 calibration=self._calibration,
                 abstention=self._abstention,
             )
-            for clip, (findings, alignment) in zip(clips, self.findings(clips), strict=True)
+            for clip, (findings, alignment) in zip(clips, self.findings(clips, watch), strict=True)
         ]
 
-    def findings(self, clips: Sequence[Clip]) -> list[tuple[list[TrackFinding], Alignment | None]]:
+    def findings(
+        self, clips: Sequence[Clip], watch: Stopwatch | None = None
+    ) -> list[tuple[list[TrackFinding], Alignment | None]]:
         """What the networks say about every track of every clip, each network called once.
 
         Faces that speak are read from the offsets of their clip's alignment; it is None where nobody does.
+        ``watch`` is told how long each stage took, all clips together; so is each clip.
         """
-        watch = Stopwatch()
+        watch = watch or Stopwatch()
         found = self._seen_and_heard(clips, watch)
         heard = [speakers(findings) for findings in found]
         alignments = [
@@ -157,7 +159,6 @@ class EnsembleNode:
             for clip, speaking, alignment in zip(clips, heard, alignments, strict=True):
                 for offset in alignment.offsets if alignment else ():
                     self._read_from(offset, speaking, clip.options.max_len)
-        self.totals.add(watch.timing_ms)
         for clip in clips:
             clip.timing_ms |= watch.timing_ms
         return list(zip(found, alignments, strict=True))
@@ -196,23 +197,26 @@ class EnsembleNode:
             segments = [Segment(aligned.delays[start:stop], features[start:stop]) for start, stop in bounds]
             finding.read(offset, bounds, self._scorer.score_segments(segments))
 
-    def _answers(self, clips: Sequence[Clip]) -> list[bytes]:
+    def _answers(self, clips: Sequence[Clip], tally: Tally) -> list[bytes]:
         """Results as JSON, with the time that writing them took."""
+        shared = Stopwatch()
+        judgements = self._judgements(clips, shared)
+        tally.spend(shared.timing_ms)
         answers = []
-        for clip, judgement in zip(clips, self._judgements(clips), strict=True):
+        for clip, judgement in zip(clips, judgements, strict=True):
             watch = Stopwatch()
             with watch.stage("serialise"):
                 result = judgement.result()
                 del result["timing_ms"]
                 written = json.dumps(result, allow_nan=False)
-            self.totals.add(watch.timing_ms)
+            tally.spend(watch.timing_ms)
             timing = json.dumps(clip.timing_ms | watch.timing_ms)
             reasons = tuple(str(reason["code"]) for reason in result["reasons"])
-            self.outcomes.add(Outcome(clip.request_id, result["verdict"], reasons, timing_ms=watch.timing_ms))
+            tally.tell(Outcome(clip.request_id, result["verdict"], reasons, timing_ms=watch.timing_ms))
             answers.append(f'{written[:-1]}, "timing_ms": {timing}}}'.encode())
         return answers
 
-    def _read(self, request: Request) -> Clip | Failure:
+    def _read(self, request: Request, tally: Tally) -> Clip | Failure:
         """A clip as the first node left it, or a video prepared here without deblurring."""
         if is_clip(request.data):
             watch = Stopwatch()
@@ -224,7 +228,7 @@ class EnsembleNode:
             own = watch.timing_ms
             if clip.handed_on_s:
                 own["handover"] = round(max(0.0, arrived_s - clip.handed_on_s) * 1000.0, 3)
-            self.totals.add(own)
+            tally.spend(own)
             clip.timing_ms |= own
         else:
             options = Options.parse(request.options)
@@ -233,6 +237,6 @@ class EnsembleNode:
             clip.deblur = {"applied": False, "frames": 0, "sharpness_before": None, "sharpness_after": None}
             clip.request_id = request.request_id
             clip.timing_ms |= arrival
-            self.totals.add(clip.timing_ms)
+            tally.spend(clip.timing_ms)
         clip.models["ensemble"] = self._model
         return clip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,24 +21,39 @@ class Outcome:
     timing_ms: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of_error(cls, error: Mapping[str, Any], *, request_id: str, crashed: bool = False) -> Outcome:
+    def of_error(cls, error: Mapping[str, Any], *, crashed: bool = False) -> Outcome:
         """A failure, from the envelope's inner object."""
-        return cls(request_id, code=str(error["code"]), stage=str(error["stage"]), crashed=crashed)
+        return cls(error["request_id"], code=error["code"], stage=error["stage"], crashed=crashed)
 
 
-class Outcomes:
-    """Outcomes since they were last taken; for all threads."""
+class Tally:
+    """What became of requests, and where their time went, since it was last taken.
+
+    A node keeps one for each batch, and adds it to the one that is read only once all answers are there: a
+    batch that breaks late is run again request by request, and what it had come to must not count twice.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._outcomes: list[Outcome] = []
+        self.outcomes: list[Outcome] = []
+        self.timing_ms: dict[str, float] = {}  # by stage, of all requests together
 
-    def add(self, outcome: Outcome) -> None:
-        with self._lock:
-            self._outcomes.append(outcome)
+    def tell(self, outcome: Outcome) -> None:
+        """One request's outcome."""
+        self.outcomes.append(outcome)
 
-    def take(self) -> list[Outcome]:
+    def spend(self, timing_ms: Mapping[str, float]) -> None:
+        """Milliseconds by stage, to be added up."""
+        for stage, spent in timing_ms.items():
+            self.timing_ms[stage] = self.timing_ms.get(stage, 0.0) + spent
+
+    def add(self, other: Tally) -> None:
+        """All that another one holds."""
+        self.outcomes += other.outcomes
+        self.spend(other.timing_ms)
+
+    def take(self) -> Tally:
         """What was added since the last call."""
-        with self._lock:
-            taken, self._outcomes = self._outcomes, []
+        taken = Tally()
+        taken.add(self)
+        self.outcomes, self.timing_ms = [], {}
         return taken

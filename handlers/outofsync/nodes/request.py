@@ -15,15 +15,15 @@ T = TypeVar("T")
 LONGEST_ARRIVAL_S = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class Request:
     """A file (or, between the nodes, a clip), the options as they were sent, and the caller's request id."""
 
     data: bytes | bytearray
     options: bytes | None
     request_id: str
-    released: bool = field(default=False, init=False)
     sent_s: float | None = None  # when the caller began to send it, in seconds of the clock, if it said so
+    released: bool = field(default=False, init=False)  # whether the file was let go of
 
     def arrival(self) -> dict[str, float]:
         """Milliseconds since the caller began to send: upload and queueing. Empty where clocks disagree."""
@@ -35,7 +35,7 @@ class Request:
         """Let go of the file: the server holds on to it until the whole batch is answered."""
         if isinstance(self.data, bytearray):
             self.data.clear()
-            object.__setattr__(self, "released", True)
+            self.released = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,56 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pretended_context import FakeContext
 
 from batching import SHORTEST_ANSWER_S, BatchHandler, error_answer
 from journal import MARK
-from outofsync.nodes import Outcome, Outcomes, Request
+from outofsync.nodes import Outcome, Request, Tally
 from outofsync.spool import Spool
-from outofsync.timing import StageTotals
 
 Work = Callable[[Sequence[Request]], list[bytes]]
-
-
-class FakeMetrics:
-    """Collects counters as TorchServe's collector would."""
-
-    def __init__(self) -> None:
-        self.counted: dict[str, float] = {}
-
-    def add_counter(self, name: str, value: float, *, dimensions: list[Any]) -> None:
-        label = "".join(f"{{{dimension.value}}}" for dimension in dimensions)
-        self.counted[name + label] = self.counted.get(name + label, 0.0) + value
 
 
 class FakeNode:
     """A node that spends no time."""
 
     def __init__(self) -> None:
-        self.totals = StageTotals()
-        self.outcomes = Outcomes()
-
-
-class FakeContext:
-    """What the handlers use of TorchServe's context."""
-
-    def __init__(self, name: str, headers: list[dict[str, Any]], settings: dict[str, Any]) -> None:
-        self.model_name = name
-        self.manifest = {"model": {"modelVersion": "1.0"}}
-        self.system_properties = {"model_dir": "/nowhere", "gpu_id": None}
-        self.model_yaml_config = {"outofsync": settings}
-        self.headers = headers
-        self.metrics = FakeMetrics()
-        self.statuses: dict[int, int] = {}
-        self.types: dict[int, str] = {}
-
-    def get_all_request_header(self, index: int) -> dict[str, Any]:
-        return self.headers[index]
-
-    def set_response_status(self, code: int, idx: int) -> None:
-        self.statuses[idx] = code
-
-    def set_response_content_type(self, index: int, value: str) -> None:
-        self.types[index] = value
+        self.tally = Tally()
 
 
 class Handler(BatchHandler):
@@ -200,10 +165,10 @@ def test_unknown_limits_stop_the_worker_at_its_start() -> None:
 
 def test_what_became_of_a_batch_is_counted(caplog: pytest.LogCaptureFixture) -> None:
     def work(requests: Sequence[Request]) -> list[bytes]:
-        handler.node.totals.add({"decode": 1500.0})
-        handler.node.outcomes.add(Outcome("r1", "inconclusive", ("silence", "no_face")))
-        handler.node.outcomes.add(Outcome("r2", deblurred=True))
-        handler.node.outcomes.add(Outcome("r3", code="corrupt_media", stage="decode", crashed=True))
+        handler.node.tally.spend({"decode": 1500.0})
+        handler.node.tally.tell(Outcome("r1", "inconclusive", ("silence", "no_face")))
+        handler.node.tally.tell(Outcome("r2", deblurred=True))
+        handler.node.tally.tell(Outcome("r3", code="corrupt_media", stage="decode", crashed=True))
         return echo(requests)
 
     handler = Handler(work)

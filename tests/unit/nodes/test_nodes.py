@@ -18,6 +18,7 @@ from outofsync.limits import Limits
 from outofsync.media import Decoder
 from outofsync.nodes import DeblurNode, EnsembleNode, Request
 from outofsync.spool import Spool
+from outofsync.timing import Stopwatch
 
 SAMPLES = Path(__file__).parents[3] / "samples"
 FACE = (SAMPLES / "synchronised.mp4").read_bytes()
@@ -167,13 +168,16 @@ def test_a_request_whose_file_was_let_go_is_not_called_empty(
 def test_each_node_tells_what_became_of_a_request(nodes: tuple[DeblurNode, EnsembleNode]) -> None:
     first, second = nodes
     for node in nodes:
-        node.outcomes.take()
+        node.tally.take()
     clips = first.run([request(FACE, 1, deblur="always"), request(b"no video", 2)])
     second.run([Request(clip, None, "other") for clip in clips])
-    told = {outcome.request_id: outcome for outcome in first.outcomes.take()}
+    told = {outcome.request_id: outcome for outcome in first.tally.take().outcomes}
     assert told["request-1"].deblurred
     assert (told["request-2"].code, told["request-2"].stage) == ("unsupported_media", "probe")
-    (judged,) = second.outcomes.take()
+    told_next = second.tally.take()
+    (judged,) = told_next.outcomes
+    assert {"read", "synchrony", "motion", "serialise"} <= set(told_next.timing_ms)
+    assert second.tally.take().timing_ms == {}
     assert judged.request_id == "request-1"
     assert judged.verdict
     assert judged.reasons
@@ -191,11 +195,11 @@ def test_clips_of_a_batch_that_broke_are_read_again_one_by_one(
     findings = second.findings
 
     def break_together(
-        batch: Sequence[Clip],
+        batch: Sequence[Clip], watch: Stopwatch
     ) -> list[tuple[list[TrackFinding], Alignment | None]]:
         if len(batch) > 1:
             raise RuntimeError("out of memory")
-        return findings(batch)
+        return findings(batch, watch)
 
     monkeypatch.setattr(second, "findings", break_together)
     with pytest.raises(RuntimeError):
