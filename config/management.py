@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import requests
@@ -32,11 +33,9 @@ class Management:
     def wait(self) -> None:
         """Until the interface answers."""
         while True:
-            try:
-                if self.session.get(f"{self.url}/workflows", timeout=5).status_code == OK:
+            with suppress(ServeError):  # not listening yet
+                if self._ask("GET", "workflows", timeout=5).status_code == OK:
                     return
-            except requests.RequestException:
-                pass  # not listening yet
             self.check()
             time.sleep(POLL_S)
 
@@ -58,26 +57,30 @@ class Management:
         return bool(workers) and all(worker["status"] == "READY" for worker in workers)
 
     def describe(self, model: str) -> dict[str, Any]:
-        """TorchServe's description of a model's default version."""
-        response = self.session.get(f"{self.url}/models/{model}", timeout=30)
-        response.raise_for_status()
+        """TorchServe's description of a model's default version; raises :class:`ServeError`."""
+        response = self._ask("GET", f"models/{model}")
+        if response.status_code != OK:
+            raise ServeError(f"TorchServe does not describe {model}: {response.text.strip()}")
         description: dict[str, Any] = response.json()[0]
         return description
 
     def renew_token(self, purpose: str) -> None:
         """Let TorchServe make a token anew, in its key file; this session's own token must be the API key."""
-        try:
-            response = self.session.get(f"{self.url}/token", params={"type": purpose}, timeout=30)
-        except requests.RequestException as error:
-            raise ServeError(f"the {purpose} token was not renewed: {error}") from None
+        response = self._ask("GET", "token", {"type": purpose})
         if response.status_code != OK:
             raise ServeError(f"the {purpose} token was not renewed: {response.text.strip()}")
 
     def _post(self, collection: str, query: dict[str, str]) -> None:
         """Register one archive; one that is registered already is as good."""
-        try:
-            response = self.session.post(f"{self.url}/{collection}", params=query, timeout=self.check())
-        except requests.RequestException as error:
-            raise ServeError(f"{query['url']} did not load: {error}") from None
+        response = self._ask("POST", collection, query, timeout=self.check())
         if response.status_code not in (OK, ACCEPTED, CONFLICT):
             raise ServeError(f"{query['url']} did not load: {response.text.strip()}")
+
+    def _ask(
+        self, method: str, path: str, query: dict[str, str] | None = None, *, timeout: float = 30.0
+    ) -> requests.Response:
+        """The answer, whatever it says; raises :class:`ServeError` where there is none, as Java may die."""
+        try:
+            return self.session.request(method, f"{self.url}/{path}", params=query, timeout=timeout)
+        except requests.RequestException as error:
+            raise ServeError(f"TorchServe did not answer {method} /{path}: {error}") from None

@@ -7,13 +7,13 @@ import socket
 from contextlib import suppress
 
 
-def ready() -> None:
-    """The server takes requests."""
-    _send("READY=1\nSTATUS=a probe clip went through the workflow")
+def ready(status: str) -> None:
+    """Requests are taken; ``status`` is what systemctl shows."""
+    _send(f"READY=1\nSTATUS={status}")
 
 
 def stopping() -> None:
-    """It takes no more, and answers those under way."""
+    """No more are taken, and those under way are answered."""
     _send("STOPPING=1")
 
 

@@ -6,12 +6,14 @@ import fcntl
 import os
 import socket
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from config.settings import DEFAULT_PORT, LOOPBACK, ServeError
+from config.supervisor import POLL_S, Check
 
 
 @dataclass(frozen=True)
@@ -38,15 +40,29 @@ class Ports:
 
 
 @contextmanager
-def choosing() -> Iterator[None]:
-    """Held from choosing ports until TorchServe listens on them, so that a second server sees them taken."""
+def choosing(check: Check) -> Iterator[None]:
+    """Held from choosing ports until TorchServe listens on them, so that a second server sees them taken.
+
+    ``check`` is called while another server chooses, and may raise.
+    """
     path = Path(tempfile.gettempdir()) / f"outofsync-ports-{os.getuid()}.lock"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        while not _locked(descriptor):
+            check()
+            time.sleep(POLL_S)
         yield
     finally:
         os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    """Take the lock, unless another process has it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def choose_ports(wanted: int | None, before: Ports | None = None) -> Ports:

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -17,17 +17,14 @@ from pathlib import Path
 
 import psutil
 
-from config.management import POLL_S
+from config import java
+from config.documents import from_document, to_document
+from config.processes import POLL_S, in_background
 from config.server import JAVA_STOP_S, WORKERS_STOP_S
-from config.settings import (
-    DEFAULT_STATE,
-    DEFAULT_STORE,
-    ROOT,
-    ServeError,
-    ServerSettings,
-)
+from config.settings import DEFAULT_STATE, DEFAULT_STORE, ServeError, ServerSettings
 from config.state import ServerState, StateFolder
-from config.supervisor import Supervisor
+from config.supervisor import Restarts, Supervisor
+from config.torchserve import TorchServe
 
 ROTATION_S = 30.0  # the longest a change of tokens may take
 
@@ -41,21 +38,27 @@ def start(settings: ServerSettings) -> ServerState:
         raise ServeError(f"a server runs already {where}; stop it first: make stop")
     end_orphans(folder)
     folder.create()
-    command = [sys.executable, "-m", "config.serve", "run", *settings.arguments()]
-    with folder.log_file.open("wb") as log:
-        supervisor = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
+    words = ["config.serve", "run", "--settings", to_document(settings)]
+    server = in_background(words, folder.log_file, folder.server)
+    if server is None:
+        raise ServeError(f"{folder.complaints()}\nthe server did not start; its log is {folder.log_file}")
+    return server
+
+
+def run(settings: ServerSettings) -> None:
+    """Serve in the foreground until terminated; raises :class:`ServeError` where it fails for good."""
+    folder = StateFolder(settings.state)
+    if running := folder.supervisor():
+        raise ServeError(f"a server runs from {folder.path} already (process {running.pid})")
+    java.check_device(settings.device)
+    folder.create()
+    folder.clear(os.getpid())
+    torchserve = TorchServe(settings, folder)
+    signal.signal(signal.SIGHUP, torchserve.ask_for_rotation)
     try:
-        while supervisor.poll() is None:
-            if server := folder.server():
-                return server
-            time.sleep(POLL_S)
-    except BaseException:  # Ctrl-C: no half-started server stays behind
-        supervisor.terminate()
-        supervisor.wait()
-        raise
-    raise ServeError(f"{folder.complaints()}\nthe server did not start; its log is {folder.log_file}")
+        Supervisor([torchserve], Restarts(), status="a probe clip went through the workflow").run()
+    finally:
+        folder.clear()
 
 
 def stop(state: Path, *, drain_s: float) -> bool:
@@ -136,7 +139,10 @@ def parse_settings(arguments: list[str]) -> tuple[str, ServerSettings]:
     parser.add_argument(
         "--rotate-hours", type=float, default=defaults.rotate_s / 3600.0, help="age of tokens"
     )
+    parser.add_argument("--settings", help="all of them as one JSON document, instead of the options above")
     options = parser.parse_args(arguments)
+    if options.settings:
+        return options.action, from_document(ServerSettings, options.settings)
     settings = ServerSettings(
         state=options.state.resolve(),
         model_store=options.model_store.resolve(),
@@ -155,7 +161,7 @@ def perform(action: str, settings: ServerSettings) -> int:
     """Carry out one command; raises :class:`ServeError`."""
     say = sys.stdout.write
     if action == "run":
-        Supervisor(settings).run()
+        run(settings)
     if action == "start":
         server = start(settings)
         say(f"serving at {server.url} (process {server.pid}); make stop ends it\n")

@@ -3,41 +3,70 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from concurrent import futures
 from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
 
 import psutil
 
 from config import java
-from config.management import POLL_S, Management
+from config.management import Management
 from config.ports import Ports
+from config.processes import end
 from config.settings import ServeError, ServerSettings, server_properties
 from config.state import ServerState, StateFolder
+from config.supervisor import POLL_S, Check
 from outofsync.timing import Stopwatch
 
 JAVA_STOP_S = 30.0
 WORKERS_STOP_S = 10.0
 
+T = TypeVar("T")
+
 
 class Server:
-    """Java on its ports: started when this is made, of use once ``load`` has returned; ``stop`` it always."""
+    """Java on its ports: of use once ``start``, ``listen`` and ``load`` have returned; ``stop`` it always.
+
+    ``start`` is no part of making it, so that whoever stops it knows it before there is anything to stop.
+    """
 
     def __init__(self, settings: ServerSettings, folder: StateFolder, ports: Ports) -> None:
         self.settings = settings
         self.folder = folder
         self.ports = ports
-        self.temporary = folder.make_temporary()
         self.watch = Stopwatch()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._loader = futures.ThreadPoolExecutor(1)
         self._deadline = time.monotonic() + settings.start_s
-        folder.properties_file.write_text(server_properties(settings, ports))
-        self.process = java.start(
-            folder.properties_file, folder=folder.java_folder, temporary=self.temporary, settings=settings
-        )
-        folder.record(os.getpid(), self.process.pid)
 
-    def wait(self) -> None:
+    def start(self) -> None:
+        """Start Java, and remember it in the state folder."""
+        temporary = self.folder.make_temporary()
+        properties = self.folder.properties_file
+        properties.write_text(server_properties(self.settings, self.ports))
+        self._process = java.start(
+            properties, folder=self.folder.java_folder, temporary=temporary, settings=self.settings
+        )
+        self.folder.record(os.getpid(), self._process.pid)
+
+    def wait_for(self, step: Callable[[], T], check: Check) -> T:
+        """Take a step in another thread; meanwhile look whether there is still a reason to.
+
+        Raises what ``check`` or the step raises, and :class:`ServeError` where Java has ended or time is up.
+        """
+        taken = self._loader.submit(step)
+        while not futures.wait([taken], POLL_S).done:
+            check()
+            self._remaining()
+        return taken.result()
+
+    def listen(self) -> None:
         """Until it listens; raises :class:`ServeError` where it does not, or should not load the archives."""
         from config.pipelines import check_archives  # takes a while to import, in which Java starts
 
@@ -85,6 +114,22 @@ class Server:
             management.renew_token(purpose)
         return self.state()
 
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """Java; raises :class:`ServeError` before it is started."""
+        if self._process is None:
+            raise ServeError("TorchServe was not started")
+        return self._process
+
+    @property
+    def temporary(self) -> Path:
+        """The folder of its sockets and unpacked archives."""
+        return self.folder.temporary_link
+
+    def exit_code(self) -> int | None:
+        """What Java ended with, None while it runs."""
+        return self.process.poll()
+
     def threads(self) -> int:
         """Threads of Java, 0 where it has ended."""
         with suppress(psutil.Error):
@@ -93,18 +138,15 @@ class Server:
 
     def stop(self) -> None:
         """Terminate Java and see its workers off: they end by themselves once it has, but not at once."""
-        workers: list[psutil.Process] = []
-        with suppress(psutil.NoSuchProcess):
-            workers = psutil.Process(self.process.pid).children(recursive=True)
-        self.process.terminate()
-        try:
-            self.process.wait(JAVA_STOP_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        for worker in psutil.wait_procs(workers, timeout=WORKERS_STOP_S)[1]:
+        if self._process is not None:
+            workers: list[psutil.Process] = []
             with suppress(psutil.NoSuchProcess):
-                worker.kill()
+                workers = psutil.Process(self._process.pid).children(recursive=True)
+            end(self._process, signal.SIGTERM, limit_s=JAVA_STOP_S)
+            for worker in psutil.wait_procs(workers, timeout=WORKERS_STOP_S)[1]:
+                with suppress(psutil.NoSuchProcess):
+                    worker.kill()
+        self._loader.shutdown()  # nothing answers any more, so that a step under way ends
 
     def _keys(self) -> dict[str, str]:
         keys = java.read_keys(self.folder.java_folder)
@@ -117,8 +159,8 @@ class Server:
 
     def _remaining(self) -> float:
         """Seconds left for the start; raises :class:`ServeError` where the start has failed."""
-        if self.process.poll() is not None:
-            raise ServeError(f"TorchServe ended while starting (exit code {self.process.returncode})")
+        if (code := self.process.poll()) is not None:
+            raise ServeError(f"TorchServe ended while starting (exit code {code})")
         remaining = self._deadline - time.monotonic()
         if remaining <= 0:
             raise ServeError(f"the server was not ready after {self.settings.start_s:.0f} s")

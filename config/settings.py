@@ -39,15 +39,6 @@ class ServerSettings:
     drain_s: float = 30.0  # requests under way may take as long when the server stops
     rotate_s: float = 12 * 3600.0  # TorchServe's tokens are made anew so often
 
-    def arguments(self) -> list[str]:
-        """The command line that makes the same settings (config/serve.py)."""
-        words = ["--state", str(self.state), "--model-store", str(self.model_store), "--device", self.device]
-        words += ["--config", str(self.config)]
-        words += ["--rotate-hours", str(self.rotate_s / 3600.0)]
-        words += ["--start-seconds", str(self.start_s), "--drain-seconds", str(self.drain_s)]
-        words += [] if self.port is None else ["--port", str(self.port)]
-        return words if self.plain_models else [*words, "--workflow-only"]
-
 
 def server_properties(settings: ServerSettings, ports: Ports) -> str:
     """The text of TorchServe's configuration file."""

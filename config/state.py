@@ -103,10 +103,13 @@ class StateFolder:
         """The server no longer takes requests."""
         self.server_file.unlink(missing_ok=True)
 
-    def clear(self) -> None:
-        """The server has ended; its log stays."""
+    def clear(self, *staying: int) -> None:
+        """TorchServe has ended; the log stays, and a supervisor that starts it anew (process ids)."""
         self.withdraw()
-        self.processes_file.unlink(missing_ok=True)
+        if staying:
+            self.record(*staying)
+        else:
+            self.processes_file.unlink(missing_ok=True)
         (self.java_folder / "key_file.json").unlink(missing_ok=True)
         if self.temporary_link.is_symlink():
             shutil.rmtree(self.temporary_link.readlink(), ignore_errors=True)

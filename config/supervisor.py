@@ -1,124 +1,132 @@
-"""Runs one TorchServe: loads the workflow, tries it, declares it ready, changes its tokens, starts it anew
-when it dies, and drains it at the end.
+"""Runs services from their start to their end: starts them anew when they end, and stops them in order.
 
-TorchServe loads no workflow at start, is "healthy" without one, and resets open connections when it is
-terminated; this process fills those gaps and is what a service manager should run.
+A signal leaves a note, which is read between two steps. An exception out of its handler could fall between a
+process's start and the line that remembers the process, which would then outlive its supervisor.
 """
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import time
+import traceback
 from collections import deque
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Protocol
 
-from config import java, notify
-from config.draining import drain
-from config.management import POLL_S
-from config.ports import Ports, choose_ports, choosing
-from config.server import Server
-from config.settings import ServeError, ServerSettings
-from config.state import StateFolder
+from config import notify
+from config.settings import ServeError
 
-CRASHES = 5  # TorchServe may end by itself so often …
-CRASHES_S = 600.0  # … in so many seconds; then starting it anew is no help
-LONGEST_PAUSE_S = 10.0
-MOST_THREADS = 2000  # of Java: each request that a worker dies under leaves one or two behind for ever
+POLL_S = 0.05
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0  # before a service is started anew; twice as long each time
+TERMINATORS = (signal.SIGTERM, signal.SIGINT)
+
+Check = Callable[[], object]
+
+
+class Service(Protocol):
+    """What a supervisor runs."""
+
+    def start(self, check: Check) -> None:
+        """Start it, and wait until it is of use; ``stop`` follows, also where this raises.
+
+        ``check`` is called while waiting, and raises where someone has asked for the end.
+        Raises :class:`ServeError` where the service does not start.
+        """
+
+    def watch(self) -> str | None:
+        """Do what is due while it runs; a sentence where it has to be started anew, None where it goes on."""
+
+    def stop(self, *, drained: bool) -> None:
+        """Leave nothing of it running; with ``drained``, requests under way are answered first."""
+
+
+@dataclass(frozen=True)
+class Restarts:
+    """How often a service may end in so many seconds (None: any number of times) before that is an error."""
+
+    most: int | None = 5
+    within_s: float = 600.0
 
 
 class Supervisor:
-    """One server from start to end, through as many lives of TorchServe as it takes."""
+    """Services from start to end, through as many restarts of each as it takes."""
 
-    def __init__(self, settings: ServerSettings) -> None:
-        self.settings = settings
-        self.folder = StateFolder(settings.state)
-        self.server: Server | None = None
-        self.rotate_now = False
+    def __init__(self, services: Sequence[Service], restarts: Restarts, *, status: str = "serving") -> None:
+        self._services = [_Supervised(service, restarts) for service in services]
+        self._status = status
+        self._asked_to_stop = False
 
-    def run(self) -> NoReturn:
-        """Serve until terminated, then exit; raises :class:`ServeError` where the server fails for good."""
-        if running := self.folder.supervisor():
-            raise ServeError(f"a server runs from {self.folder.path} already (process {running.pid})")
-        java.check_device(self.settings.device)
-        self.folder.create()
-        for terminator in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(terminator, lambda *_: sys.exit(0))
-        signal.signal(signal.SIGHUP, self._ask_for_rotation)
-        try:
-            self._keep_serving()
-        finally:
-            for terminator in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(terminator, signal.SIG_IGN)
-            self._end()
+    def run(self) -> None:
+        """Start all and watch them; SystemExit once they have ended because somebody asked for it.
 
-    def _ask_for_rotation(self, *_: object) -> None:
-        self.rotate_now = True
-
-    def _keep_serving(self) -> NoReturn:
-        """One life after the other."""
-        crashes: deque[float] = deque(maxlen=CRASHES)
-        ports: Ports | None = None
-        while True:
+        Raises :class:`ServeError` where a service does not start at first, or ends too often.
+        """
+        for terminator in TERMINATORS:
+            signal.signal(terminator, self._ask_to_stop)
+        with ExitStack() as stopping:  # the last to start is the first to be stopped
             try:
-                ports = self._live(ports)
-            except ServeError as error:
-                if ports is None:
-                    raise  # it never served: whoever starts it has to know
-                sys.stderr.write(f"{error}\n")
-            self._clean_up(drained=False)
-            crashes.append(time.monotonic())
-            if len(crashes) == CRASHES and crashes[-1] - crashes[0] < CRASHES_S:
-                raise ServeError(f"TorchServe ended {CRASHES} times in {crashes[-1] - crashes[0]:.0f} s")
-            time.sleep(min(LONGEST_PAUSE_S, 0.5 * 2.0 ** (len(crashes) - 1)))
+                for one in self._services:
+                    stopping.callback(one.service.stop, drained=True)
+                    one.service.start(self._check)
+                notify.ready(self._status)
+                while True:
+                    for one in self._services:
+                        one.turn(self._check)
+                    self._check()
+                    time.sleep(POLL_S)
+            finally:
+                for terminator in TERMINATORS:
+                    signal.signal(terminator, signal.SIG_IGN)
+                notify.stopping()
 
-    def _live(self, before: Ports | None) -> Ports:
-        """From Java's start to its end; returns where it listened. On the same ports as before if it can."""
-        self.folder.clear()
-        self.folder.record(os.getpid())
-        with choosing():
-            ports = choose_ports(self.settings.port, before)
-            server = self.server = Server(self.settings, self.folder, ports)
-            server.wait()
-        self.folder.publish(server.load())
-        notify.ready()
-        self._watch(server)
-        return ports
+    def _ask_to_stop(self, *_: object) -> None:
+        self._asked_to_stop = True
 
-    def _watch(self, server: Server) -> None:
-        """Until TorchServe ends; meanwhile tokens change, and threads are counted."""
-        rotated = time.monotonic()
-        while (code := server.process.poll()) is None:
-            due = time.monotonic() - rotated >= self.settings.rotate_s
-            if due or self.rotate_now:
-                self.rotate_now = False
-                rotated = time.monotonic()
-                self._rotate(server)
-            if (threads := server.threads()) > MOST_THREADS:
-                sys.stderr.write(f"TorchServe has {threads} threads, most of them lost; it is started anew\n")
-                self._clean_up(drained=True)
-                return
-            time.sleep(POLL_S)
-        sys.stderr.write(f"TorchServe ended by itself (exit code {code}); it is started anew\n")
+    def _check(self) -> None:
+        if self._asked_to_stop:
+            sys.exit(0)
 
-    def _rotate(self, server: Server) -> None:
-        """New tokens, published at once; a failure leaves the old ones, and the next turn tries again."""
+
+@dataclass
+class _Supervised:
+    """A service, and how it has fared."""
+
+    service: Service
+    restarts: Restarts
+    ended: deque[float] = field(default_factory=deque)  # when, lately
+    due: float | None = None  # when it is started anew; None while it runs
+
+    def turn(self, check: Check) -> None:
+        """What is to be done for the service now."""
         try:
-            self.folder.publish(server.rotate())
+            if self.due is None:
+                reason = self.service.watch()
+            elif time.monotonic() < self.due:
+                return
+            else:
+                self.due = reason = None
+                self.service.start(check)
         except ServeError as error:
-            sys.stderr.write(f"tokens were not changed: {error}\n")
+            reason = str(error)
+        except Exception:  # whatever it was that went wrong, the next start may do better
+            reason = traceback.format_exc().strip()
+        if reason is not None:
+            self._end(reason)
 
-    def _clean_up(self, *, drained: bool) -> None:
-        """Take no new callers; let requests under way finish where asked to; leave nothing but the log."""
-        self.folder.withdraw()
-        if (server := self.server) is not None:
-            if drained:
-                drain(server.process.pid, server.ports.inference, server.temporary, self.settings.drain_s)
-            server.stop()
-            self.server = None
-        self.folder.clear()
-
-    def _end(self) -> None:
-        notify.stopping()
-        self._clean_up(drained=self.folder.server_file.exists())
+    def _end(self, reason: str) -> None:
+        """Stop what is left, and settle when it starts anew; raises :class:`ServeError` once too often."""
+        sys.stderr.write(f"{reason}\n")
+        self.service.stop(drained=False)
+        now = time.monotonic()
+        self.ended.append(now)
+        while now - self.ended[0] > self.restarts.within_s:
+            self.ended.popleft()
+        count = len(self.ended)
+        if self.restarts.most is not None and count >= self.restarts.most:
+            raise ServeError(f"{self.service} ended {count} times in {now - self.ended[0]:.0f} s")
+        pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (count - 1))
+        sys.stderr.write(f"{self.service} is started anew in {pause:g} s\n")
+        self.due = now + pause

@@ -6,18 +6,20 @@ import argparse
 import json
 import os
 import signal
-import subprocess
 import sys
-import time
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
+from config.documents import from_document, to_document
 from config.edge.render import render
-from config.edge.runner import POLL_S, READY_FILE, START_S, STOP_S, Edge, check
+from config.edge.runner import READY_FILE, START_S, STOP_S, check, run
 from config.edge.settings import EdgeSettings
-from config.settings import DEFAULT_STATE, ROOT, ServeError
+from config.edge.user import worker_user
+from config.processes import in_background
+from config.settings import DEFAULT_STATE, ServeError
 
 
 def parse(arguments: list[str]) -> tuple[str, EdgeSettings]:
@@ -38,7 +40,11 @@ def parse(arguments: list[str]) -> tuple[str, EdgeSettings]:
     add("--burst", type=int, default=defaults.burst, help="requests beyond the rate still taken")
     add("--connections", type=int, default=defaults.connections, help="at a time for each key")
     add("--body-seconds", type=int, default=defaults.body_s, help="longest pause in an upload")
+    add("--user", default=defaults.user, help="whom nginx's workers are where root starts the edge")
+    add("--settings", help="all of them as one JSON document, instead of the options above")
     options = parser.parse_args(arguments)
+    if options.settings:
+        return options.action, from_document(EdgeSettings, options.settings)
     settings = EdgeSettings(
         states=tuple(options.state or (DEFAULT_STATE,)),
         gateways=tuple(options.gateway),
@@ -53,6 +59,7 @@ def parse(arguments: list[str]) -> tuple[str, EdgeSettings]:
         burst=options.burst,
         connections=options.connections,
         body_s=options.body_seconds,
+        user=options.user,
     )
     return options.action, settings
 
@@ -72,22 +79,9 @@ def start(settings: EdgeSettings) -> None:
         raise ServeError(f"an edge runs from {settings.folder} already; stop it first: make edge-stop")
     settings.folder.mkdir(parents=True, exist_ok=True)
     log_file = settings.folder / "edge.log"
-    with log_file.open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "config.edge", "run", *settings.arguments()],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    deadline = time.monotonic() + 2 * START_S
-    while process.poll() is None and time.monotonic() < deadline:
-        if running(settings):
-            return
-        time.sleep(POLL_S)
-    process.terminate()
-    raise ServeError(f"{log_file.read_text(errors='replace').strip()}\nthe edge did not start")
+    words = ["config.edge", "run", "--settings", to_document(settings)]
+    if in_background(words, log_file, lambda: running(settings), limit_s=2 * START_S) is None:
+        raise ServeError(f"{log_file.read_text(errors='replace').strip()}\nthe edge did not start")
 
 
 def stop(settings: EdgeSettings) -> bool:
@@ -104,9 +98,11 @@ def perform(action: str, settings: EdgeSettings) -> int:
     """Carry out one command; raises :class:`ServeError`."""
     say = sys.stdout.write
     if action == "run":
-        Edge(settings).run()
+        run(settings)
     if action == "check":
-        check(render(settings, list(settings.gateways) or ["unix:/nowhere/gateway.sock"]))
+        gateways = list(settings.gateways) or ["unix:/nowhere/gateway.sock"]
+        with tempfile.TemporaryDirectory(prefix="outofsync-edge-") as folder:
+            check(render(settings, gateways, Path(folder), worker_user(settings)))
         say("nginx accepts the configuration\n")
     elif action == "start":
         start(settings)

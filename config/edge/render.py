@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pwd
 import shutil
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -13,6 +11,7 @@ from string import Template
 
 from config.edge.certificate import development_certificate
 from config.edge.settings import EdgeSettings
+from config.edge.user import WorkerUser
 from config.settings import ROOT, ServeError
 from gateway.errors import RETRY_AFTER_S, STAGE
 from gateway.openapi import DOCUMENT
@@ -94,20 +93,29 @@ FAULTS = (
 )
 
 
-def render(settings: EdgeSettings, gateways: list[str]) -> Path:
-    """Write everything and return the configuration file; ``gateways`` as nginx names servers."""
+def render(settings: EdgeSettings, gateways: list[str], shared: Path, user: WorkerUser | None) -> Path:
+    """Write everything and return the configuration file; ``gateways`` as nginx names servers.
+
+    What nginx's workers use lies in ``shared``, which is the user's whom they are; the rest is read by nginx
+    itself, and is private to whoever starts it.
+    """
     folder = settings.folder
     for name in ("temporary", "pages/reference", "pages/v1"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
+        (shared / name).mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     certificate, key = _certificate(settings)
     (folder / "errors.conf").write_text(errors_conf())
     (folder / "headers.conf").write_text(HEADERS)
     (folder / "proxy.conf").write_text(PROXY)
-    _pages(folder / "pages")
+    _pages(shared / "pages")
+    if user is not None:
+        user.check_reach(shared)
+        user.own(shared, *shared.rglob("*"))
     text = NginxTemplate((HERE / "nginx.conf").read_text()).substitute(
-        user=f"user {pwd.getpwuid(0).pw_name};" if os.geteuid() == 0 else "",
+        user=f"user {user.name} {user.group};" if user else "",
         folder=folder,
+        shared=shared,
         gateways="\n".join(f"        server {gateway};" for gateway in gateways),
         listen=f"{settings.address}:{settings.port}",
         redirect=_redirect(settings),

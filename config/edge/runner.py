@@ -1,4 +1,4 @@
-"""Runs an edge: a gateway and nginx, each started anew when it dies, both stopped without losing anybody."""
+"""What an edge runs: nginx, a gateway where none runs already, and word of where it answers."""
 
 from __future__ import annotations
 
@@ -12,51 +12,141 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from config import notify
 from config.edge.render import render
 from config.edge.settings import EdgeSettings
+from config.edge.user import WorkerUser, worker_user
+from config.processes import end
 from config.settings import ROOT, ServeError
+from config.supervisor import POLL_S, Check, Restarts, Service, Supervisor
 
 START_S = 30.0
 STOP_S = 75.0  # longer than the gateway gives requests under way
-POLL_S = 0.1
-PAUSE_S = 0.5  # before a process is started anew
 READY_FILE = "edge.json"
+# It is started anew for ever: callers are told to come back later as long as one of the two is there.
+RESTARTS = Restarts(most=None)
 
 
-@dataclass
-class Part:
-    """One of the edge's processes."""
+class Program:
+    """One of the edge's processes, with what it starts itself."""
 
-    name: str
-    command: list[str]
-    stop_signal: signal.Signals
-    log: Path
-    process: subprocess.Popen[bytes] | None = None
+    def __init__(self, name: str, command: Sequence[str], *, stop_with: signal.Signals, log: Path) -> None:
+        self.name = name
+        self.log = log
+        self._command = command
+        self._stop_with = stop_with
+        self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def __str__(self) -> str:
+        return self.name
+
+    def start(self, check: Check) -> None:
+        """Start it; that it answers is seen once all of them are started."""
+        check()
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            self._process = subprocess.Popen(
+                self._command,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # a terminal's Ctrl-C reaches the edge alone
             )
 
-    def has_ended(self) -> bool:
-        return self.process is not None and self.process.poll() is not None
+    def watch(self) -> str | None:
+        ended = self._process is not None and self._process.poll() is not None
+        return f"{self.name} ended by itself; its log is {self.log}" if ended else None
 
-    def stop(self) -> None:
-        if self.process is None or self.process.poll() is not None:
+    def stop(self, *, drained: bool) -> None:
+        if self._process is None:
             return
-        self.process.send_signal(self.stop_signal)
-        try:
-            self.process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end(self._process, self._stop_with if drained else signal.SIGKILL, limit_s=STOP_S)
+        with suppress(
+            ProcessLookupError
+        ):  # nginx's workers outlive it where it was killed, and keep its port
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process = None
+
+
+class Gateway(Program):
+    """A gateway behind a socket that nginx's workers may use."""
+
+    def __init__(self, settings: EdgeSettings, socket: Path, user: WorkerUser | None) -> None:
+        words = [sys.executable, "-m", "gateway", "--socket", str(socket), "--keys", str(settings.key_file)]
+        for state in settings.states:
+            words += ["--state", str(state)]
+        if settings.metrics_port is not None:
+            words += ["--metrics-port", str(settings.metrics_port)]
+        words += ["--answer-seconds", str(settings.answer_s)]
+        super().__init__("gateway", words, stop_with=signal.SIGTERM, log=settings.folder / "gateway.log")
+        self._socket = socket
+        self._user = user
+
+    def watch(self) -> str | None:
+        if self._user is not None:
+            with suppress(FileNotFoundError):  # not yet, or about to be made anew
+                self._user.own(self._socket)
+        return super().watch()
+
+
+class Announcement:
+    """``edge.json``, which is there while callers are answered."""
+
+    def __init__(self, settings: EdgeSettings, programs: Sequence[Program]) -> None:
+        self._settings = settings
+        self._programs = programs
+        self._file = settings.folder / READY_FILE
+
+    def __str__(self) -> str:
+        return "the edge"
+
+    def start(self, check: Check) -> None:
+        """Once the health route is answered, whatever it says: servers may come later."""
+        deadline = time.monotonic() + START_S
+        while not _answers(self._settings):
+            check()
+            for program in self._programs:
+                if program.watch():
+                    raise ServeError(f"{program} did not start; its log is {program.log}")
+            if time.monotonic() > deadline:
+                folder = self._settings.folder
+                raise ServeError(f"the edge did not answer within {START_S:.0f} s; its logs are in {folder}")
+            time.sleep(POLL_S)
+        settings = self._settings
+        values = {"url": settings.url, "pid": os.getpid(), "metrics_port": settings.metrics_port}
+        self._file.write_text(json.dumps(values))
+
+    def watch(self) -> str | None:
+        return None
+
+    def stop(self, *, drained: bool) -> None:  # noqa: ARG002
+        self._file.unlink(missing_ok=True)
+
+
+def run(settings: EdgeSettings) -> None:
+    """Run an edge in the foreground until terminated; raises :class:`ServeError` where it cannot start."""
+    user = worker_user(settings)
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    # Sockets' names must be short, and nginx's workers may not look into the folder of the server's tokens.
+    with tempfile.TemporaryDirectory(prefix="outofsync-edge-") as folder:
+        shared = Path(folder)
+        programs: list[Program] = []
+        gateways = list(settings.gateways)
+        if not gateways:
+            socket = shared / "gateway.sock"
+            gateways = [f"unix:{socket}"]
+            programs.append(Gateway(settings, socket, user))
+        configuration = render(settings, gateways, shared, user)
+        check(configuration)
+        words = [nginx(), "-p", str(settings.folder), "-c", str(configuration)]
+        log = settings.folder / "nginx.log"
+        programs.append(Program("nginx", words, stop_with=signal.SIGQUIT, log=log))
+        services: list[Service] = [*programs, Announcement(settings, programs)]
+        Supervisor(services, RESTARTS, status=f"serving at {settings.url}").run()
 
 
 def nginx() -> str:
@@ -73,91 +163,6 @@ def check(configuration: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise ServeError(f"nginx does not accept its configuration:\n{done.stderr.strip()}")
-
-
-class Edge:
-    """One edge, from its start to its end."""
-
-    def __init__(self, settings: EdgeSettings) -> None:
-        self.settings = settings
-        self._sockets = Path(tempfile.mkdtemp(prefix="outofsync-edge-"))  # sockets' names must be short
-        self.parts: list[Part] = []
-
-    def run(self) -> NoReturn:
-        """Until terminated; raises :class:`ServeError` where it cannot start."""
-        for terminator in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(terminator, lambda *_: sys.exit(0))
-        try:
-            self._start()
-            while True:
-                time.sleep(POLL_S)
-                for part in self.parts:
-                    if part.has_ended():
-                        sys.stderr.write(f"{part.name} ended by itself; it is started anew\n")
-                        time.sleep(PAUSE_S)
-                        part.start()
-        finally:
-            for terminator in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(terminator, signal.SIG_IGN)
-            self._stop()
-
-    def _start(self) -> None:
-        folder = self.settings.folder
-        folder.mkdir(parents=True, exist_ok=True)
-        gateways = list(self.settings.gateways)
-        if not gateways:
-            path = self._sockets / "gateway.sock"
-            gateways = [f"unix:{path}"]
-            self.parts.append(self._gateway(path))
-        configuration = render(self.settings, gateways)
-        check(configuration)
-        command = [nginx(), "-p", str(folder), "-c", str(configuration)]
-        self.parts.append(Part("nginx", command, signal.SIGQUIT, folder / "nginx.log"))
-        for part in self.parts:
-            part.start()
-        self._wait()
-        values = {"url": self.settings.url, "pid": os.getpid(), "metrics_port": self.settings.metrics_port}
-        (folder / READY_FILE).write_text(json.dumps(values))
-        notify.ready()
-
-    def _gateway(self, path: Path) -> Part:
-        words = [
-            sys.executable,
-            "-m",
-            "gateway",
-            "--socket",
-            str(path),
-            "--keys",
-            str(self.settings.key_file),
-        ]
-        for state in self.settings.states:
-            words += ["--state", str(state)]
-        if self.settings.metrics_port is not None:
-            words += ["--metrics-port", str(self.settings.metrics_port)]
-        words += ["--answer-seconds", str(self.settings.answer_s)]
-        return Part("gateway", words, signal.SIGTERM, self.settings.folder / "gateway.log")
-
-    def _wait(self) -> None:
-        """Until the health route is answered, whatever it says: servers may come later."""
-        deadline = time.monotonic() + START_S
-        while time.monotonic() < deadline:
-            for part in self.parts:
-                if part.has_ended():
-                    raise ServeError(f"{part.name} did not start; its log is {part.log}")
-            if _answers(self.settings):
-                return
-            time.sleep(POLL_S)
-        raise ServeError(
-            f"the edge did not answer within {START_S:.0f} s; its logs are in {self.settings.folder}"
-        )
-
-    def _stop(self) -> None:
-        """New callers are refused first, then those under way are answered."""
-        notify.stopping()
-        (self.settings.folder / READY_FILE).unlink(missing_ok=True)
-        for part in reversed(self.parts):
-            part.stop()
-        shutil.rmtree(self._sockets, ignore_errors=True)
 
 
 def _answers(settings: EdgeSettings) -> bool:

@@ -33,20 +33,7 @@ class EdgeSettings:
     body_s: int = 30
     answer_s: int = 3600
     request_bytes: int = Limits().request_bytes + FORM_BYTES
-
-    def arguments(self) -> list[str]:
-        """The command line that makes the same settings (config/edge/__main__.py), wherever it is called."""
-        words = [word for state in self.states for word in ("--state", str(state.resolve()))]
-        words += [word for gateway in self.gateways for word in ("--gateway", gateway)]
-        words += ["--host", self.host, "--port", str(self.port), "--rate", str(self.rate)]
-        words += ["--burst", str(self.burst), "--connections", str(self.connections)]
-        words += ["--body-seconds", str(self.body_s)]
-        ports = {"--plain-port": self.plain_port, "--metrics-port": self.metrics_port}
-        words += [word for name, port in ports.items() if port is not None for word in (name, str(port))]
-        paths = {"--certificate": self.certificate, "--key": self.key, "--keys": self.keys}
-        return words + [
-            word for name, path in paths.items() if path is not None for word in (name, str(path.resolve()))
-        ]
+    user: str = "nobody"  # whom nginx's workers are where the edge is started as root
 
     @property
     def folder(self) -> Path:

@@ -66,13 +66,13 @@ def test_the_supervisor_tells_systemd_when_it_is_ready(
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(address))
         monkeypatch.setenv("NOTIFY_SOCKET", str(address))
-        notify.ready()
-        assert manager.recv(1000).startswith(b"READY=1")
+        notify.ready("as it should be")
+        assert manager.recv(1000) == b"READY=1\nSTATUS=as it should be"
         notify.stopping()
         assert manager.recv(1000) == b"STOPPING=1"
-    notify.ready()  # a manager that is gone is nobody's trouble
+    notify.ready("")  # a manager that is gone is nobody's trouble
     monkeypatch.delenv("NOTIFY_SOCKET")
-    notify.ready()
+    notify.ready("")
 
 
 def test_the_image_copies_what_there_is() -> None:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from config.documents import from_document, to_document
+from config.edge.__main__ import parse
+from config.edge.settings import EdgeSettings
 from config.ports import Ports, choose_ports
 from config.serve import parse_settings
 from config.settings import (
@@ -18,6 +24,7 @@ from config.settings import (
 )
 from outofsync.limits import Limits
 
+Parse = Callable[[list[str]], tuple[str, Any]]
 PORTS = Ports(1001, 1002, 1003, 1004, 1005)
 
 
@@ -87,15 +94,41 @@ def test_paths_survive_javas_escapes(tmp_path: Path) -> None:
     assert value == f"{tmp_path}/Mod\\u00e8les \\ud83d\\ude00"
 
 
-def test_settings_survive_the_command_line(tmp_path: Path) -> None:
-    settings = ServerSettings(
-        state=tmp_path / "a b",
-        model_store=tmp_path,
-        config=tmp_path / "config",
-        port=9,
-        device="cuda:2",
-        plain_models=False,
-        drain_s=1.5,
-    )
-    assert parse_settings(["run", *settings.arguments()]) == ("run", settings)
-    assert parse_settings(["start", *ServerSettings().arguments()]) == ("start", ServerSettings())
+def another(value: object, kind: str) -> Any:
+    """A value of a field's type that is not its default."""
+    if "Path" in kind:
+        paths = (Path("/a b"), Path("/c"))
+        return paths if "tuple" in kind else paths[0]
+    if "tuple" in kind:
+        return ("10.0.0.5:8000", "unix:/x y.sock")
+    if "bool" in kind:
+        return not value
+    if "str" in kind:
+        return "an other"
+    return 7.25 if "float" in kind else 9
+
+
+@pytest.mark.parametrize(
+    ("parse_words", "kind"), [(parse_settings, ServerSettings), (parse, EdgeSettings)], ids=["server", "edge"]
+)
+def test_every_setting_reaches_another_process(parse_words: Parse, kind: type[Any]) -> None:
+    changed = {field.name: another(field.default, str(field.type)) for field in fields(kind)}
+    settings = kind(**changed)
+    assert parse_words(["run", "--settings", to_document(settings)]) == ("run", settings)
+    assert parse_words(["run", "--settings", to_document(kind())]) == ("run", kind())
+
+
+def test_a_path_means_the_same_wherever_the_other_process_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    document = to_document(EdgeSettings(states=(Path("one"),), keys=Path("k.json")))
+    monkeypatch.chdir("/")
+    settings = from_document(EdgeSettings, document)
+    assert settings.folder == tmp_path / "one" / "edge"
+    assert settings.key_file == tmp_path / "k.json"
+
+
+def test_a_document_that_is_none_is_a_sentence() -> None:
+    with pytest.raises(ServeError, match="no settings"):
+        from_document(ServerSettings, '{"port": "no number"}')

@@ -8,38 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from config.edge.__main__ import parse
 from config.edge.certificate import development_certificate
 from config.edge.render import FAULTS, errors_conf, render
 from config.edge.settings import EdgeSettings
+from config.edge.user import worker_user
 from config.settings import ServeError
 from gateway.openapi import DOCUMENT
 
 
-def test_a_command_line_survives_the_way_to_another_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    words = [
-        "--state",
-        "one",
-        "--state",
-        "two",
-        "--plain-port",
-        "81",
-        "--metrics-port",
-        "91",
-        "--rate",
-        "2.5",
-    ]
-    words += ["--certificate", "a.crt", "--key", "a.key", "--keys", "k.json", "--gateway", "10.0.0.5:8000"]
-    _, settings = parse(["start", *words])
-    arguments = settings.arguments()
-    monkeypatch.chdir("/")
-    _, again = parse(["run", *arguments])
-    assert again.arguments() == arguments
-    assert again.folder == tmp_path / "one" / "edge"
-    assert again.key_file == tmp_path / "k.json"
+def rendered(settings: EdgeSettings, *gateways: str) -> Path:
+    shared = settings.states[0] / "shared"
+    shared.mkdir()
+    return render(settings, list(gateways), shared, user=None)
 
 
 def test_every_fault_is_an_envelope_of_the_documents_codes() -> None:
@@ -57,7 +37,7 @@ def test_every_fault_is_an_envelope_of_the_documents_codes() -> None:
 
 
 def test_nothing_is_left_to_fill_in(tmp_path: Path) -> None:
-    path = render(EdgeSettings(states=(tmp_path,), plain_port=8080), ["unix:/a.sock", "10.0.0.5:8000"])
+    path = rendered(EdgeSettings(states=(tmp_path,), plain_port=8080), "unix:/a.sock", "10.0.0.5:8000")
     text = path.read_text()
     assert "%{" not in text
     assert "server unix:/a.sock;" in text
@@ -68,14 +48,14 @@ def test_nothing_is_left_to_fill_in(tmp_path: Path) -> None:
 
 def test_an_address_of_ipv6_stands_in_brackets(tmp_path: Path) -> None:
     settings = EdgeSettings(states=(tmp_path,), host="::1")
-    assert "listen [::1]:8443 ssl" in render(settings, ["unix:/a.sock"]).read_text()
+    assert "listen [::1]:8443 ssl" in rendered(settings, "unix:/a.sock").read_text()
     assert settings.url == "https://[::1]:8443"
 
 
 def test_a_certificate_without_its_key_is_a_sentence(tmp_path: Path) -> None:
     settings = EdgeSettings(states=(tmp_path,), certificate=tmp_path / "a.crt")
     with pytest.raises(ServeError, match="--certificate and --key"):
-        render(settings, ["unix:/a.sock"])
+        rendered(settings, "unix:/a.sock")
 
 
 def test_a_development_certificate_stays_while_it_lasts(tmp_path: Path) -> None:
@@ -84,3 +64,27 @@ def test_a_development_certificate_stays_while_it_lasts(tmp_path: Path) -> None:
     assert development_certificate(tmp_path, "127.0.0.1")[0].read_bytes() == made
     first.write_bytes(b"no certificate")
     assert development_certificate(tmp_path, "127.0.0.1")[0].read_bytes() != b"no certificate"
+
+
+def test_workers_are_an_ordinary_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    found = worker_user(EdgeSettings())
+    assert found is not None
+    assert (found.name, found.uid > 0) == ("nobody", True)
+    for name in ("root", "no such user", "a;b"):
+        with pytest.raises(ServeError, match=f"{name}.*--user"):
+            worker_user(EdgeSettings(user=name))
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert worker_user(EdgeSettings(user="no such user")) is None, "who is not root stays who he is"
+
+
+def test_workers_who_may_not_enter_their_folder_are_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    user = worker_user(EdgeSettings())
+    assert user is not None
+    (tmp_path / "private" / "shared").mkdir(parents=True)
+    (tmp_path / "private").chmod(0o700)
+    with pytest.raises(ServeError, match=f"may not enter {tmp_path}/private"):
+        user.check_reach(tmp_path / "private" / "shared")
