@@ -7,7 +7,9 @@ a second of video instead of a fifth of one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +20,7 @@ MEL_REACH = 5  # mel frames on either side that the audio front looks at
 MELS_PER_FRAME = 4
 TEMPORAL_REACH = 2  # frames on either side that a temporal block looks at
 COMPARED_AT_ONCE = 1024  # frames whose nearby sound lies in memory 31 times over
-OPEN = 2.0  # bias of a gate before training: nearly all passes
+RETIRED = {"gated": False}  # what older checkpoints still name, with the only value that is served
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,14 @@ class EmbeddingConfig:
     dropout: float = 0.1
     pool: int = 12  # frames on either side over which a delay is judged
     scale: float = 20.0  # logits per unit of cosine before training
-    gated: bool = False  # whether each embedding says by its length how much its moment has to tell
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> EmbeddingConfig:
+        """A checkpoint's ``config``; raises TypeError for one that asks for what this network has not."""
+        for name, served in RETIRED.items():
+            if values.get(name, served) != served:
+                raise TypeError(f"{name}={values[name]!r} is no longer served")
+        return cls(**{name: value for name, value in values.items() if name not in RETIRED})
 
 
 def _conv2d(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
@@ -143,20 +152,11 @@ class Encoder(nn.Module):
         )
         self.norm = nn.LayerNorm(config.width)
         self.project = nn.Linear(config.width, config.embedding)
-        self.gate: nn.Linear | None = None
-        if config.gated:
-            self.gate = nn.Linear(config.width, 1)
-            nn.init.zeros_(self.gate.weight)
-            nn.init.constant_(self.gate.bias, OPEN)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, frames, width) → vectors (batch, frames, embedding), of length 1 at most.
-
-        Without a gate all have length 1; with one, silence and hidden lips are near 0 and weigh little.
-        """
-        seen = self.norm(self.blocks(x))
-        embedding = F.normalize(self.project(seen), dim=-1)
-        return embedding if self.gate is None else embedding * torch.sigmoid(self.gate(seen))
+        """(batch, frames, width) → unit vectors (batch, frames, embedding)."""
+        embedding: Tensor = F.normalize(self.project(self.norm(self.blocks(x))), dim=-1)
+        return embedding
 
 
 class EmbeddingNetwork(nn.Module):
@@ -178,7 +178,7 @@ class EmbeddingNetwork(nn.Module):
     def embed(self, pictures: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
         """Pictures (batch, frames + 4, side, side) and log-mel (batch, mels, 4 · frames + 10) → embeddings.
 
-        Both come back as (batch, frames, embedding), of length 1 or, with gates, less.
+        Both come back as unit vectors (batch, frames, embedding).
         """
         return (
             self.visual_encoder(self.visual_front(pictures)),

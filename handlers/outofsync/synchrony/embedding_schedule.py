@@ -71,7 +71,7 @@ class EmbeddingSynchroniser:
     ) -> EmbeddingSynchroniser:
         """Raises :class:`CheckpointError` where the tensors do not fit the architecture."""
         try:
-            network = EmbeddingNetwork(EmbeddingConfig(**checkpoint.config))
+            network = EmbeddingNetwork(EmbeddingConfig.from_dict(checkpoint.config))
             network.load_state_dict(checkpoint.tensors)
         except (RuntimeError, TypeError) as error:
             raise CheckpointError(f"these are not the tensors of an embedding network: {error}") from None

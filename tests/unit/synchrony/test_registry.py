@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+from untrained import sync_checkpoint
 
 from outofsync.checkpoints.store import Checkpoint, CheckpointError
 from outofsync.frames import RawFrames
@@ -44,3 +45,15 @@ def test_missing_tensors_are_named() -> None:
     del tensors["aud_enc.conv7.bias"]
     with pytest.raises(CheckpointError, match=r"aud_enc\.conv7\.bias"):
         load_sync(Checkpoint("sync", "published", asdict(SMALL), tensors))
+
+
+def test_an_option_that_is_served_no_longer_may_be_named_and_not_used() -> None:
+    checkpoint = sync_checkpoint()
+    expected = load_sync(checkpoint).feature_size
+    assert (
+        load_sync(replace(checkpoint, config={**checkpoint.config, "gated": False})).feature_size == expected
+    )
+    with pytest.raises(CheckpointError, match="gated=True"):
+        load_sync(replace(checkpoint, config={**checkpoint.config, "gated": True}))
+    with pytest.raises(CheckpointError, match="colour"):
+        load_sync(replace(checkpoint, config={**checkpoint.config, "colour": False}))
