@@ -148,7 +148,6 @@ def main() -> None:
         "--blocks", type=int, default=EmbeddingConfig().blocks, help="temporal blocks of each"
     )
     parser.add_argument("--frames", type=int, nargs="+", default=SyncTraining.frames, help="lengths of spans")
-    parser.add_argument("--gated", action="store_true", help="let silence and hidden lips weigh little")
     parser.add_argument("--batch", type=int, default=SyncTraining.batch, help="clips a step and process")
     parser.add_argument("--every", type=int, default=SyncTraining.every, help="steps between looks at val")
     parser.add_argument("--patience", type=int, default=SyncTraining.patience)
@@ -179,7 +178,6 @@ def run(arguments: argparse.Namespace, company: Team) -> None:
             dropout=arguments.dropout,
             width=arguments.width,
             blocks=arguments.blocks,
-            gated=arguments.gated,
         ),
         faces,
         company,
