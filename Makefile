@@ -12,7 +12,7 @@ BENCH ?= schedule profile serving length peers start gpu
 # A word many environments hold by chance: it counts only when named on make's command line.
 VERSION :=
 
-SERVE := $(RUN) -m config.serve
+SERVE := $(RUN) -m serving
 SERVE_OPTIONS = --state "$(STATE)" --model-store "$(MODEL_STORE)" --device "$(DEVICE)" \
 	$(if $(PORT),--port $(PORT)) $(if $(WORKFLOW_ONLY),--workflow-only)
 
@@ -29,11 +29,11 @@ setup: ## make .venv from the pinned requirements (PYTHON=python3.11)
 ifeq ($(PYTHON),)
 	@echo "setup: no Python was found; install python3.11, or name one: make PYTHON=/path/to/python3.11" >&2; exit 1
 else
-	@"$(PYTHON)" config/bootstrap.py --environment $(ENVIRONMENT)
+	@"$(PYTHON)" serving/bootstrap.py --environment $(ENVIRONMENT)
 endif
 
 run: archives ## score samples/ with a server of its own, write reports under results/ (DEVICE=cuda:0)
-	@$(RUN) -m config.showcase --model-store "$(MODEL_STORE)" --device "$(DEVICE)" --results "$(RESULTS)"
+	@$(RUN) -m serving.showcase --model-store "$(MODEL_STORE)" --device "$(DEVICE)" --results "$(RESULTS)"
 
 test: setup lint ## run linters and the whole test suite (ARGS="-k decode")
 ifeq ($(ARGS),)
@@ -57,10 +57,10 @@ env: ## print where the server answers, for a shell: eval "$(make -s env)" (STAT
 	@$(SERVE) env --state "$(STATE)"
 
 edge: setup ## put nginx and a gateway before that server: TLS, API keys, limits (EDGE_PORT=8443 STATE=.state)
-	@$(RUN) -m config.edge start --state "$(STATE)" --port "$(EDGE_PORT)"
+	@$(RUN) -m serving.edge start --state "$(STATE)" --port "$(EDGE_PORT)"
 
 edge-stop: ## stop the edge that make edge started (STATE=.state)
-	@test ! -x $(RUN) || $(RUN) -m config.edge stop --state "$(STATE)"
+	@test ! -x $(RUN) || $(RUN) -m serving.edge stop --state "$(STATE)"
 
 archives: setup ## build the archives (CHECKPOINTS=checkpoints MODEL_STORE=model_store VERSION=2.0)
 	@$(RUN) -m archives.build --checkpoints "$(CHECKPOINTS)" --output "$(MODEL_STORE)" \

@@ -79,7 +79,7 @@ class Engine:
     """Processes that hold the nodes: one with both, and those of the pipeline."""
 
     def __init__(self, options: bytes | None = None) -> None:
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as config/java.py sets it for the workers
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the server sets it for its workers
         self.options = options
         self._processes = ExitStack()
         spool = Path(self._processes.enter_context(TemporaryDirectory(prefix="outofsync-bench-")))

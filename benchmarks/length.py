@@ -23,8 +23,8 @@ from benchmarks.engine import NODES
 from benchmarks.footage import stored
 from benchmarks.report import parser, print_table, write_json
 from benchmarks.server import detect_url, served
-from config.management import WORKFLOW, Management
-from config.state import ServerState
+from serving.state import ServerState
+from serving.torchserve.management import WORKFLOW, Management
 
 LENGTHS_S = (10.0, 60.0, 300.0, 600.0)
 POLL_S = 0.05

@@ -28,9 +28,9 @@ from benchmarks.report import median, parser, print_table, write_json
 from benchmarks.schedule import Comparison, compare, read_clip
 from benchmarks.server import detect_url, served
 from benchmarks.serving import clips
-from config.ports import choose_ports
-from config.settings import LOOPBACK
 from outofsync.constants import FRAME_RATE, MAX_WINDOWS
+from serving.settings import LOOPBACK
+from serving.torchserve.ports import choose_ports
 
 REQUESTS = {1: 8, 8: 16}  # by the number of clients
 START_S = 120.0

@@ -18,8 +18,8 @@ import matplotlib
 from benchmarks.footage import ROOT, stored
 from benchmarks.report import median, parser, print_table, write_json
 from benchmarks.server import served
-from config.state import ServerState
 from outofsync_client import Client, DeblurChoice
+from serving.state import ServerState
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

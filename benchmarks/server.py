@@ -11,11 +11,11 @@ from pathlib import Path
 
 from archives.build import build
 from benchmarks.engine import CHECKPOINTS, NODES
-from config.management import WORKFLOW
-from config.serve import running
-from config.settings import CONFIG, ServerSettings
-from config.state import ServerState
 from outofsync_client import Client, Metrics
+from serving.lifecycle import running
+from serving.settings import CONFIG, ServerSettings
+from serving.state import ServerState
+from serving.torchserve.management import WORKFLOW
 
 REQUESTS, BATCHES = "outofsync_requests_total", "outofsync_batches_total"
 

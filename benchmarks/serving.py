@@ -18,7 +18,7 @@ from benchmarks.engine import NODES, Engine, batch_size
 from benchmarks.footage import stored
 from benchmarks.report import median, parser, percentile, print_table, write_json
 from benchmarks.server import detect_url, mean_batches, metrics_of, served
-from config.state import ServerState
+from serving.state import ServerState
 
 LEVELS = (1, 2, 4, 8, 16)
 SHARE_GOAL = 0.95

@@ -29,10 +29,10 @@ from benchmarks.callers import OPTIONS, Call, Callers
 from benchmarks.engine import CHECKPOINTS
 from benchmarks.report import parser, percentile, print_table, write_json
 from benchmarks.vitals import UNKNOWN, Trend, Vitals, parts, temporary, trend, vitals
-from config.serve import running
-from config.settings import LOOPBACK, ROOT, ServerSettings
-from config.state import StateFolder
 from outofsync_client import Client
+from serving.lifecycle import running
+from serving.settings import LOOPBACK, ROOT, ServerSettings
+from serving.state import StateFolder
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

@@ -25,8 +25,8 @@ from benchmarks.engine import CHECKPOINTS, NODES
 from benchmarks.report import parser, print_table, write_json
 from benchmarks.server import served
 from benchmarks.serving import clips, measure
-from config.settings import CONFIG
-from config.state import ServerState
+from serving.settings import CONFIG
+from serving.state import ServerState
 
 REQUESTS = {1: 6, 8: 16}  # by the number of clients
 BETWEEN = 3  # settings between two runs of the defaults

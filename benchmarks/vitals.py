@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 
 from benchmarks.report import median
-from config.management import Management
-from config.state import StateFolder
+from serving.state import StateFolder
+from serving.torchserve.management import Management
 
 MB = 1e6
 MODELS = {"deblur": "deepfake__deblur", "ensemble": "deepfake__ensemble"}

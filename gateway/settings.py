@@ -7,7 +7,7 @@ from pathlib import Path
 
 from outofsync.limits import Limits
 
-FORM_BYTES = 10_000_000  # room for what surrounds the file in a request, as in config/settings.py
+FORM_BYTES = 10_000_000  # room for what surrounds the file in a request, as in serving/settings.py
 LOOPBACK = "127.0.0.1"
 
 

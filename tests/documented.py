@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from config.settings import ROOT
+from serving.settings import ROOT
 
 FENCE = re.compile(r"^```(?P<kind>[^\n]*)\n(?P<source>.*?)^```$", re.MULTILINE | re.DOTALL)
 BIN = ROOT / ".venv" / "bin"

@@ -16,11 +16,11 @@ import pytest
 import requests
 from server_fixture import LiveServer
 
-from config.edge.__main__ import parse, start, stop
-from config.edge.settings import EdgeSettings
-from config.serve import running
-from config.settings import ServerSettings
 from gateway import keys
+from serving.edge.__main__ import parse, start, stop
+from serving.edge.settings import EdgeSettings
+from serving.lifecycle import running
+from serving.settings import ServerSettings
 
 ANSWER_S = 300.0
 PROGRAMS = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"
@@ -112,7 +112,7 @@ def edges(small_store: Path, folders: pytest.TempPathFactory, left: ExitStack) -
 
 @pytest.fixture(scope="module")
 def make_edge(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeEdge]:
-    """Starts edges before servers with small networks; words are options of ``python -m config.edge``."""
+    """Starts edges before servers with small networks; words are options of ``python -m serving.edge``."""
     with ExitStack() as left:
         yield edges(small_store, tmp_path_factory, left)
 

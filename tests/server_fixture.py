@@ -18,10 +18,10 @@ import requests
 from untrained import write_checkpoints
 
 from archives.build import build
-from config.management import WORKFLOW, Management
-from config.serve import running
-from config.settings import ROOT, ServerSettings
-from config.state import ServerState, StateFolder
+from serving.lifecycle import running
+from serving.settings import ROOT, ServerSettings
+from serving.state import ServerState, StateFolder
+from serving.torchserve.management import WORKFLOW, Management
 
 ANSWER_S = 600.0
 CHECKPOINTS = ROOT / "checkpoints"

@@ -12,9 +12,9 @@ from edge_fixture import installed
 from server_fixture import MakeServer
 from untrained import write_checkpoints
 
-from config.settings import ROOT
 from outofsync.errors import ErrorCode
 from outofsync.options import Options
+from serving.settings import ROOT
 
 README = ROOT / "README.md"
 KINDS = {"bash run", "bash shown", "python run", "json", "text"}

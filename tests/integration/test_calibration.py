@@ -14,9 +14,9 @@ import av
 import pytest
 from server_fixture import MakeServer
 
-from config.settings import ROOT
 from outofsync_client import Client
 from outofsync_client.calibration import Calibration
+from serving.settings import ROOT
 
 pytestmark = pytest.mark.server
 

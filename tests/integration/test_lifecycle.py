@@ -15,9 +15,9 @@ import requests
 from media_factory import Media
 from server_fixture import LiveServer, MakeServer
 
-from config.serve import rotate, start, stop
-from config.settings import ServeError
 from outofsync_client import Client
+from serving.lifecycle import rotate, start, stop
+from serving.settings import ServeError
 
 pytestmark = pytest.mark.server
 

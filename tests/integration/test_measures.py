@@ -11,9 +11,9 @@ import pytest
 from server_fixture import LiveServer
 
 from benchmarks.server import BATCHES, REQUESTS, metrics_of
-from config.settings import ROOT
 from outofsync_client import Client
 from outofsync_client.cli.status import status_of
+from serving.settings import ROOT
 
 pytestmark = pytest.mark.server
 

@@ -21,11 +21,11 @@ from server_fixture import ANSWER_S, LiveServer, MakeServer
 from untrained import EMBEDDING, scoring_checkpoint, sync_checkpoint, write_checkpoints
 
 from archives.build import build
-from config.serve import running, stop
-from config.settings import ROOT, ServerSettings
 from outofsync import __version__
 from outofsync_client import Client
 from outofsync_client.models import Models, VersionFailedError
+from serving.lifecycle import running, stop
+from serving.settings import ROOT, ServerSettings
 
 pytestmark = pytest.mark.server
 

@@ -14,9 +14,9 @@ import torch
 import yaml
 from server_fixture import CHECKPOINTS, LiveServer
 
-from config.settings import ROOT
 from outofsync.nodes import DeblurNode, EnsembleNode, Request
 from outofsync.options import INCLUDE
+from serving.settings import ROOT
 
 pytestmark = pytest.mark.server
 

@@ -9,9 +9,9 @@ import pytest
 from media_factory import Media
 from server_fixture import LiveServer
 
-from config.settings import ROOT
 from outofsync.limits import Limits
 from outofsync.media import probe
+from serving.settings import ROOT
 
 pytestmark = pytest.mark.server
 

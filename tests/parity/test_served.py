@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from server_fixture import LiveServer
 
 from archives.build import build
-from config.serve import running
-from config.settings import ServerSettings
 from outofsync_client import Client, Result
+from serving.lifecycle import running
+from serving.settings import ServerSettings
 
 pytestmark = [pytest.mark.server, pytest.mark.shared]
 

@@ -25,9 +25,9 @@ from server_fixture import LiveServer
 from untrained import write_checkpoints
 
 import outofsync_client
-from config.serve import running
-from config.settings import ROOT, ServerSettings
 from outofsync_client import batch, calibration, models, reports
+from serving.lifecycle import running
+from serving.settings import ROOT, ServerSettings
 
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "client" / "README.md", *sorted(DOCS.rglob("*.md"))]

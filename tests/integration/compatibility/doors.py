@@ -17,10 +17,10 @@ from edge_fixture import LiveEdge, free_port
 from server_fixture import LiveServer
 from under_load import wait_for
 
-from config.management import WORKFLOW, Management
-from config.settings import ROOT
-from config.state import ServerState
 from outofsync_client import AsyncClient, Client, OutOfSyncError, Retries
+from serving.settings import ROOT
+from serving.state import ServerState
+from serving.torchserve.management import WORKFLOW, Management
 
 DIRECT = ("token", "state")
 DOORS = (*DIRECT, "edge")

@@ -32,13 +32,13 @@ from untrained import write_checkpoints
 
 import outofsync_client as oos
 from archives.build import SETTINGS, build
-from config.edge.render import FAULTS
-from config.settings import FORM_BYTES
 from gateway.openapi import DOCUMENT
 from outofsync.errors import ErrorCode
 from outofsync.limits import Limits
 from outofsync_client import Client, OutOfSyncError, Timeouts
 from outofsync_client._exceptions import ERRORS_BY_CODE
+from serving.edge.render import FAULTS
+from serving.settings import FORM_BYTES
 
 pytestmark = pytest.mark.server
 

@@ -19,8 +19,8 @@ from integration.compatibility.doors import DOORS, PATIENCE_S, Site
 from media_factory import Media
 
 import outofsync_client as oos
-from config.settings import ROOT
 from outofsync_client import Client, Result, VideoFile
+from serving.settings import ROOT
 
 pytestmark = pytest.mark.server
 

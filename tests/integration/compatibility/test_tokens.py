@@ -15,8 +15,8 @@ from integration.compatibility.troubles import (
 )
 
 import outofsync_client as oos
-from config.serve import rotate
 from outofsync_client import Client, StateToken
+from serving.lifecycle import rotate
 
 pytestmark = pytest.mark.server
 

@@ -17,8 +17,8 @@ import requests
 from edge_fixture import LiveEdge, MakeEdge
 from media_factory import Media
 
-from config.settings import ROOT
 from gateway import keys
+from serving.settings import ROOT
 
 pytestmark = pytest.mark.server
 

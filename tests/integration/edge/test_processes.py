@@ -15,8 +15,8 @@ import pytest
 import requests
 from edge_fixture import free_port, installed
 
-from config.edge.__main__ import start, stop
-from config.edge.settings import EdgeSettings
+from serving.edge.__main__ import start, stop
+from serving.edge.settings import EdgeSettings
 
 Started = Callable[..., EdgeSettings]
 

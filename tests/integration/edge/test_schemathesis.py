@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from edge_fixture import LiveEdge
 
-from config.settings import ROOT
+from serving.settings import ROOT
 
 pytestmark = pytest.mark.server
 

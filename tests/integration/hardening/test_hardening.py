@@ -12,7 +12,7 @@ import requests
 from edge_fixture import LiveEdge
 from server_fixture import LiveServer
 
-from config.settings import ROOT
+from serving.settings import ROOT
 
 pytestmark = pytest.mark.server
 

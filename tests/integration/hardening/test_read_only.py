@@ -15,7 +15,7 @@ import pytest
 import requests
 from media_factory import Media
 
-from config.settings import ROOT
+from serving.settings import ROOT
 
 pytestmark = pytest.mark.server
 
@@ -74,7 +74,7 @@ def test_it_judges_as_an_ordinary_user_on_a_read_only_root(state: Path) -> None:
     refused = subprocess.run(unshared("touch", str(ROOT / "written")), env=environment, check=False)
     assert refused.returncode != 0, "the root can be written"
 
-    words = [sys.executable, "-m", "config.serve", "run", "--state", str(state), "--workflow-only"]
+    words = [sys.executable, "-m", "serving", "run", "--state", str(state), "--workflow-only"]
     words += ["--model-store", str(state / "model_store")]
     log = (state / "server.log").open("wb")
     server = subprocess.Popen(unshared(*words), cwd=ROOT, env=environment, stdout=log, stderr=log)

@@ -19,7 +19,7 @@ import requests
 from edge_fixture import LiveEdge, MakeEdge, free_port, installed
 from media_factory import Media
 
-from config.settings import ROOT
+from serving.settings import ROOT
 
 pytestmark = pytest.mark.server
 

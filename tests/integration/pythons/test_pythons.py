@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from config.settings import ROOT
+from serving.settings import ROOT
 
 OTHERS = ("3.9", "3.10", "3.12", "3.13")  # 3.11 runs everything else
 AT_ONCE = 2

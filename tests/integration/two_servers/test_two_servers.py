@@ -14,7 +14,7 @@ from edge_fixture import LiveEdge, MakeEdge, free_port
 from media_factory import Media
 from server_fixture import LiveServer
 
-from config.serve import start
+from serving.lifecycle import start
 
 pytestmark = pytest.mark.server
 

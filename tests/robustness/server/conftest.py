@@ -13,8 +13,8 @@ from server_fixture import LiveServer
 from untrained import write_checkpoints
 
 from archives.build import SETTINGS, build
-from config.serve import running
-from config.settings import ServerSettings
+from serving.lifecycle import running
+from serving.settings import ServerSettings
 
 MakeStore = Callable[..., Path]
 

@@ -13,8 +13,8 @@ import pytest
 from server_fixture import LiveServer
 from under_load import VIDEO
 
-from config.serve import running
-from config.settings import ServerSettings
+from serving.lifecycle import running
+from serving.settings import ServerSettings
 
 pytestmark = pytest.mark.server
 

@@ -14,9 +14,9 @@ from edge_fixture import free_port
 from media_factory import Media
 from server_fixture import LiveServer
 
-from config.serve import running
-from config.settings import ROOT, ServerSettings
 from outofsync_client import BusyError, Client, OutOfSyncError, Result, Retries
+from serving.lifecycle import running
+from serving.settings import ROOT, ServerSettings
 
 pytestmark = pytest.mark.server
 

@@ -13,9 +13,9 @@ from media_factory import Media
 from server_fixture import LiveServer
 from under_load import VIDEO, wait_for
 
-from config.serve import running
-from config.settings import ServerSettings
 from outofsync_client import Client, OutOfSyncError, Retries
+from serving.lifecycle import running
+from serving.settings import ServerSettings
 
 pytestmark = pytest.mark.server
 

@@ -9,7 +9,7 @@ import yaml
 
 from archives.build import SETTINGS as ARCHIVES
 from benchmarks.sweep import SETTINGS, Change, Setting, changed
-from config.settings import CONFIG
+from serving.settings import CONFIG
 
 
 def test_yaml_is_changed_in_one_place() -> None:

@@ -34,7 +34,7 @@ def test_what_is_not_well_is_named_with_its_cure(
     server: StubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("archives/build.py", "config/serve.py"):
+    for name in ("archives/build.py", "serving/__main__.py"):
         path = tmp_path / name
         path.parent.mkdir()
         path.touch()

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from config import notify
-from config.settings import ROOT
+from serving import notify
+from serving.settings import ROOT
 
 UNITS = sorted((ROOT / "config" / "systemd").glob("*.service"))
 RECIPE = (ROOT / "config" / "container" / "Containerfile").read_text().replace("\\\n", " ")

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from unit.gateway.conftest import LiveGateway
 
-from config.settings import ROOT
 from gateway import keys
+from serving.settings import ROOT
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-Api-Key": "wrong"}, {"Authorization": "Basic eA=="}])

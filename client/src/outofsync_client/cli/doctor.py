@@ -68,7 +68,7 @@ def packages() -> Finding:
 def find_project(directory: Path) -> Optional[Path]:
     """The checkout around a folder, None where there is none."""
     for folder in (directory, *directory.parents):
-        if (folder / "archives" / "build.py").is_file() and (folder / "config" / "serve.py").is_file():
+        if (folder / "archives" / "build.py").is_file() and (folder / "serving" / "__main__.py").is_file():
             return folder
     return None
 

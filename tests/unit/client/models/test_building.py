@@ -8,8 +8,8 @@ import pytest
 from pretended_torchserve import NEW, Site
 from untrained import EMBEDDING, scoring_checkpoint, sync_checkpoint
 
-from config.settings import ROOT
 from outofsync_client.models import BuildFailedError, StepRefusedError
+from serving.settings import ROOT
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from pretended_torchserve import NEW, OWN, Site
 from untrained import EMBEDDING, scoring_checkpoint
 
 from archives.repack import repack, write_sums
-from config.settings import ROOT
 from outofsync_client.calibration import (
     Bands,
     Calibration,
@@ -27,6 +26,7 @@ from outofsync_client.calibration import (
 )
 from outofsync_client.calibration._own import OwnVideo, OwnVideos
 from outofsync_client.models import ArchiveError, BuildFailedError
+from serving.settings import ROOT
 
 SYNC = b"\x02\0\0\0\0\0\0\0{}"  # a safetensors file that holds nothing
 

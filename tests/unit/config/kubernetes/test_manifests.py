@@ -14,7 +14,7 @@ import pytest
 import yaml
 from unit.config.kubernetes.kustomize import Manifest, build
 
-from config.settings import ROOT
+from serving.settings import ROOT
 
 FOLDER = ROOT / "config" / "kubernetes"
 OVERLAYS = ("cpu", "gpu", "object-store")
@@ -83,7 +83,7 @@ def test_no_container_has_more_rights_than_it_needs(overlay: str) -> None:
 def test_ready_means_that_a_probe_went_through(overlay: str) -> None:
     server, gateway = pod(overlay)["containers"]
     for probe in ("startupProbe", "readinessProbe"):
-        assert server[probe]["exec"]["command"][2:4] == ["config.serve", "status"]
+        assert server[probe]["exec"]["command"][2:4] == ["serving", "status"]
     assert "livenessProbe" not in server, "a busy server is not killed for being busy"
     assert gateway["readinessProbe"]["httpGet"]["path"] == "/v1/health"
     drain = server["args"][server["args"].index("--drain-seconds") + 1]
@@ -93,7 +93,7 @@ def test_ready_means_that_a_probe_went_through(overlay: str) -> None:
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_commands_are_those_of_the_programs(overlay: str) -> None:
     server, gateway = pod(overlay)["containers"]
-    for module, container in (("config.serve", server), ("gateway", gateway)):
+    for module, container in (("serving", server), ("gateway", gateway)):
         for option in (word for word in container["args"] if word.startswith("--")):
             assert re.search(rf"{option}\b", usage(module)), f"{module} has no option {option}"
 
@@ -160,7 +160,7 @@ def test_kserve_finds_the_runtime_that_is_named() -> None:
     listened = gateway["args"][gateway["args"].index("--port") + 1]
     assert [str(port["containerPort"]) for port in server["ports"]] == [listened], "where callers are sent"
     volumes = {volume["name"] for volume in runtime["spec"]["volumes"]}
-    for module, container in (("config.serve", server), ("gateway", gateway)):
+    for module, container in (("serving", server), ("gateway", gateway)):
         assert {mount["name"] for mount in container["volumeMounts"]} <= volumes
         assert container["securityContext"]["runAsNonRoot"]
         for option in (word for word in container["args"] if word.startswith("--")):

@@ -12,9 +12,9 @@ import av
 import numpy as np
 import requests
 
-from config.management import OK, WORKFLOW
-from config.settings import ServeError
 from outofsync.constants import FACE_SIZE, FRAME_RATE, SAMPLE_RATE, SAMPLES_PER_FRAME
+from serving.settings import ServeError
+from serving.torchserve.management import OK, WORKFLOW
 
 FRAMES = 10  # six windows: enough to be judged, and quick with the largest networks
 OPTIONS = {"mode": "reference", "deblur": "always"}

@@ -12,8 +12,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from config.settings import DEFAULT_PORT, LOOPBACK, ServeError
-from config.supervisor import POLL_S, Check
+from serving.processes import POLL_S
+from serving.settings import DEFAULT_PORT, LOOPBACK, ServeError
+from serving.supervisor import Check
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from config import java
-from config.settings import ServeError, ServerSettings
+from serving.settings import ServeError, ServerSettings
+from serving.torchserve import java
 
 
 def test_workers_inherit_no_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from config.edge.certificate import development_certificate
-from config.edge.render import FAULTS, errors_conf, render
-from config.edge.settings import EdgeSettings
-from config.edge.user import worker_user
-from config.settings import ServeError
 from gateway.openapi import DOCUMENT
+from serving.edge.certificate import development_certificate
+from serving.edge.render import FAULTS, errors_conf, render
+from serving.edge.settings import EdgeSettings
+from serving.edge.user import worker_user
+from serving.settings import ServeError
 
 
 def rendered(settings: EdgeSettings, *gateways: str) -> Path:

@@ -1,4 +1,4 @@
-"""``python -m config.edge start|run|check|status|stop``: TLS, limits and static pages before the servers."""
+"""``python -m serving.edge start|run|check|status|stop``: TLS, limits and static pages before the servers."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from pathlib import Path
 
 import psutil
 
-from config.documents import from_document, to_document
-from config.edge.render import render
-from config.edge.runner import READY_FILE, START_S, STOP_S, check, run
-from config.edge.settings import EdgeSettings
-from config.edge.user import worker_user
-from config.processes import in_background
-from config.settings import DEFAULT_STATE, ServeError
+from serving.documents import from_document, to_document
+from serving.edge.render import render
+from serving.edge.services import READY_FILE, START_S, STOP_S, check, run
+from serving.edge.settings import EdgeSettings
+from serving.edge.user import worker_user
+from serving.processes import in_background
+from serving.settings import DEFAULT_STATE, ServeError
 
 
 def parse(arguments: list[str]) -> tuple[str, EdgeSettings]:
     defaults = EdgeSettings()
-    parser = argparse.ArgumentParser(prog="python -m config.edge", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m serving.edge", description=__doc__)
     add = parser.add_argument
     add("action", choices=("start", "run", "check", "status", "stop"))
     add("--state", type=Path, action="append", help="state folder of a server; again for each")
@@ -68,7 +68,7 @@ def running(settings: EdgeSettings) -> psutil.Process | None:
     """The process of an edge that answers, None where there is none."""
     with suppress(OSError, ValueError, KeyError, psutil.Error):
         process = psutil.Process(json.loads((settings.folder / READY_FILE).read_text())["pid"])
-        if "config.edge" in process.cmdline():
+        if "serving.edge" in process.cmdline():
             return process
     return None
 
@@ -79,7 +79,7 @@ def start(settings: EdgeSettings) -> None:
         raise ServeError(f"an edge runs from {settings.folder} already; stop it first: make edge-stop")
     settings.folder.mkdir(parents=True, exist_ok=True)
     log_file = settings.folder / "edge.log"
-    words = ["config.edge", "run", "--settings", to_document(settings)]
+    words = ["serving.edge", "run", "--settings", to_document(settings)]
     if in_background(words, log_file, lambda: running(settings), limit_s=2 * START_S) is None:
         raise ServeError(f"{log_file.read_text(errors='replace').strip()}\nthe edge did not start")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from config.settings import DEFAULT_STATE, FORM_BYTES, LOOPBACK
 from outofsync.limits import Limits
+from serving.settings import DEFAULT_STATE, FORM_BYTES, LOOPBACK
 
 DEFAULT_PORT = 8443
 

@@ -9,8 +9,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from config.edge.settings import EdgeSettings
-from config.settings import ServeError
+from serving.edge.settings import EdgeSettings
+from serving.settings import ServeError
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from config.settings import ROOT
-from config.state import ServerState, StateFolder
+from serving.settings import ROOT
+from serving.state import ServerState, StateFolder
 
 SERVER = ServerState(
     url="http://127.0.0.1:1001",

@@ -15,9 +15,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from config.serve import running
-from config.settings import DEFAULT_STORE, ROOT, ServeError, ServerSettings
-from config.state import ServerState
+from serving.lifecycle import running
+from serving.settings import DEFAULT_STORE, ROOT, ServeError, ServerSettings
+from serving.state import ServerState
 
 CLIENT = Path(sys.executable).parent / "outofsync"
 ERRORS_HAPPENED = 3  # the command's exit codes below it are verdicts

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from config import bootstrap
+from serving import bootstrap
 
 
 def test_another_python_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

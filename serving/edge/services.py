@@ -17,12 +17,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from config.edge.render import render
-from config.edge.settings import EdgeSettings
-from config.edge.user import WorkerUser, worker_user
-from config.processes import end
-from config.settings import ROOT, ServeError
-from config.supervisor import POLL_S, Check, Restarts, Service, Supervisor
+from serving.edge.render import render
+from serving.edge.settings import EdgeSettings
+from serving.edge.user import WorkerUser, worker_user
+from serving.processes import POLL_S, end
+from serving.settings import ROOT, ServeError
+from serving.supervisor import Check, Restarts, Service, Supervisor
 
 START_S = 30.0
 STOP_S = 75.0  # longer than the gateway gives requests under way

@@ -9,12 +9,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 
-from config.edge.certificate import development_certificate
-from config.edge.settings import EdgeSettings
-from config.edge.user import WorkerUser
-from config.settings import ROOT, ServeError
 from gateway.errors import RETRY_AFTER_S, STAGE
 from gateway.openapi import DOCUMENT
+from serving.edge.certificate import development_certificate
+from serving.edge.settings import EdgeSettings
+from serving.edge.user import WorkerUser
+from serving.settings import CONFIG, ROOT, ServeError
 
 
 class NginxTemplate(Template):
@@ -23,7 +23,7 @@ class NginxTemplate(Template):
     delimiter = "%"
 
 
-HERE = Path(__file__).resolve().parent
+TEMPLATES = CONFIG / "edge"
 WEB = ROOT / "client" / "web" / "dist"  # the page, where it was built
 SWAGGER = ("swagger-ui-bundle.js", "swagger-ui.css")
 
@@ -112,7 +112,7 @@ def render(settings: EdgeSettings, gateways: list[str], shared: Path, user: Work
     if user is not None:
         user.check_reach(shared)
         user.own(shared, *shared.rglob("*"))
-    text = NginxTemplate((HERE / "nginx.conf").read_text()).substitute(
+    text = NginxTemplate((TEMPLATES / "nginx.conf").read_text()).substitute(
         user=f"user {user.name} {user.group};" if user else "",
         folder=folder,
         shared=shared,
@@ -187,8 +187,8 @@ def _redirect(settings: EdgeSettings) -> str:
 
 def _pages(pages: Path) -> None:
     """The page (or what stands in for it), and the API reference."""
-    shutil.copytree(WEB if WEB.is_dir() else HERE / "static" / "page", pages, dirs_exist_ok=True)
-    shutil.copytree(HERE / "static" / "reference", pages / "reference", dirs_exist_ok=True)
+    shutil.copytree(WEB if WEB.is_dir() else TEMPLATES / "static" / "page", pages, dirs_exist_ok=True)
+    shutil.copytree(TEMPLATES / "static" / "reference", pages / "reference", dirs_exist_ok=True)
     (pages / "v1" / "openapi.json").write_text(json.dumps(DOCUMENT))
     found = find_spec("fastapi_offline")  # only its files are used: Swagger UI, without a network
     if found is None or found.origin is None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from config.state import ProcessMark, ServerState, StateFolder
+from serving.state import ProcessMark, ServerState, StateFolder
 
 
 @pytest.fixture

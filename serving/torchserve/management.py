@@ -9,11 +9,11 @@ from typing import Any
 
 import requests
 
-from config.settings import ServeError
+from serving.processes import POLL_S
+from serving.settings import ServeError
 
 WORKFLOW = "deepfake"
 PLAIN_MODELS = ("deblur", "ensemble")
-POLL_S = 0.05
 OK, ACCEPTED, CONFLICT = 200, 202, 409
 
 

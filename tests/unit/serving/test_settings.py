@@ -10,19 +10,19 @@ from typing import Any
 
 import pytest
 
-from config.documents import from_document, to_document
-from config.edge.__main__ import parse
-from config.edge.settings import EdgeSettings
-from config.ports import Ports, choose_ports
-from config.serve import parse_settings
-from config.settings import (
+from outofsync.limits import Limits
+from serving.__main__ import parse_settings
+from serving.documents import from_document, to_document
+from serving.edge.__main__ import parse
+from serving.edge.settings import EdgeSettings
+from serving.settings import (
     DEFAULT_PORT,
     LOOPBACK,
     ServeError,
     ServerSettings,
-    server_properties,
 )
-from outofsync.limits import Limits
+from serving.torchserve.ports import Ports, choose_ports
+from serving.torchserve.properties import server_properties
 
 Parse = Callable[[list[str]], tuple[str, Any]]
 PORTS = Ports(1001, 1002, 1003, 1004, 1005)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from config.settings import ROOT
+from serving.settings import ROOT
 
-POLL_S = 0.05
+POLL_S = 0.05  # between two looks at something that is waited for
 
 T = TypeVar("T")
 

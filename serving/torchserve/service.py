@@ -10,12 +10,12 @@ import os
 import sys
 import time
 
-from config.draining import drain
-from config.ports import Ports, choose_ports, choosing
-from config.server import Server
-from config.settings import ServeError, ServerSettings
-from config.state import StateFolder
-from config.supervisor import Check
+from serving.settings import ServeError, ServerSettings
+from serving.state import StateFolder
+from serving.supervisor import Check
+from serving.torchserve.draining import drain
+from serving.torchserve.ports import Ports, choose_ports, choosing
+from serving.torchserve.server import Server
 
 MOST_THREADS = 2000  # of Java: each request that a worker dies under leaves one or two behind for ever
 

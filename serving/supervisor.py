@@ -16,10 +16,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from config import notify
-from config.settings import ServeError
+from serving import notify
+from serving.processes import POLL_S
+from serving.settings import ServeError
 
-POLL_S = 0.05
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0  # before a service is started anew; twice as long each time
 TERMINATORS = (signal.SIGTERM, signal.SIGINT)
 

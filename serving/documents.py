@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from config.settings import ServeError
+from serving.settings import ServeError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -15,14 +15,15 @@ from typing import TypeVar
 
 import psutil
 
-from config import java
-from config.management import Management
-from config.ports import Ports
-from config.processes import end
-from config.settings import ServeError, ServerSettings, server_properties
-from config.state import ServerState, StateFolder
-from config.supervisor import POLL_S, Check
 from outofsync.timing import Stopwatch
+from serving.processes import POLL_S, end
+from serving.settings import ServeError, ServerSettings
+from serving.state import ServerState, StateFolder
+from serving.supervisor import Check
+from serving.torchserve import java
+from serving.torchserve.management import Management
+from serving.torchserve.ports import Ports
+from serving.torchserve.properties import server_properties
 
 JAVA_STOP_S = 30.0
 WORKERS_STOP_S = 10.0
@@ -68,7 +69,9 @@ class Server:
 
     def listen(self) -> None:
         """Until it listens; raises :class:`ServeError` where it does not, or should not load the archives."""
-        from config.pipelines import check_archives  # takes a while to import, in which Java starts
+        from serving.torchserve.pipelines import (
+            check_archives,  # takes a while to import, in which Java starts
+        )
 
         with self.watch.stage("java"):
             check_archives(self.folder.path, self.settings.model_store)
@@ -79,8 +82,8 @@ class Server:
 
     def load(self) -> ServerState:
         """Load the workflow and the recorded pipelines, and try them; raises :class:`ServeError`."""
-        from config.pipelines import restore_pipelines
-        from config.probe import probe_workflow
+        from serving.torchserve.pipelines import restore_pipelines
+        from serving.torchserve.probe import probe_workflow
 
         keys = self._keys()
         with self.watch.stage("register"):

@@ -1,0 +1,1 @@
+"""TLS, limits and static pages before the servers: nginx, and a gateway behind it."""

@@ -1,0 +1,105 @@
+"""Servers from their start to their end, by their state folders."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+from serving.documents import to_document
+from serving.processes import POLL_S, in_background
+from serving.settings import ServeError, ServerSettings
+from serving.state import ServerState, StateFolder
+from serving.supervisor import Restarts, Supervisor
+from serving.torchserve import java
+from serving.torchserve.server import JAVA_STOP_S, WORKERS_STOP_S
+from serving.torchserve.service import TorchServe
+
+ROTATION_S = 30.0  # the longest a change of tokens may take
+
+
+def start(settings: ServerSettings) -> ServerState:
+    """Start a server in the background and wait until it is ready; raises :class:`ServeError`."""
+    folder = StateFolder(settings.state)
+    if running := folder.supervisor():
+        server = folder.server()
+        where = f"at {server.url}" if server else f"and is about to be ready (process {running.pid})"
+        raise ServeError(f"a server runs already {where}; stop it first: make stop")
+    end_orphans(folder)
+    folder.create()
+    words = ["serving", "run", "--settings", to_document(settings)]
+    server = in_background(words, folder.log_file, folder.server)
+    if server is None:
+        raise ServeError(f"{folder.complaints()}\nthe server did not start; its log is {folder.log_file}")
+    return server
+
+
+def run(settings: ServerSettings) -> None:
+    """Serve in the foreground until terminated; raises :class:`ServeError` where it fails for good."""
+    folder = StateFolder(settings.state)
+    if running := folder.supervisor():
+        raise ServeError(f"a server runs from {folder.path} already (process {running.pid})")
+    java.check_device(settings.device)
+    folder.create()
+    folder.clear(os.getpid())
+    torchserve = TorchServe(settings, folder)
+    signal.signal(signal.SIGHUP, torchserve.ask_for_rotation)
+    try:
+        Supervisor([torchserve], Restarts(), status="a probe clip went through the workflow").run()
+    finally:
+        folder.clear()
+
+
+def stop(state: Path, *, drain_s: float) -> bool:
+    """Stop the server of one state folder and no other; False where none runs."""
+    folder = StateFolder(state)
+    processes = folder.processes()
+    if not processes:
+        return False
+    processes[0].terminate()
+    psutil.wait_procs(processes, timeout=drain_s + JAVA_STOP_S + WORKERS_STOP_S + 5)
+    end_orphans(folder)
+    return True
+
+
+def rotate(state: Path) -> ServerState:
+    """Let a running server make its tokens anew; raises :class:`ServeError` where none is ready."""
+    folder = StateFolder(state)
+    before, supervisor = folder.server(), folder.supervisor()
+    if before is None or supervisor is None:
+        raise ServeError("no server is ready; start one: make serve")
+    supervisor.send_signal(signal.SIGHUP)
+    deadline = time.monotonic() + ROTATION_S
+    while time.monotonic() < deadline:
+        now = folder.server()
+        if now is not None and now.token != before.token:
+            return now
+        time.sleep(POLL_S)
+    raise ServeError(f"the tokens were not changed; {folder.log_file} says why")
+
+
+def end_orphans(folder: StateFolder) -> None:
+    """End what a supervisor that was killed, or does not end, has left running."""
+    left: list[psutil.Process] = []
+    for process in folder.processes():
+        with suppress(psutil.NoSuchProcess):
+            left += [process, *process.children(recursive=True)]
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(left, timeout=JAVA_STOP_S)
+    folder.clear()
+
+
+@contextmanager
+def running(settings: ServerSettings) -> Iterator[ServerState]:
+    """A server for as long as the block lasts."""
+    try:
+        yield start(settings)
+    finally:
+        stop(settings.state, drain_s=settings.drain_s)
