@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,14 +12,15 @@ from typing import Any
 import httpx
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from gateway.background import TaskSupervisor
-from gateway.errors import EdgeError, edge_error, internal
+from gateway.endpoint import Endpoint, Work, said
+from gateway.errors import edge_error
 from gateway.health import HealthMonitor
-from gateway.judging import DEBLUR_PATH, Judge, Verdict
+from gateway.judging import Judge, Verdict
 from gateway.keys import KeyFile
 from gateway.listing import describe_pipelines
 from gateway.measures import Measures
@@ -28,8 +29,8 @@ from gateway.servers import Pool, Server
 from gateway.settings import GatewaySettings
 from gateway.shadow import Shadow
 from gateway.upload import Upload
-from gateway.upstream import REQUEST_ID_HEADER, Upstream
-from gateway.visit import HUNG_UP, Visit, headers_of
+from gateway.upstream import Upstream
+from gateway.visit import Visit
 
 logger = logging.getLogger("gateway")
 PIPELINE_HEADER = "X-OutOfSync-Pipeline"
@@ -41,9 +42,6 @@ OLD_ANSWER = (
     "id",
 )  # what older systems read, and a little more
 VIDEO = "video/mp4"
-
-Endpoint = Callable[[Request], Awaitable[Response]]
-Work = Callable[[Visit], Awaitable[Response]]
 
 
 @dataclass
@@ -117,20 +115,21 @@ class Gateway:
         }
 
     async def deblur(self, visit: Visit) -> Response:
-        """The video with sharper faces."""
+        """The video with sharper faces, passed on as it comes."""
         visit.authenticate(self.keys)
         ask, upload = visit.ask(self.settings.request_bytes)
 
-        async def once(server: Server, attempt: int) -> bytes:
+        def begun(server: Server, attempt: int) -> None:
             visit.facts |= {"server": server.name, "attempts": attempt}
-            return await self.upstream.content(server, DEBLUR_PATH, ask, upload)
 
+        opened = visit.resources.enter_async_context(self.judge.deblur(ask, upload, begun))
         try:
-            video = await visit.unless_hung_up(self.judge.persist(once, upload), upload)
+            video = await visit.unless_hung_up(opened, upload)
         finally:
             self._note_upload(visit, upload)
             upload.close()
-        return Response(video, media_type=VIDEO)
+        headers = {} if video.length is None else {"Content-Length": str(video.length)}
+        return StreamingResponse(video.chunks, media_type=VIDEO, headers=headers)
 
     async def health(self, _: Visit) -> Response:
         """Whether a request would be judged; no key is needed to ask, and nothing is told but that."""
@@ -152,48 +151,23 @@ class Gateway:
         """The OpenAPI document."""
         return JSONResponse(DOCUMENT)
 
-    def endpoint(self, route: str, work: Work) -> Endpoint:
-        """What Starlette calls: every failure becomes an envelope, every request is counted and logged."""
-
-        async def answer(request: Request) -> Response:
-            visit = Visit(request, route, self.measures)
-            code, status = "", HUNG_UP
-            response: Response
-            try:
-                response = await work(visit)
-                status = response.status_code
-            except EdgeError as error:
-                code, status = error.code, error.status
-                response = said(error, visit.request_id)
-            except ClientDisconnect:
-                code = "hung_up"
-                response = Response(status_code=HUNG_UP)
-            except Exception:
-                logger.exception("request %s failed", visit.request_id)
-                fault = internal("the gateway failed on this request")
-                code, status = fault.code, fault.status
-                response = said(fault, visit.request_id)
-            response.headers.setdefault(REQUEST_ID_HEADER, visit.request_id)
-            response.headers.setdefault("Cache-Control", "no-store")
-            visit.end(status, code=code, bytes_out=len(response.body))
-            return response
-
-        return answer
-
     def app(self) -> Starlette:
         routes = [
-            Route("/v1/detect", self.endpoint("/v1/detect", self.detect), methods=["POST"]),
-            Route("/v1/deblur", self.endpoint("/v1/deblur", self.deblur), methods=["POST"]),
-            Route("/v1/health", self.endpoint("/v1/health", self.health), methods=["GET"]),
-            Route("/v1/models", self.endpoint("/v1/models", self.models), methods=["GET"]),
-            Route("/v1/openapi.json", self.endpoint("/v1/openapi.json", self.document), methods=["GET"]),
-            Route("/detect", self.endpoint("/detect", self.detect_as_before), methods=["POST"]),
+            self._route("POST", "/v1/detect", self.detect),
+            self._route("POST", "/v1/deblur", self.deblur),
+            self._route("GET", "/v1/health", self.health),
+            self._route("GET", "/v1/models", self.models),
+            self._route("GET", "/v1/openapi.json", self.document),
+            self._route("POST", "/detect", self.detect_as_before),
         ]
         return Starlette(
             routes=routes,
             exception_handlers={HTTPException: self._elsewhere},
             lifespan=self._lifespan,
         )
+
+    def _route(self, method: str, path: str, work: Work) -> Route:
+        return Route(path, Endpoint(path, work, self.measures), methods=[method])
 
     async def _elsewhere(self, request: Request, failure: Exception) -> Response:
         """An address that is not there, or is asked in another way."""
@@ -204,7 +178,8 @@ class Gateway:
             error = edge_error("method_not_allowed", 405, f"this address takes {allowed}", Allow=allowed)
         else:
             error = edge_error("not_found", 404, "there is nothing at this address")
-        visit.end(error.status, code=error.code)
+        visit.status, visit.code = error.status, error.code
+        visit.end(complete=True)
         return said(error, visit.request_id)
 
     @asynccontextmanager
@@ -217,9 +192,3 @@ class Gateway:
         finally:
             await self.shadow.finish()
             await self.tasks.finish(self.settings.drain_s)
-
-
-def said(error: EdgeError, request_id: str) -> Response:
-    return JSONResponse(
-        error.envelope(request_id), status_code=error.status, headers=headers_of(error, request_id)
-    )

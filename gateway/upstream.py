@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import httpx
@@ -22,6 +23,7 @@ from outofsync_client._answers import error_in
 
 REQUEST_ID_HEADER = "X-OutOfSync-Request-Id"
 CONNECT_S = 5.0
+MAX_ERROR_BYTES = 1_000_000  # of an answer that should be a video, and is not
 # What a server may hear of a caller; above all no key, and nothing that TorchServe takes for a command.
 PASSED_ON = ("x-outofsync-sent-at", "idempotency-key")
 
@@ -33,6 +35,14 @@ class Ask:
     request_id: str
     headers: Mapping[str, str]  # those of PASSED_ON that the caller sent
     length: int | None  # of the body, where the caller said it
+
+
+@dataclass(frozen=True)
+class Video:
+    """A video as it comes from a server. ``chunks`` raises the client's error where the rest never comes."""
+
+    length: int | None  # in bytes, where the server said it
+    chunks: AsyncIterator[bytes]
 
 
 class Upstream:
@@ -60,6 +70,17 @@ class Upstream:
             return content
 
     @asynccontextmanager
+    async def video(self, server: Server, path: str, ask: Ask, body: Upload | bytes) -> AsyncIterator[Video]:
+        """A video, of which no more than a piece is held here; raises as :meth:`json` where it is none."""
+        async with self.stream(server, path, ask, body) as response:
+            chunks = response.aiter_bytes()
+            first = await anext(chunks, b"")
+            if not _may_be_video(response, first):
+                self.check(response.status_code, _object(await _rest(first, chunks)), ask)
+                raise UnexpectedAnswerError("the answer is not a video")
+            yield Video(_length(response), _passed_on(server, first, chunks))
+
+    @asynccontextmanager
     async def stream(
         self, server: Server, path: str, ask: Ask, body: Upload | bytes
     ) -> AsyncIterator[httpx.Response]:
@@ -67,25 +88,19 @@ class Upstream:
         address = server.address()
         if address is None:
             raise UnreachableError(f"server {server.name} is not ready")
-        request = self._client.build_request(
-            "POST",
-            address.url + path,
-            content=body if isinstance(body, bytes) else body.chunks(),
-            headers=self._headers(address.token, ask, body),
-            timeout=self._timeout,
-        )
-        try:
+        with _typed_errors(server):
+            request = self._client.build_request(
+                "POST",
+                address.url + path,
+                content=body if isinstance(body, bytes) else body.chunks(),
+                headers=self._headers(address.token, ask, body),
+                timeout=self._timeout,
+            )
             response = await self._client.send(request, stream=True)
             try:
                 yield response
             finally:
                 await response.aclose()
-        except (httpx.ConnectError, httpx.ConnectTimeout):
-            raise UnreachableError(f"nothing answers at server {server.name}") from None
-        except httpx.TimeoutException:
-            raise RequestTimeoutError("the server did not answer in time") from None
-        except httpx.TransportError:
-            raise ConnectionLostError("the server hung up") from None
 
     def check(self, status: int, values: dict[str, Any] | None, ask: Ask) -> None:
         """Raise the error that an answer means."""
@@ -99,6 +114,52 @@ class Upstream:
         elif ask.length is not None:
             headers["Content-Length"] = str(ask.length)
         return headers
+
+
+@contextmanager
+def _typed_errors(server: Server) -> Iterator[None]:
+    """Raises the client's error for each of httpx's."""
+    try:
+        yield
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.InvalidURL):
+        raise UnreachableError(f"nothing answers at server {server.name}") from None
+    except httpx.TimeoutException:
+        raise RequestTimeoutError("the server did not answer in time") from None
+    except httpx.TransportError:
+        raise ConnectionLostError("the server hung up") from None
+
+
+def _may_be_video(response: httpx.Response, first: bytes) -> bool:
+    """Whether this is no error: TorchServe's own may come with any status, ours is JSON in any case."""
+    kind = response.headers.get("Content-Type", "")
+    return (
+        response.status_code == HTTPStatus.OK
+        and not kind.startswith("application/json")
+        and first[:1] not in (b"{", b"")
+    )
+
+
+def _length(response: httpx.Response) -> int | None:
+    """How many bytes will come out of a response, where that is known."""
+    length = response.headers.get("Content-Length", "")
+    return int(length) if length.isdecimal() and "Content-Encoding" not in response.headers else None
+
+
+async def _rest(first: bytes, chunks: AsyncIterator[bytes]) -> bytes:
+    """The whole of an answer that should be short."""
+    content = first
+    async for chunk in chunks:
+        content += chunk
+        if len(content) > MAX_ERROR_BYTES:
+            raise UnexpectedAnswerError("the answer is neither a video nor an error")
+    return content
+
+
+async def _passed_on(server: Server, first: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    with _typed_errors(server):
+        yield first
+        async for chunk in chunks:
+            yield chunk
 
 
 def _object(content: bytes) -> dict[str, Any] | None:

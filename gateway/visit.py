@@ -7,13 +7,15 @@ import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
+from starlette.types import Message, Send
 
 from gateway.access import log_request
-from gateway.errors import EdgeError, too_large, unauthenticated
+from gateway.errors import too_large, unauthenticated
 from gateway.form import CONTENT_TYPE, Form
 from gateway.keys import KeyFile
 from gateway.measures import Measures
@@ -21,6 +23,8 @@ from gateway.upload import Upload
 from gateway.upstream import PASSED_ON, REQUEST_ID_HEADER, Ask
 
 HUNG_UP = 499  # as nginx has it: nobody is left to read the answer
+HUNG_UP_CODE = "hung_up"
+SEND_S = 30.0  # longest pause of a caller who reads an answer, as nginx has it
 _SAFE_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 T = TypeVar("T")
@@ -34,12 +38,17 @@ class Visit:
     route: str
     measures: Measures
     started: float = field(default_factory=time.monotonic)
+    resources: AsyncExitStack = field(default_factory=AsyncExitStack)  # held until the answer has been sent
+    status: int = HUNG_UP
+    code: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         given = self.request.headers.get(REQUEST_ID_HEADER, "")
         self.request_id = given if _SAFE_ID.fullmatch(given) else uuid.uuid4().hex
         self.measures.in_progress.labels(self.route).inc()
+        self._bytes_out = 0
+        self._ended = False
 
     def authenticate(self, keys: KeyFile | None) -> None:
         """Raises ``authentication`` unless a valid key came along."""
@@ -103,21 +112,40 @@ class Visit:
             return str(self.request.client.host)
         return self.request.headers.get("x-real-ip", "")
 
-    def end(self, status: int, *, code: str = "", bytes_out: int = 0) -> None:
-        """Count and log what became of it."""
+    def recording(self, send: Send) -> Send:
+        """``send``, noting what is sent; raises TimeoutError where the caller takes nothing for too long."""
+
+        async def recorded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.status = message["status"]
+            else:
+                self._bytes_out += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    self.end(complete=True)
+            await asyncio.wait_for(send(message), SEND_S)
+
+        return recorded
+
+    def end(self, *, complete: bool = False) -> None:
+        """Count and log what became of it, once; without a known reason it is the caller who left."""
+        if self._ended:
+            return
+        self._ended = True
+        if not (complete or self.code):
+            self.status, self.code = HUNG_UP, HUNG_UP_CODE
         seconds = time.monotonic() - self.started
         self.measures.in_progress.labels(self.route).dec()
-        self.measures.requests.labels(self.route, str(status), code).inc()
+        self.measures.requests.labels(self.route, str(self.status), self.code).inc()
         self.measures.seconds.labels(self.route).observe(seconds)
         self.measures.upload_bytes.labels(self.route).inc(self.facts.get("bytes_in", 0))
         log_request(
             request_id=self.request_id,
             route=self.route,
-            status=status,
-            code=code,
+            status=self.status,
+            code=self.code,
             peer=self._peer(),
             seconds=round(seconds, 3),
-            bytes_out=bytes_out,
+            bytes_out=self._bytes_out,
             **self.facts,
         )
 
@@ -128,7 +156,3 @@ def presented_key(request: Request) -> str:
         return key.strip()
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
     return value.strip() if scheme.lower() == "bearer" else ""
-
-
-def headers_of(error: EdgeError, request_id: str) -> dict[str, str]:
-    return {REQUEST_ID_HEADER: request_id, "Cache-Control": "no-store", **error.headers}
