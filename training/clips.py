@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -158,6 +159,15 @@ class Sampler:
         if not weights.any():
             raise ValueError(f"no clip lasts {shortest} frames")
         self._weights = weights / weights.sum()
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What decides the batches to come."""
+        return dict(self._random.bit_generator.state)
+
+    @state.setter
+    def state(self, state: dict[str, Any]) -> None:
+        self._random.bit_generator.state = state
 
     def batch(self, size: int) -> tuple[Tensor, Tensor, Tensor]:
         """uint8 (size, frames + 4, 80, 80), int16 (size, 640 · frames) and lags (size,) in frames.

@@ -30,6 +30,7 @@ from outofsync.deblur.residual import ARCHITECTURE, WIDTHS, ResidualUNet, load_r
 from outofsync.deblur.restorer import Restorer
 from outofsync.deblur.sharpness import BLURRY_BELOW
 from training.blur import BlurSettings
+from training.distributed import Team
 from training.frame_pack import VAL_FRAMES, read_pack, selected, val_frames
 from training.pairs import BlurredFrames, Pair, PairedFolders, PairSource, read_pairs
 from training.restoration import (
@@ -92,13 +93,12 @@ class DeblurTrainer(ResumableRun):
 
     network: ResidualUNet
     average: ResidualUNet
-    _schedule: OneCycle
-    _device: torch.device
 
     def __init__(
         self, network: ResidualUNet, settings: DeblurTraining, source: PairSource, device: torch.device
     ) -> None:
         self._settings, self._source, self._device = settings, source, device
+        self.team = Team(0, 1, str(device))
         self.network = network.to(device).train()
         for value in self.network.parameters():  # in the layout of tensor cores
             if value.dim() == 4:
@@ -120,11 +120,6 @@ class DeblurTrainer(ResumableRun):
         )
         self.step = 0
         self.best = float("-inf")
-
-    @property
-    def progress(self) -> float:
-        """From 0 at the beginning to 1 at the end of the run."""
-        return self._schedule.progress
 
     def train_step(self) -> Tensor:
         """One batch; returns its loss, which a card may still be computing."""
@@ -174,14 +169,14 @@ def train(
         print(f"resumed at step {trainer.step}", flush=True)
     look, losses = Look(held, device), list[Tensor]()
     print(f"before: {look.gain(trainer.average):.3f} dB", flush=True)
-    begin = looked = time.monotonic()
+    looked = time.monotonic()
     while trainer.progress < 1:
         losses.append(trainer.train_step())
         if trainer.progress < 1 and time.monotonic() - looked < settings.look:
             continue
         entry = {
             "step": trainer.step,
-            "minutes": round((time.monotonic() - begin) / 60, 2),
+            "minutes": round(trainer.minutes, 2),
             "loss": round(float(torch.stack(losses).mean()), 4),
             "gain_db": round(look.gain(trainer.average), 3),
         }

@@ -6,10 +6,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,13 @@ class Team:
         said = torch.tensor([float(value)], device=self.device)
         distributed.broadcast(said, 0)
         return bool(said.item())
+
+    def gather(self, value: Value) -> list[Value]:
+        """What each process has, by rank; waits until all have asked."""
+        values = [value] * self.size
+        if self.size > 1:
+            distributed.all_gather_object(values, value)
+        return values
 
 
 @contextmanager

@@ -1,38 +1,55 @@
-"""What every training run keeps on disk, so that it can go on where it was interrupted."""
+"""What every training run keeps on disk, so that it goes on as if it had never been interrupted."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from training.distributed import Team
+from training.schedule import OneCycle
 
 EARLY_STEPS = 10  # about how many an average looks back at first
 
 
-class Schedule(Protocol):
-    """Whatever sets learning rates."""
-
-    def state_dict(self) -> dict[str, Any]: ...
-
-    def load_state_dict(self, state_dict: dict[str, Any], /) -> None: ...
-
-
 class ResumableRun:
-    """A network in training, the moving average of its weights, and how far they have come."""
+    """A network in training, the moving average of its weights, and how far they have come.
+
+    What follows from the saved state is the same, bit for bit on a processor, as if nobody had stopped. More
+    steps than before stretch the schedule: the rate goes on where a run of that length would be.
+    """
 
     network: nn.Module
     average: nn.Module
     step: int
     best: float
+    idle: int = 0  # looks at val since the best one
     _optimiser: Optimizer
-    _schedule: Schedule
-    _device: str | torch.device
+    _schedule: OneCycle
+    team: Team
+
+    @property
+    def progress(self) -> float:
+        """From 0 at the beginning to 1 at the end of the run."""
+        return self._schedule.progress
+
+    @property
+    def minutes(self) -> float:
+        """Time spent, interruptions left out."""
+        return self._schedule.minutes
 
     def save(self, path: Path) -> None:
-        """Everything that resuming needs; a crash never leaves half of it under its real name."""
+        """Everything that resuming needs; a crash never leaves half of it under its real name.
+
+        All processes of a team take part, for each draws batches of its own; the leader writes.
+        """
+        chances = self.team.gather(self._chance())
+        if not self.team.leads:
+            return
         state = {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
@@ -40,33 +57,56 @@ class ResumableRun:
             "schedule": self._schedule.state_dict(),
             "step": self.step,
             "best": self.best,
+            "idle": self.idle,
+            "chances": chances,
         }
         torch.save(state, path.with_suffix(".partial"))
         path.with_suffix(".partial").replace(path)
 
-    def _update_average(self, keep: float) -> None:
-        """Move the average towards the weights; ``keep`` is the share of it that stays."""
-        update_average(self.average, self.network, keep, self.step)
-
     def resume(self, path: Path) -> None:
-        """Go on where :meth:`save` left off."""
-        state = torch.load(path, map_location=self._device, weights_only=True)
+        """Go on where :meth:`save` left off; raises ``ValueError`` for a state of an earlier version."""
+        state = torch.load(path, map_location=self.team.device, weights_only=True)
+        if "chances" not in state:
+            raise ValueError(f"{path} is of an earlier version of training, which kept too little to go on")
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._schedule.load_state_dict(state["schedule"])
-        self.step, self.best = state["step"], state["best"]
+        self.step, self.best, self.idle = state["step"], state["best"], state["idle"]
+        # Another number of processes cuts the batches otherwise: there is nothing to repeat.
+        if len(state["chances"]) == self.team.size:
+            self._set_chance(state["chances"][self.team.rank])
+
+    def _chance(self) -> dict[str, Any]:
+        """The state of all that this process draws by."""
+        on_gpu = torch.device(self.team.device).type == "cuda"
+        return {
+            "processor": torch.get_rng_state(),
+            "card": torch.cuda.get_rng_state(self.team.device) if on_gpu else None,
+        }
+
+    def _set_chance(self, chance: dict[str, Any]) -> None:
+        torch.set_rng_state(chance["processor"].cpu())
+        if chance["card"] is not None and torch.device(self.team.device).type == "cuda":
+            torch.cuda.set_rng_state(chance["card"].cpu(), self.team.device)
+
+    def _update_average(self, keep: float) -> None:
+        """Move the average towards the weights; ``keep`` is the share of it that stays."""
+        update_average(self.average, self.network, keep, self.step)
 
 
 @torch.no_grad()
 def update_average(average: nn.Module, network: nn.Module, keep: float, step: int) -> None:
     """Move the average of a network's weights towards them; ``keep`` is the share of it that stays.
 
-    Less stays in the first steps, so that the average soon forgets the weights it began with.
+    Less stays in the first steps, so that the average soon forgets the weights it began with. (torch's
+    ``AveragedModel`` takes the first weights as they are, and asks the card in every step how many it has
+    seen.)
     """
     keep = min(keep, step / (step + EARLY_STEPS))
     means, values = average.state_dict(), network.state_dict()
     learnt = [name for name, mean in means.items() if mean.dtype.is_floating_point]
-    torch._foreach_lerp_([means[name] for name in learnt], [values[name] for name in learnt], 1 - keep)
+    move = get_ema_multi_avg_fn(keep)  # type: ignore[no-untyped-call]
+    move([means[name] for name in learnt], [values[name] for name in learnt], step)
     for name in means.keys() - set(learnt):
         means[name].copy_(values[name])

@@ -33,6 +33,11 @@ class OneCycle:
         """From 0 at the beginning to 1 at the end of the run."""
         return min(1.0, max(self._done / self._steps, self._spent / 60 / self._minutes))
 
+    @property
+    def minutes(self) -> float:
+        """Between the first step and the last one; nothing counts while nobody trains."""
+        return self._spent / 60
+
     def step(self) -> None:
         """After every step of the optimiser."""
         now = time.monotonic()

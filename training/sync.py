@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -37,11 +36,10 @@ SETTINGS = ("steps", "minutes", "first_phase", "frames", "batch", "rate", "seed"
 
 
 class RunFolder:
-    """What a run leaves behind: a log for people and one for TensorBoard, the best and the last state."""
+    """What a run leaves behind: a log for people and one for TensorBoard, the best network and the last."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.state = folder / "last.pt"
         self.best, self.last = folder / "best.safetensors", folder / "last.safetensors"
         self._log = folder / "log.jsonl"
         self._board = SummaryWriter(str(folder))
@@ -61,35 +59,40 @@ def train(
     settings: SyncTraining,
     watched: list[TalkingFace],
     folder: RunFolder | None,
-    company: Team,
+    state: Path,
 ) -> None:
-    """Run to the end or until ``watched`` has not improved for long; the leader has a folder."""
-    begin, sums, idle, since = time.monotonic(), dict[str, float](), 0, 0
+    """Run to the end or until ``watched`` has not improved for long; the leader has a folder.
+
+    ``state`` is where every look at ``watched`` leaves what resuming needs.
+    """
+    if trainer.over or trainer.idle >= settings.patience:  # it had ended before it was resumed
+        return
+    sums, since = dict[str, float](), 0
     while trainer.step < settings.steps:
         for name, value in trainer.train_step().items():
             sums[name] = sums.get(name, 0.0) + value
         since += 1
         # Clocks differ between processes, so several of them end together only where they look at val.
-        ended = trainer.over and (company.size == 1 or trainer.step == settings.steps)
+        ended = trainer.over and (trainer.team.size == 1 or trainer.step == settings.steps)
         if trainer.step % settings.every and not ended:
             continue
         if folder is not None:
             report = offset_report(trainer.average, watched)
             entry: dict[str, float] = {"step": trainer.step}
-            entry["minutes"] = round((time.monotonic() - begin) / 60, 1)
+            entry["minutes"] = round(trainer.minutes, 1)
             entry |= {name: round(value / since, 3) for name, value in sums.items()}
             folder.report(entry | report)
-            idle += 1
+            trainer.idle += 1
             checkpoint = trainer.checkpoint(
                 {"settings": asdict(settings), "step": trainer.step, "val": report}
             )
             if merit(report) > trainer.best:
-                trainer.best, idle = merit(report), 0
+                trainer.best, trainer.idle = merit(report), 0
                 checkpoint.save(folder.best)
             checkpoint.save(folder.last)
-            trainer.save(folder.state)
+        trainer.save(state)
         sums, since = {}, 0
-        if company.agree(idle >= settings.patience or trainer.over):
+        if trainer.team.agree(trainer.idle >= settings.patience or trainer.over):
             return
 
 
@@ -188,12 +191,12 @@ def run(arguments: argparse.Namespace, company: Team) -> None:
     elif arguments.start:
         trainer.start_from(Checkpoint.load(arguments.start, kind="sync"))
     if not company.leads:
-        train(trainer, settings, [], None, company)
+        train(trainer, settings, [], None, last)
         return
     minutes = sum(map(len, faces)) / 1500
     print(f"{len(faces)} clips to train on, {minutes:.1f} min; {len(watched)} to look at", flush=True)
     print(f"at step {trainer.step} of {settings.steps}, {company.size} process(es)", flush=True)
-    train(trainer, settings, watched, RunFolder(arguments.run_dir), company)
+    train(trainer, settings, watched, RunFolder(arguments.run_dir), last)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -48,14 +49,12 @@ class SyncTrainer(ResumableRun):
 
     network: EmbeddingNetwork
     average: EmbeddingNetwork
-    _device: str
-    _schedule: OneCycle
 
     def __init__(
         self, settings: SyncTraining, config: EmbeddingConfig, faces: list[TalkingFace], company: Team
     ) -> None:
         torch.manual_seed(settings.seed)
-        self._settings = settings
+        self._settings, self.team = settings, company
         self._device = company.device
         longest = max((len(face) for face in faces), default=0) - MARGIN
         lengths = [frames for frames in settings.frames if frames <= longest]
@@ -91,6 +90,14 @@ class SyncTrainer(ResumableRun):
         self.step = 0
         self.best = -1.0
 
+    def _chance(self) -> dict[str, Any]:
+        return super()._chance() | {"samplers": [sampler.state for sampler, _ in self._samplers]}
+
+    def _set_chance(self, chance: dict[str, Any]) -> None:
+        super()._set_chance(chance)
+        for (sampler, _), state in zip(self._samplers, chance["samplers"], strict=True):
+            sampler.state = state
+
     def train_step(self) -> dict[str, float]:
         """One batch; returns the parts of the loss."""
         settings = self._settings
@@ -124,7 +131,7 @@ class SyncTrainer(ResumableRun):
     @property
     def over(self) -> bool:
         """Whether the steps are done or the time is up."""
-        return self._schedule.progress >= 1
+        return self.progress >= 1
 
     def start_from(self, checkpoint: Checkpoint) -> None:
         """Begin with the weights of an earlier run; what that had not, changes nothing at first."""

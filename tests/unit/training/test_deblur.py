@@ -53,16 +53,32 @@ def test_the_loss_is_psnr_but_for_its_sign_and_unit() -> None:
     assert float(fidelity_loss(sharp + errors, sharp)) == pytest.approx(expected, rel=1e-4)
 
 
-def test_a_resumed_run_goes_on_unchanged(tmp_path: Path) -> None:
-    trainer = begin()
-    trainer.train_step()
-    trainer.save(tmp_path / "last.pt")
-    resumed = begin()
+def test_a_resumed_run_is_the_one_that_nobody_stopped(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, steps=8, settled=0.5)  # norms settle after the interruption
+    whole, stopped = begin(settings), begin(settings)
+    losses = [float(whole.train_step()) for _ in range(8)]
+    before = [float(stopped.train_step()) for _ in range(3)]
+    stopped.judge(1.5)
+    stopped.save(tmp_path / "last.pt")
+    resumed = begin(settings)
     resumed.resume(tmp_path / "last.pt")
-    assert resumed.progress == trainer.progress == 0.25
-    assert resumed.train_step() == trainer.train_step()
-    for mine, theirs in zip(resumed.average.parameters(), trainer.average.parameters(), strict=True):
-        assert torch.equal(mine, theirs)
+    assert resumed.progress == 3 / 8
+    assert not resumed.judge(1.4)
+    assert before + [float(resumed.train_step()) for _ in range(5)] == losses
+    for mine, theirs in ((resumed.network, whole.network), (resumed.average, whole.average)):
+        values = theirs.state_dict()
+        assert all(torch.equal(value, values[name]) for name, value in mine.state_dict().items())
+
+
+def test_a_run_may_be_given_more_steps(tmp_path: Path) -> None:
+    trainer = begin()
+    for _ in range(4):
+        trainer.train_step()
+    trainer.save(tmp_path / "last.pt")
+    longer = begin(replace(SETTINGS, steps=8))
+    longer.resume(tmp_path / "last.pt")
+    assert (trainer.progress, longer.progress) == (1, 0.5)
+    assert np.isfinite(float(longer.train_step()))
 
 
 @pytest.mark.parametrize("name", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from training.clips import Footage, Sampler, TalkingFace
 from training.contrastive import Pairs, clip_loss, delay_loss, frame_loss
 from training.distributed import Team
 from training.offsets import best_delay, fit, hear, offset_report, peak_delay
+from training.sync import RunFolder, train
 from training.sync_trainer import SyncTrainer, SyncTraining
 
 SETTINGS = SyncTraining(steps=40, first_phase=1, frames=(22,), batch=3, warmup=5)
@@ -61,6 +63,17 @@ def test_batches_cut_picture_and_sound_apart_by_the_lag() -> None:
     assert set(lags.tolist()) == set(range(-12, 13))
 
 
+@pytest.mark.parametrize("pace", [0.9, 1.0, 1.15])
+def test_a_span_sounds_the_same_whatever_lies_around_it(pace: float) -> None:
+    (face,) = faces(1, frames=600)
+    rows, starts = torch.zeros(3, dtype=torch.long), torch.tensor([0.0, 300.25, 590.5], dtype=torch.float64)
+    found = Footage([*faces(2), face]).audio_at(rows + 2, starts, torch.full_like(starts, pace), 20)
+    for start, heard in zip(starts.tolist(), found.numpy(), strict=True):
+        times = (start + (1 - pace) / 2) * 640 + pace * np.arange(20 * 640)
+        expected = np.interp(times, np.arange(face.audio.size), face.audio, left=0, right=0)
+        np.testing.assert_allclose(heard, np.rint(expected), atol=1)
+
+
 def test_rare_sources_are_drawn_more_often_than_their_share() -> None:
     many = faces(20)
     many[0].source = "rare"
@@ -69,22 +82,95 @@ def test_rare_sources_are_drawn_more_often_than_their_share() -> None:
     assert 0.1 < float((audio[:, 0] == 7).float().mean()) < 0.4
 
 
-def test_a_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    def trainer() -> SyncTrainer:
-        return SyncTrainer(SETTINGS, SMALL, faces(4), Team(0, 1, "cpu"))
+def alone(settings: SyncTraining = SETTINGS) -> SyncTrainer:
+    return SyncTrainer(settings, SMALL, faces(4), Team(0, 1, "cpu"))
 
-    first = trainer()
-    losses = [first.train_step() for _ in range(3)]
+
+def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    """Whether two networks are the same, bit for bit."""
+    theirs = other.state_dict()
+    return all(torch.equal(value, theirs[name]) for name, value in one.state_dict().items())
+
+
+def test_a_resumed_run_is_the_one_that_nobody_stopped(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, frames=(18, 22))  # two lengths of spans, each drawn by itself
+    whole = alone(settings)
+    losses = [whole.train_step() for _ in range(6)]
     assert all(np.isfinite(list(parts.values())).all() for parts in losses)
+    stopped = alone(settings)
+    before = [stopped.train_step() for _ in range(3)]
+    stopped.save(tmp_path / "last.pt")
+    torch.manual_seed(99)  # whatever else was drawn in between
+    resumed = alone(settings)
+    resumed.resume(tmp_path / "last.pt")
+    assert before + [resumed.train_step() for _ in range(3)] == losses
+    assert resumed.step == whole.step == 6
+    assert same(resumed.network, whole.network)
+    assert same(resumed.average, whole.average)
+
+
+def test_a_run_may_be_given_more_steps(tmp_path: Path) -> None:
+    first = alone(replace(SETTINGS, steps=2))
+    first.train_step()
+    first.train_step()
     first.save(tmp_path / "last.pt")
-    second = trainer()
-    second.resume(tmp_path / "last.pt")
-    assert second.step == 3
-    for before, after in zip(first.average.parameters(), second.average.parameters(), strict=True):
-        torch.testing.assert_close(before, after)
-    second.train_step()
-    assert second.step == 4
-    assert second.checkpoint({}).architecture == "embedding"
+    assert first.over
+    longer = alone(replace(SETTINGS, steps=4))
+    longer.resume(tmp_path / "last.pt")
+    assert (longer.progress, longer.over) == (0.5, False)
+    for _ in range(2):
+        assert np.isfinite(list(longer.train_step().values())).all()
+    assert longer.over
+
+
+class Killed(Exception):  # noqa: N818
+    """What ends a process, whenever it likes."""
+
+
+class Folder(RunFolder):
+    """Ends the process at one of its looks."""
+
+    def __init__(self, folder: Path, looks: int | None = None) -> None:
+        super().__init__(folder)
+        self.reports: list[dict[str, float]] = []
+        self._looks = looks
+
+    def report(self, entry: dict[str, float]) -> None:
+        if len(self.reports) == self._looks:
+            raise Killed
+        self.reports.append({name: value for name, value in entry.items() if name != "minutes"})
+
+
+def test_patience_outlasts_an_interruption(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, frames=(18,), batch=2, every=1, patience=3)
+    watched = faces(2, frames=24)
+    whole, (first, second) = Folder(tmp_path / "whole"), (Folder(tmp_path / "two", n) for n in (2, None))
+    trainer = alone(settings)
+    train(trainer, settings, watched, whole, tmp_path / "whole.pt")
+    assert trainer.step < settings.steps  # patience ended it
+    with pytest.raises(Killed):
+        train(alone(settings), settings, watched, first, tmp_path / "two.pt")
+    resumed = alone(settings)
+    resumed.resume(tmp_path / "two.pt")
+    train(resumed, settings, watched, second, tmp_path / "two.pt")
+    assert first.reports + second.reports == whole.reports
+    assert (tmp_path / "two" / "best.safetensors").read_bytes() == whole.best.read_bytes()
+    train(resumed, settings, watched, second, tmp_path / "two.pt")  # what has ended, has ended
+    assert resumed.step == trainer.step
+
+
+def test_a_state_that_lacks_what_decides_the_next_steps_is_refused(tmp_path: Path) -> None:
+    trainer = alone()
+    trainer.save(tmp_path / "last.pt")
+    state = torch.load(tmp_path / "last.pt", weights_only=True)
+    del state["chances"]
+    torch.save(state, tmp_path / "last.pt")
+    with pytest.raises(ValueError, match="earlier version"):
+        alone().resume(tmp_path / "last.pt")
+
+
+def test_what_trains_can_be_served() -> None:
+    assert alone().checkpoint({}).architecture == "embedding"
 
 
 def test_the_report_of_an_untrained_network_is_no_better_than_chance() -> None:
@@ -147,7 +233,8 @@ def test_the_first_phase_knows_only_other_clips() -> None:
 
 TOGETHER = """
 import sys, torch
-from tests.unit.training.test_sync import SETTINGS, SMALL, faces
+from pathlib import Path
+from tests.unit.training.test_sync import SETTINGS, SMALL, faces, same
 from training.distributed import team
 from training.sync_trainer import SyncTrainer
 with team("cpu") as company:
@@ -156,6 +243,12 @@ with team("cpu") as company:
         trainer.train_step()
     assert company.agree(company.leads)
     torch.save(trainer.network.state_dict(), f"{sys.argv[1]}/{company.rank}.pt")
+    trainer.save(Path(sys.argv[1], "last.pt"))
+    trainer.train_step()
+    resumed = SyncTrainer(SETTINGS, SMALL, faces(4), company)
+    resumed.resume(Path(sys.argv[1], "last.pt"))
+    resumed.train_step()
+    assert same(resumed.network, trainer.network)
 """
 
 
