@@ -28,7 +28,14 @@ SETTINGS = ROOT / "archives"
 CHECKPOINTS = {"deblur": ("deblur",), "ensemble": ("sync", "scoring")}
 OPTIONAL = {"deblur": (), "ensemble": ("face",)}  # published weights know no face network
 # What both handlers import.
-HANDLER_MODULES = ("batching.py", "confinement.py", "journal.py", "measures.py", "memory.py", "underway.py")
+HANDLER_MODULES = (
+    "batching.py",
+    "in_flight.py",
+    "metrics.py",
+    "request_log.py",
+    "rlimits.py",
+    "trim_heap.py",
+)
 WORKFLOW = "deepfake"
 
 

@@ -28,17 +28,17 @@ from benchmarks.precision import Difference, checkpoint, differences
 from benchmarks.report import parser, print_table, write_json
 from benchmarks.schedule import published_schedule
 from outofsync.appearance.schedule import FaceJudge
-from outofsync.card import full_float32
 from outofsync.constants import FACE_SIZE, FRAME_RATE, MAX_WINDOWS, SAMPLES_PER_FRAME
 from outofsync.deblur.restorer import Restorer
 from outofsync.frames import RawFrames
+from outofsync.precision import FullFloat32
 from outofsync.runner import Precision
 from outofsync.scoring.score import Segment, load_scorer
 from outofsync.scoring.segments import segment_bounds
 from outofsync.synchrony.interface import SyncInput
 from outofsync.synchrony.published import PublishedConfig, PublishedModel
+from outofsync.synchrony.published.schedule import PublishedNetwork
 from outofsync.synchrony.registry import load_sync
-from outofsync.synchrony.schedule import PublishedNetwork
 
 BATCHES = (1, 8, 32)
 FRAMES = 10 * FRAME_RATE
@@ -132,7 +132,7 @@ def _seconds(work: Callable[[], object], device: str) -> float:
 
     settle()
     start = time.perf_counter()
-    with full_float32():
+    with FullFloat32():
         work()
         settle()
     return time.perf_counter() - start

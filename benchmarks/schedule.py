@@ -43,7 +43,7 @@ from outofsync.media import Decoder
 from outofsync.synchrony.interface import SyncInput, SyncOutput
 from outofsync.synchrony.logmel import CHUNK_SAMPLES, LogMel
 from outofsync.synchrony.published import PublishedConfig, PublishedModel
-from outofsync.synchrony.schedule import PublishedNetwork
+from outofsync.synchrony.published.schedule import PublishedNetwork
 
 DEFAULT_VIDEO = Path(__file__).parents[1] / "../shared/parity/published/test.mp4"
 AGREEMENT = 1e-3  # largest difference, relative to the largest number

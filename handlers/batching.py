@@ -19,16 +19,16 @@ from typing import Any, Protocol
 
 import torch
 
-import journal
 import outofsync
-from confinement import confine
-from measures import count
-from memory import give_back
+import request_log
+from in_flight import in_flight
+from metrics import count
 from outofsync.errors import ErrorCode, OutOfSyncError
 from outofsync.limits import Limits
 from outofsync.nodes import Outcome, Request, Tally
 from outofsync.spool import Spool
-from underway import underway
+from rlimits import apply_rlimits
+from trim_heap import trim_heap
 
 # TorchServe loses the answer of a workflow node that is ready before it has finished asking.
 SHORTEST_ANSWER_S = 0.005
@@ -116,7 +116,7 @@ class BatchHandler(ABC):
         gpu = context.system_properties.get("gpu_id")
         device = "cpu" if gpu is None or not torch.cuda.is_available() else f"cuda:{gpu}"
         if (worker := settings.get("worker")) is not None:
-            confine(worker, on_gpu=device != "cpu")
+            apply_rlimits(worker, on_gpu=device != "cpu")
         # A node of a workflow is named workflow__node.
         self.in_workflow = "__" in context.model_name
         # The workers of one server share its temporary folder.
@@ -128,9 +128,9 @@ class BatchHandler(ABC):
         """Answer a batch; every entry gets bytes, in order."""
         started = time.monotonic()
         headers = [context.get_all_request_header(index) for index in range(len(batch))]
-        with underway(context):
+        with in_flight(context):
             answers = self.answer(batch, headers)
-        give_back()
+        trim_heap()
         self.tell(context, len(batch))
         if not self.in_workflow:  # there, TorchServe ignores both
             for index, answer in enumerate(answers):
@@ -146,7 +146,7 @@ class BatchHandler(ABC):
         tally = self.node.tally.take()
         count(context.metrics, version=version, requests=requests, tally=tally)
         for outcome in tally.outcomes:
-            journal.write(outcome, node=context.model_name, version=version, batch=requests)
+            request_log.write(outcome, node=context.model_name, version=version, batch=requests)
 
     def answer(self, batch: Sequence[Mapping[str, Any]], headers: Sequence[Mapping[str, Any]]) -> list[bytes]:
         """One answer for each entry: requests that can be read go through the node together."""

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from outofsync.synchrony.senses import MelTrack, normalise_bands
+from outofsync.synchrony.embedding.inputs import MelTrack, normalise_bands
 
 BLOCK = 8  # px, side of what codecs transform at once
 COARSENESS = (3.0, 25.0)  # grey values to which the coarsest structure is rounded

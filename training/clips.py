@@ -17,7 +17,7 @@ from outofsync.clip import Clip
 from outofsync.constants import SAMPLES_PER_FRAME
 from outofsync.frames import FrameStore
 from outofsync.synchrony.embedding import STEM_REACH
-from outofsync.synchrony.senses import mouth_pictures
+from outofsync.synchrony.embedding.inputs import mouth_pictures
 from training.preparation.ledger import Entry, read_ledger
 from training.preparation.moving import lateness, moved
 from training.preparation.shards import read_payload

@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader
 from outofsync.appearance.network import FaceConfig, FaceNetwork, Logistic, movement
 from outofsync.checkpoints.store import Checkpoint
 from outofsync.synchrony.embedding import EmbeddingConfig, VisualFront
-from outofsync.synchrony.senses import normalise_pictures
+from outofsync.synchrony.embedding.inputs import normalise_pictures
 from training.face import auc
 from training.face_stretches import SPAN, FaceInMemory, Stretch, Stretches, load, seen, stretch_of
 from training.run_state import update_average

@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 from outofsync.appearance.detail import looks_of
+from outofsync.appearance.inputs import pictures_of
 from outofsync.appearance.network import FaceConfig
 from outofsync.appearance.schedule import SEEN
-from outofsync.appearance.senses import pictures_of
 from outofsync.frames import Frames
 from outofsync.synchrony.embedding import STEM_REACH
 from training.degrade import Degradation, recolour, reframe

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from outofsync.constants import EARLIEST_TOLERATED, LATEST_TOLERATED, MAX_DELAY, SAMPLES_PER_FRAME
 from outofsync.synchrony.embedding import STEM_REACH, EmbeddingNetwork, delay_similarity
-from outofsync.synchrony.senses import MelTrack, centre_pictures, level
+from outofsync.synchrony.embedding.inputs import MelTrack, centre_pictures, level
 from training.clips import TalkingFace
 
 SHIFTS = (-5, 5)  # frames by which a span's sound is made late

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from outofsync.appearance.texture import SIDE, small
 from outofsync.constants import FRAME_RATE, SAMPLE_RATE, SAMPLES_PER_FRAME
-from outofsync.synchrony.senses import KEPT_SIZE, mouth_pictures
+from outofsync.synchrony.embedding.inputs import KEPT_SIZE, mouth_pictures
 from training.clips import PreparedClip, held_out, prepared
 from training.face_clips import NEWS, NEWS_KEPT, SHORTEST
 from training.preparation.ledger import Entry, read_ledger, rewrite

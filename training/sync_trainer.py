@@ -11,7 +11,7 @@ from torch import nn
 
 from outofsync.checkpoints.store import Checkpoint
 from outofsync.synchrony.embedding import EmbeddingConfig, EmbeddingNetwork
-from outofsync.synchrony.senses import level, normalise_pictures
+from outofsync.synchrony.embedding.inputs import level, normalise_pictures
 from training.augment import WarpedMelTrack, colour_bands, disturb, move, recolour
 from training.clips import Footage, Sampler, TalkingFace
 from training.contrastive import Pairs, clip_loss, delay_loss, frame_loss

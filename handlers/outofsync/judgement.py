@@ -13,7 +13,7 @@ from outofsync.clip import Clip
 from outofsync.constants import FRAME_RATE, WINDOW_FRAMES
 from outofsync.findings import Alignment, TrackFinding, evidence_of, speakers
 from outofsync.frames import JpegFrames
-from outofsync.result import Reason
+from outofsync.reasons import Reason
 from outofsync.scoring.abstention import Abstention
 from outofsync.scoring.calibration import Assessment, Calibration
 from outofsync.scoring.offset import offset_of

@@ -16,7 +16,7 @@ from outofsync.frames import Frames, RawFrames
 from outofsync.limits import Limits
 from outofsync.media import Decoder
 from outofsync.options import Options
-from outofsync.result import Reason
+from outofsync.reasons import Reason
 from outofsync.spool import SpoolFile
 from outofsync.timing import Stopwatch
 

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from outofsync.card import UNDER_WAY, Card
+from outofsync.cuda_graph import IN_FLIGHT, GraphedFunction
 from outofsync.timing import Stopwatch
 
 Precision = Literal["float32", "half", "float16", "bfloat16"]
@@ -43,7 +43,7 @@ class PassRunner:
         self._network = network.to(self.device).eval()
         if self._half is not None:
             _store_in(network, self._half)
-        self._card = Card(self._forward, self.device) if self.device.type == "cuda" else None
+        self._graphed = GraphedFunction(self._forward, self.device) if self.device.type == "cuda" else None
 
     @torch.inference_mode()
     def __call__(self, batch: Tensor, *, record: bool = True) -> Tensor:
@@ -52,7 +52,7 @@ class PassRunner:
         A graphics card may still be at work on it, in order with the current stream. ``record`` says that
         batches of this shape come often enough for a recording, which holds on to memory for good.
         """
-        return self._card(batch, record) if self._card else self._forward(batch.to(self.device))
+        return self._graphed(batch, record) if self._graphed else self._forward(batch.to(self.device))
 
     @torch.inference_mode()
     def to_host(self, batches: Iterable[Tensor], *, record: bool = True) -> Iterator[Tensor]:
@@ -60,8 +60,8 @@ class PassRunner:
         arriving = deque[Callable[[], Tensor]]()
         for batch in batches:
             output = self(batch, record=record)
-            arriving.append(self._card.fetch(output) if self._card else partial(_ready, output))
-            if len(arriving) == UNDER_WAY:
+            arriving.append(self._graphed.fetch(output) if self._graphed else partial(_ready, output))
+            if len(arriving) == IN_FLIGHT:
                 yield arriving.popleft()()
         while arriving:
             yield arriving.popleft()()

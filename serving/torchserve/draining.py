@@ -10,7 +10,7 @@ import psutil
 from outofsync_client.models._locks import is_locked
 from serving.processes import POLL_S
 
-UNDERWAY = "underway"  # the workers' marks (handlers/underway.py), in the server's temporary folder
+UNDERWAY = "underway"  # the workers' marks (handlers/in_flight.py), in the server's temporary folder
 QUIET_S = 1.5  # without a worker at work or a byte read or written; connections may stay open and idle
 
 

@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from outofsync.checkpoints import importer
 from outofsync.checkpoints.store import Checkpoint
 from outofsync.scoring.score import Scorer, load_scorer
+from outofsync_import import importer
 
 Golden = dict[str, NDArray[Any]]
 

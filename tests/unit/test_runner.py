@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from outofsync.card import UNDER_WAY
+from outofsync.cuda_graph import IN_FLIGHT
 from outofsync.runner import PassRunner, Precision, timed
 from outofsync.timing import Stopwatch
 
@@ -54,7 +54,7 @@ def test_batches_are_read_as_they_are_needed(batches: list[Tensor]) -> None:
 
     outputs = PassRunner(network()).to_host(reading())
     next(outputs)
-    assert read == UNDER_WAY
+    assert read == IN_FLIGHT
 
 
 @pytest.mark.parametrize("precision", ["half", "float16", "bfloat16"])

@@ -15,16 +15,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from outofsync.ahead import ahead
 from outofsync.appearance.detail import looks_of
+from outofsync.appearance.inputs import normalised, pictures_of
 from outofsync.appearance.network import FaceConfig, FaceNetwork
-from outofsync.appearance.senses import normalised, pictures_of
 from outofsync.appearance.texture import described, measured, small
-from outofsync.card import full_float32
 from outofsync.checkpoints.store import Checkpoint, CheckpointError
+from outofsync.folding import fold_batch_norms
 from outofsync.frames import Frames, FrameStore
+from outofsync.precision import FullFloat32
+from outofsync.prefetch import prefetch
 from outofsync.synchrony.embedding import STEM_REACH
-from outofsync.synchrony.folding import fold_batch_norms
 
 SEEN = 32  # frames of a stretch
 EVERY = 50  # frames from one stretch to the next
@@ -57,7 +57,7 @@ class FaceJudge:
     @torch.inference_mode()
     def evaluate(self, tracks: Sequence[FrameStore]) -> list[NDArray[np.float32]]:
         """Logits (frames,) of each track, in order; a track's numbers never depend on its company."""
-        with full_float32():
+        with FullFloat32():
             return [self._one(track) for track in tracks]
 
     def _one(self, track: FrameStore) -> NDArray[np.float32]:
@@ -65,7 +65,7 @@ class FaceJudge:
         # Other threads decode and measure the next stretches while the network is at work on one.
         looks = (partial(self._look, track, start) for start in starts)
         readers = min(MOST_READERS, torch.get_num_threads())
-        return spread([self._logit(*seen) for seen in ahead(looks, readers)], starts, len(track))
+        return spread([self._logit(*seen) for seen in prefetch(looks, readers)], starts, len(track))
 
     def _look(self, track: FrameStore, start: int) -> tuple[Tensor, ...]:
         return seen_of(small(read_stretch(track, start)), self._network.config)

@@ -1,1 +1,1 @@
-"""Checkpoints: safetensors with metadata, and the import of the published files."""
+"""Checkpoints: safetensors with metadata."""

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from outofsync.checkpoints.store import Checkpoint, CheckpointError
 from outofsync.constants import FACE_SIZE
 from outofsync.deblur import residual, unet
 from outofsync.deblur.sharpness import BLURRY_BELOW
+from outofsync.dynamic_batcher import DynamicBatcher
+from outofsync.folding import fold_batch_norms
 from outofsync.runner import PassRunner, Precision
-from outofsync.sharing import SharedRounds
 
 Loader = Callable[[Checkpoint], nn.Module]
 
@@ -60,11 +60,13 @@ class Restorer:
     ) -> None:
         """Raises ValueError for an unknown precision."""
         self.blurry_below = blurry_below  # sharpness under which ``deblur=auto`` restores a frame
-        self._runner = PassRunner(OnPixels(fold_batch_norms(network.eval())), device, precision)
+        # In the precision in which all that is published of these networks was measured.
+        fold_batch_norms(network, torch.float32)
+        self._runner = PassRunner(OnPixels(network), device, precision)
         on_card = self._runner.device.type == "cuda"
         self._batch = CARD_BATCH if on_card else BATCH
         # Processors gain nothing from fuller passes, and lose what threads do side by side.
-        self._shared = SharedRounds(self.restore_all) if on_card else None
+        self._shared = DynamicBatcher(self.restore_all) if on_card else None
 
     @classmethod
     def from_checkpoint(
@@ -117,16 +119,3 @@ def _batches(groups: Sequence[NDArray[np.uint8]], size: int) -> Iterator[Tensor]
 def batch_size(height: int, width: int, crops: int = BATCH) -> int:
     """Frames of this size that travel together: as many as crops, or fewer, so that memory stays bounded."""
     return min(crops, max(1, crops * FACE_SIZE * FACE_SIZE // (height * width)))
-
-
-def fold_batch_norms(network: nn.Module) -> nn.Module:
-    """Merge each batch norm of ``network`` itself into the convolution before it; only for evaluation."""
-    for module in network.modules():
-        if not isinstance(module, nn.Sequential):
-            continue
-        for index in range(len(module) - 1):
-            convolution, norm = module[index], module[index + 1]
-            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                module[index] = fuse_conv_bn_eval(convolution, norm)
-                module[index + 1] = nn.Identity()
-    return network

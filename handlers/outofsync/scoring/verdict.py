@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from outofsync.result import Reason
+from outofsync.reasons import Reason
 from outofsync.scoring.calibration import Assessment, Calibration
 
 # Bands of the published score in the deblurring system built on it (METHOD: Score); used where a checkpoint

@@ -13,9 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from outofsync.constants import FACE_SIZE
+from outofsync.constants import FACE_SIZE, MOUTH_CENTRE
 from outofsync.frames import FrameStore
-from outofsync.synchrony.senses import MOUTH_CENTRE
 
 Picture = NDArray[np.float32]  # (size, size), grey
 Pixels = NDArray[np.float32]  # those of a picture that show the face, in a row

@@ -15,11 +15,11 @@ def load_sync(checkpoint: Checkpoint, device: str = "cpu", precision: Precision 
     Classes are imported when asked for: a worker pays for the one network it serves.
     """
     if checkpoint.architecture == "published":
-        from outofsync.synchrony.schedule import PublishedNetwork
+        from outofsync.synchrony.published.schedule import PublishedNetwork
 
         return PublishedNetwork.from_checkpoint(checkpoint, device)
     if checkpoint.architecture == "embedding":
-        from outofsync.synchrony.embedding_schedule import EmbeddingSynchroniser
+        from outofsync.synchrony.embedding.schedule import EmbeddingSynchroniser
 
         return EmbeddingSynchroniser.from_checkpoint(checkpoint, device, precision)
     raise CheckpointError(f"{checkpoint.architecture!r} is neither 'published' nor 'embedding'")

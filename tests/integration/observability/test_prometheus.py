@@ -204,7 +204,7 @@ def test_every_metric_that_is_read_is_told(edge: LiveEdge) -> None:
     gateway = requests.get(f"http://127.0.0.1:{edge.settings.metrics_port}/metrics", timeout=30).text
     told = set(re.findall(r"^(?:# TYPE )?(\w+)", server + gateway, re.MULTILINE))
     told |= {f"{name}_bucket" for name in told}
-    source = (ROOT / "handlers" / "measures.py").read_text()
+    source = (ROOT / "handlers" / "metrics.py").read_text()
     told |= set(re.findall(r"outofsync_\w+", source))
     read = (FOLDER / "dashboard.json").read_text() + (FOLDER / "alerts.yml").read_text()
     names = set(re.findall(r"\b((?:outofsync|ts)_[a-z_]+(?:total|bucket|up|progress|microseconds))\b", read))

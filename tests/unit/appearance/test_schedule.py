@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from outofsync.appearance.inputs import VIEWS, pictures_of
 from outofsync.appearance.network import FaceConfig, FaceNetwork
 from outofsync.appearance.schedule import SEEN, FaceJudge, read_stretch, spread, starts_of
-from outofsync.appearance.senses import VIEWS, pictures_of
 from outofsync.checkpoints.store import Checkpoint, CheckpointError
 from outofsync.frames import RawFrames
 

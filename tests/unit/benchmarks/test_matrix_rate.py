@@ -13,8 +13,8 @@ from benchmarks.matrix_rate import matrix_rate, operations
 from benchmarks.schedule import published_schedule, read_clip
 from outofsync.constants import DELAYS
 from outofsync.synchrony.published import PublishedConfig, PublishedModel
-from outofsync.synchrony.schedule import PublishedNetwork
-from outofsync.synchrony.winograd import WinogradConv3d
+from outofsync.synchrony.published.schedule import PublishedNetwork
+from outofsync.synchrony.published.winograd import WinogradConv3d
 
 
 def conv(inputs: int, outputs: int, taps: int, places: int) -> int:

@@ -14,7 +14,7 @@ from outofsync.deblur.residual import ARCHITECTURE, ResidualUNet
 from outofsync.deblur.restorer import BATCH, Restorer, batch_size
 from outofsync.deblur.sharpness import BLURRY_BELOW
 from outofsync.deblur.unet import UNetDeblur, UNetDeblurLight
-from outofsync.sharing import SharedRounds
+from outofsync.dynamic_batcher import DynamicBatcher
 
 WIDTHS = (4, 6, 8, 10)
 Frames = NDArray[np.uint8]
@@ -79,7 +79,7 @@ def test_half_precision_is_within_a_few_grey_values(architecture: str, frames: F
 
 def test_requests_that_share_passes_get_what_they_would_alone(frames: Frames) -> None:
     restorer = Restorer.from_checkpoint(checkpoint(ARCHITECTURE))
-    shared = SharedRounds(restorer.restore_all)
+    shared = DynamicBatcher(restorer.restore_all)
     brought = [frames[:1], frames[1:4], frames[4:4], frames, frames[2:, :24]]
     expected = [restorer.restore(some) for some in brought]
     with ThreadPoolExecutor(len(brought)) as pool:

@@ -13,9 +13,9 @@ import pytest
 from pretended_context import FakeContext
 
 from batching import SHORTEST_ANSWER_S, BatchHandler, error_answer
-from journal import MARK
 from outofsync.nodes import Outcome, Request, Tally
 from outofsync.spool import Spool
+from request_log import MARK
 
 Work = Callable[[Sequence[Request]], list[bytes]]
 

@@ -16,7 +16,7 @@ from ensemble_handler import EnsembleHandler
 from outofsync.clip import Clip, Track
 from outofsync.frames import RawFrames
 from outofsync.judgement import Judgement
-from outofsync.result import Reason
+from outofsync.reasons import Reason
 
 ENVELOPE = {
     "code": "no_audio",

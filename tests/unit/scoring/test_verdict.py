@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from outofsync.findings import Alignment
-from outofsync.result import Reason
+from outofsync.reasons import Reason
 from outofsync.scoring.calibration import Assessment, Calibration
 from outofsync.scoring.verdict import Verdict, judge
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from outofsync.constants import FACE_SIZE, FRAME_RATE
+from outofsync.constants import FACE_SIZE, FRAME_RATE, MOUTH_CENTRE
 from outofsync.faces import FaceTracker, RetinaFaceDetector
 from outofsync.frames import JpegFrames, RawFrames
 from outofsync.limits import Limits
@@ -22,7 +22,6 @@ from outofsync.options import Options
 from outofsync.preparation import prepare
 from outofsync.scoring.abstention import Abstention
 from outofsync.synchrony.activity import mouth_motion
-from outofsync.synchrony.senses import MOUTH_CENTRE
 from samples.articulation.mouth_track import MouthTrack
 from samples.talking_head import render
 

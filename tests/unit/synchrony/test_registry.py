@@ -13,8 +13,8 @@ from outofsync.frames import RawFrames
 from outofsync.runner import PRECISIONS
 from outofsync.synchrony.interface import SyncInput
 from outofsync.synchrony.published import PublishedConfig, PublishedModel
+from outofsync.synchrony.published.schedule import PublishedNetwork
 from outofsync.synchrony.registry import load_sync
-from outofsync.synchrony.schedule import PublishedNetwork
 
 SMALL = PublishedConfig(width=32, depth=1)
 

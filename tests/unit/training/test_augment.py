@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from outofsync.synchrony.senses import MelTrack
+from outofsync.synchrony.embedding.inputs import MelTrack
 from training.augment import BLOCK, COARSENESS, WarpedMelTrack, coded, colour_bands, disturb, move, recolour
 
 

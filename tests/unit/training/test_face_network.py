@@ -12,7 +12,7 @@ import torch
 from outofsync.appearance.network import FaceConfig, FaceNetwork, movement
 from outofsync.checkpoints.store import Checkpoint
 from outofsync.synchrony.embedding import EmbeddingConfig, EmbeddingNetwork
-from outofsync.synchrony.senses import normalise_pictures
+from outofsync.synchrony.embedding.inputs import normalise_pictures
 from training.face_network import FaceTrainer, NetworkTraining, train
 from training.face_stretches import SPAN, FaceInMemory, Stretches, filmed_at, stretch_of
 

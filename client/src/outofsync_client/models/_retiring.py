@@ -1,7 +1,7 @@
 """Unloads a version once nobody is at it any more: TorchServe drops whatever a version is at.
 
 The record forgets the version first, so that nothing is sent to it any longer; then it is watched until its
-queue is empty and no worker holds its mark (handlers/underway.py) for a while; then it is unloaded. A step
+queue is empty and no worker holds its mark (handlers/in_flight.py) for a while; then it is unloaded. A step
 that was interrupted in between is ended by its repetition.
 """
 
