@@ -9,7 +9,8 @@
 from __future__ import annotations
 
 from outofsync_client._async_client import AsyncClient
-from outofsync_client._client import Client, DeblurChoice, Health, IncludeChoice, ModeChoice
+from outofsync_client._base import DeblurChoice, Health, IncludeChoice, ModeChoice
+from outofsync_client._client import Client
 from outofsync_client._endpoints import StateToken, TokenSource
 from outofsync_client._exceptions import (
     AuthenticationError,

@@ -4,54 +4,47 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable, TypeVar, Union
+from typing import Any, ClassVar, Union
 
-from outofsync_client._client import Client, DeblurChoice, F, Health, IncludeChoice, ModeChoice
+from outofsync_client._async_transport import DEFAULT_CONNECTIONS, AsyncTransport
+from outofsync_client._base import BaseClient, DeblurChoice, Health, IncludeChoice, ModeChoice
+from outofsync_client._client import F
 from outofsync_client._exceptions import OutOfSyncError
 from outofsync_client._many import Judged, ManyProgress, counting
 from outofsync_client._metrics import Metrics
 from outofsync_client._multipart import UploadProgress, VideoFile
 from outofsync_client._result import Result
-
-if TYPE_CHECKING:
-    from outofsync_client.models import Models
-
-T = TypeVar("T")
-DEFAULT_CONNECTIONS = 16  # below a server's queue size
+from outofsync_client._transport import BaseTransport
 
 
-class AsyncClient:
+class AsyncClient(BaseClient):
     """:class:`Client` for asyncio; takes the same arguments, and ``connections``: requests at a time.
 
-    The work is that of one :class:`Client` in threads of its own, so that both behave alike down to the last
-    retry, and files are read without holding up the event loop. A request that is cancelled goes on in its
-    thread until it is answered; its answer is dropped.
+    Both do the same work step by step, so that they behave alike down to the last retry. Files are read in
+    small pieces between which the event loop turns to others; only a pipe, which may keep one waiting, and a
+    :class:`TokenSource` that looks up a new token are called in a thread. A request that is cancelled ends at
+    once, with its connection.
     """
+
+    _transport_type: ClassVar[type[BaseTransport]] = AsyncTransport
+    _transport: AsyncTransport
 
     def __init__(
         self, url: Union[str, Sequence[str]], *, connections: int = DEFAULT_CONNECTIONS, **settings: Any
     ) -> None:
-        self._use(Client(url, **settings), connections)
+        super().__init__(url, **settings)
+        self._transport.limit(connections)
 
     @classmethod
     def of_state(
         cls, folder: Union[str, Path], *, connections: int = DEFAULT_CONNECTIONS, **settings: Any
     ) -> AsyncClient:
         """A client of the server that ``make serve`` runs on this machine, by its state folder."""
-        client = cls.__new__(cls)
-        client._use(Client.of_state(folder, **settings), connections)
+        client = super().of_state(folder, **settings)
+        client._transport.limit(connections)
         return client
-
-    def _use(self, client: Client, connections: int) -> None:
-        self._client = client
-        self._pool = ThreadPoolExecutor(connections, thread_name_prefix="outofsync")
-        self._connections = connections
-
-    def __repr__(self) -> str:
-        return f"Async{self._client!r}"
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -61,16 +54,9 @@ class AsyncClient:
     ) -> None:
         await self.aclose()
 
-    @property
-    def models(self) -> Models:
-        """See :attr:`Client.models`; its methods block, so call them in a thread."""
-        return self._client.models
-
     async def aclose(self) -> None:
         """Wait for what is under way, then let go of the connections."""
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, self._pool.shutdown)
-        self._client.close()
+        await self._transport.aclose()
 
     async def detect(
         self,
@@ -83,18 +69,9 @@ class AsyncClient:
         include: Sequence[IncludeChoice] | None = None,
         on_upload: UploadProgress | None = None,
     ) -> Result:
-        """See :meth:`Client.detect`; ``on_upload`` is called in the request's thread."""
-        return await self._run(
-            lambda: self._client.detect(
-                file,
-                deblur=deblur,
-                mode=mode,
-                lam=lam,
-                max_len=max_len,
-                include=include,
-                on_upload=on_upload,
-            )
-        )
+        """See :meth:`Client.detect`; ``on_upload`` is called in the event loop."""
+        options = {"deblur": deblur, "mode": mode, "lam": lam, "max_len": max_len, "include": include}
+        return await self._transport.run(self._detect(file, options, on_upload=on_upload))
 
     async def detect_many(
         self,
@@ -132,26 +109,23 @@ class AsyncClient:
                 task.cancel()
 
     async def deblur(self, file: VideoFile, *, on_upload: UploadProgress | None = None) -> bytes:
-        """See :meth:`Client.deblur`; ``on_upload`` is called in the request's thread."""
-        return await self._run(lambda: self._client.deblur(file, on_upload=on_upload))
+        """See :meth:`Client.deblur`; ``on_upload`` is called in the event loop."""
+        return await self._transport.run(self._deblur(file, on_upload=on_upload))
 
     async def health(self) -> Health:
         """See :meth:`Client.health`."""
-        return await self._run(self._client.health)
+        return await self._transport.run(self._health())
 
     async def metrics(self) -> Metrics:
         """See :meth:`Client.metrics`."""
-        return await self._run(self._client.metrics)
+        return await self._transport.run(self._metrics())
 
     async def wait_until_ready(self, seconds: float) -> Health:
         """See :meth:`Client.wait_until_ready`."""
-        return await self._run(lambda: self._client.wait_until_ready(seconds))
+        return await self._transport.run(self._wait_until_ready(seconds))
 
     async def _judge(self, place: int, file: F, options: dict[str, Any]) -> Judged[F]:
         try:
             return Judged(place, file, await self.detect(file, **options))
         except OutOfSyncError as error:
             return Judged(place, file, error)
-
-    async def _run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import json
 import os
 import shutil
@@ -14,12 +15,14 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack
+from functools import partial
 from typing import IO, Any, Callable, Optional, Union
 
 from outofsync_client._exceptions import UnreadableFileError
+from outofsync_client._flow import Call, Flow, Sleep
 
-HASHED_AT_ONCE = 1 << 16  # bytes
+CHUNK_BYTES = 1 << 16  # read at a time: an event loop is held up no longer than that takes
 
 VideoFile = Union[str, "os.PathLike[str]", bytes, IO[bytes]]
 """A path, a file's bytes, or an open binary file (read from where it stands)."""
@@ -44,7 +47,7 @@ class MultipartBody:
     ) -> None:
         boundary = uuid.uuid4().hex
         self.content_type = f"multipart/form-data; boundary={boundary}"
-        head = (
+        self._head = (
             f"--{boundary}\r\n"
             'Content-Disposition: form-data; name="options"\r\n\r\n'
             f"{json.dumps(options)}\r\n"
@@ -52,46 +55,41 @@ class MultipartBody:
             'Content-Disposition: form-data; name="data"; filename="video"\r\n'
             "Content-Type: application/octet-stream\r\n\r\n"
         ).encode()
-        tail = f"\r\n--{boundary}--\r\n".encode()
-        self._head, self._source, self._tail = io.BytesIO(head), source, io.BytesIO(tail)
-        self._size = self._remaining = size
+        self._tail = f"\r\n--{boundary}--\r\n".encode()
+        self._source = source
+        self._size = size
         self._on_upload = on_upload
-        self._length = len(head) + size + len(tail)
         self._begun = time.monotonic()
-        self.sending_ms = 0.0  # until the last byte was read so far
-        self._tell()
+        self.sending_ms = 0.0  # until the last byte was taken so far
+        self._tell(0)
 
     def __len__(self) -> int:
-        """Bytes in all: requests takes the Content-Length from here."""
-        return self._length
+        """Bytes in all, which the server is promised."""
+        return len(self._head) + self._size + len(self._tail)
 
-    def read(self, size: int) -> bytes:
-        """At most ``size`` further bytes; none at the end."""
-        chunk = self._head.read(size) or self._read_source(size) or self._tail.read(size)
-        if chunk:
+    def chunks(self) -> Iterator[bytes]:
+        """The body in pieces, each read as it is taken."""
+        for chunk in itertools.chain([self._head], self._video(), [self._tail]):
+            yield chunk
             self.sending_ms = (time.monotonic() - self._begun) * 1000.0
-        return chunk
 
-    def _read_source(self, size: int) -> bytes:
-        if not self._remaining:
-            return b""
-        try:
-            chunk = self._source.read(min(size, self._remaining))
-        except OSError as error:
-            raise UnreadableFileError(f"the video could not be read to its end: {error.strerror}") from error
-        if not chunk:  # the promised Content-Length cannot be kept: the server would wait for ever
-            raise UnreadableFileError("the video became shorter while it was being sent")
-        self._remaining -= len(chunk)
-        self._tell()
-        return chunk
+    def _video(self) -> Iterator[bytes]:
+        sent = 0
+        while sent < self._size:
+            chunk = _read(self._source, self._size - sent)
+            if not chunk:  # the promised length cannot be kept: the server would wait for ever
+                raise UnreadableFileError("the video became shorter while it was being sent")
+            yield chunk
+            sent += len(chunk)
+            self._tell(sent)
 
-    def _tell(self) -> None:
-        """A piece is reported as it is handed to the connection, which holds a few of them."""
+    def _tell(self, sent: int) -> None:
+        """A piece is reported once the connection has taken it."""
         if self._on_upload is not None:
-            self._on_upload(self._size - self._remaining, self._size)
+            self._on_upload(sent, self._size)
 
 
-def idempotency_key(source: IO[bytes], size: int, path: str, options: Mapping[str, Any]) -> str:
+def idempotency_key(source: IO[bytes], size: int, path: str, options: Mapping[str, Any]) -> Flow[str]:
     """What is the same for the same work: these bytes, from where the source stands, and these options.
 
     Judging is a function of both, so that whoever has an answer under a key may give it again.
@@ -99,27 +97,45 @@ def idempotency_key(source: IO[bytes], size: int, path: str, options: Mapping[st
     asked = json.dumps({"path": path, "options": options, "size": size}, sort_keys=True)
     digest = hashlib.sha256(asked.encode())
     left = size
-    while left and (block := source.read(min(left, HASHED_AT_ONCE))):
+    while left and (block := _read(source, left)):
         digest.update(block)
         left -= len(block)
+        yield Sleep()
     return digest.hexdigest()
 
 
-@contextmanager
-def open_video(file: VideoFile) -> Iterator[tuple[IO[bytes], int]]:
-    """The video as a stream, and its size in bytes. Raises :class:`UnreadableFileError`."""
+def open_video(file: VideoFile, held: ExitStack) -> Flow[tuple[IO[bytes], int]]:
+    """The video as a stream, and the number of bytes left in it; ``held`` closes what was opened.
+
+    Raises :class:`UnreadableFileError`.
+    """
     if isinstance(file, (bytes, bytearray, memoryview)):
-        yield io.BytesIO(file), len(file)
-    elif isinstance(file, (str, os.PathLike)):
+        return io.BytesIO(file), len(file)
+    if isinstance(file, (str, os.PathLike)):
         try:
-            stream = open(file, "rb")  # noqa: SIM115, PTH123 - closed below; a path may be a plain string
+            stream: IO[bytes] = open(file, "rb")  # noqa: SIM115, PTH123 - held; a path may be a plain string
         except OSError as error:
             raise UnreadableFileError(_why_not_opened(os.fspath(file), error)) from error
-        with stream, _measured(stream) as measured:
-            yield measured
+        held.callback(stream.close)
     else:
-        with _measured(file) as measured:
-            yield measured
+        stream = file
+    if not stream.seekable():  # a pipe goes through a temporary file: it is sent again where that helps
+        spool = held.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - held
+        yield Call(partial(shutil.copyfileobj, stream, spool))
+        spool.seek(0)
+        stream = spool
+    start = stream.tell()
+    size = stream.seek(0, os.SEEK_END) - start
+    stream.seek(start)
+    return stream, size
+
+
+def _read(source: IO[bytes], left: int) -> bytes:
+    """The next piece of what is left."""
+    try:
+        return source.read(min(left, CHUNK_BYTES))
+    except OSError as error:
+        raise UnreadableFileError(f"the video could not be read to its end: {error.strerror}") from error
 
 
 def _why_not_opened(name: Union[str, bytes], error: OSError) -> str:
@@ -127,19 +143,3 @@ def _why_not_opened(name: Union[str, bytes], error: OSError) -> str:
     if text.lower().startswith(("http:/", "https:/")):  # a Path makes one slash of two
         return f"{text}: an address, and nothing is fetched from addresses; download the video first"
     return f"{text}: {error.strerror}"
-
-
-@contextmanager
-def _measured(stream: IO[bytes]) -> Iterator[tuple[IO[bytes], int]]:
-    """A stream with the number of bytes left in it; a pipe goes through a temporary file first."""
-    if stream.seekable():
-        start = stream.tell()
-        size = stream.seek(0, os.SEEK_END) - start
-        stream.seek(start)
-        yield stream, size
-        return
-    with tempfile.TemporaryFile() as spool:
-        shutil.copyfileobj(stream, spool)
-        size = spool.tell()
-        spool.seek(0)
-        yield spool, size

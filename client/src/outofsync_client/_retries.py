@@ -7,6 +7,7 @@ died, a gateway that cannot reach the detector.
 
 from __future__ import annotations
 
+import math
 import random
 import re
 import time
@@ -16,6 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import Callable, Optional
 
 from outofsync_client._exceptions import OutOfSyncError, RequestTimeoutError
+from outofsync_client._flow import Flow, Sleep
 
 RETURN_POLL_S = 0.2
 SECONDS = re.compile("[0-9]{1,15}")  # not all that str.isdigit() takes, such as a superscript, is a number
@@ -62,22 +64,24 @@ class Retries:
         return min(self.longest_wait, self.first_wait * 2.0 ** min(attempt - 1, 60))
 
 
-class Patience:
-    """The waiting of one request; ``clock``, ``sleep`` and ``uniform`` are there for tests."""
+class RetryState:
+    """How often one request was tried, and until when (time.monotonic()) it may be.
+
+    ``deadline`` is the end of all of it. ``clock`` and ``uniform`` are there for tests.
+    """
 
     def __init__(
         self,
         retries: Retries,
         *,
+        deadline: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self.attempt = 1
         self._retries = retries
         self._clock = clock
-        self._sleep = sleep
-        self._until = clock() + retries.budget
+        self._until = min(clock() + retries.budget, deadline)
         self._back_by: Optional[float] = None
         self._uniform = uniform
 
@@ -88,12 +92,12 @@ class Patience:
         wait = self._uniform(0.0, self._retries.bound(self.attempt)) + (error.retry_after or 0.0)
         return wait if self._clock() + wait <= self._until else None
 
-    def wait(self, seconds: float, is_away: Callable[[], bool] = lambda: False) -> None:
+    def wait(self, seconds: float, is_away: Callable[[], bool] = lambda: False) -> Flow[None]:
         """Let the time pass, and more while the server is away; then the next attempt begins."""
         self.attempt += 1
-        self._sleep(seconds)
+        yield Sleep(seconds)
         while is_away() and self._clock() < self._return_deadline():
-            self._sleep(RETURN_POLL_S)
+            yield Sleep(RETURN_POLL_S)
 
     def _return_deadline(self) -> float:
         """One for the whole request, from when the server was first found to be away."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Callable, Optional, TypeVar
 
+from outofsync_client._answers import Answer
 from outofsync_client._endpoints import Address, Endpoint
 from outofsync_client._exceptions import (
     AuthenticationError,
@@ -16,11 +20,16 @@ from outofsync_client._exceptions import (
     OutOfSyncError,
     UnreachableError,
 )
-from outofsync_client._retries import Patience, Retries
+from outofsync_client._flow import Call, Flow, Request
+from outofsync_client._retries import Retries, RetryState
 
 T = TypeVar("T")
-Attempt = Callable[[Address, str], T]
-"""Sends the request to an address under an id, and returns what came of it or raises."""
+Prepare = Callable[[Address], Request]
+"""Makes the request, anew for each attempt."""
+Read = Callable[[Answer, Request], T]
+"""What the answer to a request holds; raises the error that it means."""
+Attempt = Callable[[Address], Flow[T]]
+"""Asks one server once."""
 
 TOO_MANY_REQUESTS = 429  # about the caller, not about the server: another will say the same
 
@@ -31,9 +40,12 @@ logger.addHandler(logging.NullHandler())  # a library is silent where nobody lis
 class Sender:
     """Servers that serve alike, and which of them answered last; threads may share it."""
 
-    def __init__(self, endpoints: Sequence[Endpoint], retries: Retries) -> None:
+    def __init__(
+        self, endpoints: Sequence[Endpoint], retries: Retries, total_s: Optional[float] = None
+    ) -> None:
         self.retries = retries
         self._endpoints = endpoints
+        self._total_s = math.inf if total_s is None else total_s
         self._preferred = 0
 
     @property
@@ -41,33 +53,43 @@ class Sender:
         """The server that is asked first."""
         return self._endpoints[self._preferred]
 
-    def send(self, path: str, attempt: Attempt[T], *, retries: Optional[Retries] = None) -> T:
-        """What the attempt returns that went well; raises the last one's error. The path is for the log."""
+    def send(
+        self, path: str, prepare: Prepare, read: Read[T], *, retries: Optional[Retries] = None
+    ) -> Flow[T]:
+        """What is read of the attempt that went well; raises the last one's error. The log has the path."""
         request_id = uuid.uuid4().hex  # all attempts are one request to whoever reads logs
         started = time.monotonic()
+        deadline = started + self._total_s
+
+        def attempt(address: Address) -> Flow[T]:
+            request = replace(prepare(address), request_id=request_id, deadline=deadline)
+            answer = yield request
+            return read(answer, request)
+
         try:
-            answer = self._persist(request_id, attempt, Patience(retries or self.retries))
+            state = RetryState(retries or self.retries, deadline=deadline)
+            outcome = yield from self._with_retries(request_id, attempt, state)
         except OutOfSyncError as error:
             error.request_id = error.request_id or request_id
             _log_end(request_id, path, error.code, time.monotonic() - started)
             raise
         _log_end(request_id, path, "ok", time.monotonic() - started)
-        return answer
+        return outcome
 
-    def _persist(self, request_id: str, attempt: Attempt[T], patience: Patience) -> T:
-        """Tries, with waits between them."""
+    def _with_retries(self, request_id: str, attempt: Attempt[T], state: RetryState) -> Flow[T]:
+        """Attempts, with waits between them."""
         while True:
             try:
-                return self._try_each(request_id, attempt)
+                return (yield from self._try_each(request_id, attempt))
             except OutOfSyncError as error:
-                wait = patience.next_wait(error)
+                wait = state.next_wait(error)
                 if wait is None:
                     raise
-                _log_again(request_id, error.code, patience.attempt, wait)
-            patience.wait(wait, self.preferred.is_away)
+                _log_again(request_id, error.code, state.attempt, wait)
+            yield from state.wait(wait, self.preferred.is_away)
 
-    def _try_each(self, request_id: str, attempt: Attempt[T]) -> T:
-        """One try at each server, from the one that answered last, until one takes the request."""
+    def _try_each(self, request_id: str, attempt: Attempt[T]) -> Flow[T]:
+        """One attempt at each server, from the one that answered last, until one takes the request."""
         first = self._preferred
         failures: list[OutOfSyncError] = []
         for place in (*range(first, len(self._endpoints)), *range(first)):
@@ -75,24 +97,24 @@ class Sender:
                 logger.warning("request %s: %s; asking the next server", request_id, failures[-1].code)
             self._preferred = place
             try:
-                return self._try(self._endpoints[place], request_id, attempt)
+                return (yield from self._try(self._endpoints[place], request_id, attempt))
             except OutOfSyncError as error:
                 if not _may_go_better_elsewhere(error):
                     raise
                 failures.append(error)
         raise max(failures, key=lambda error: error.status > 0)  # an answer says more than none
 
-    def _try(self, endpoint: Endpoint, request_id: str, attempt: Attempt[T]) -> T:
-        """One try, and one more where the server has another token or address than it was asked with."""
+    def _try(self, endpoint: Endpoint, request_id: str, attempt: Attempt[T]) -> Flow[T]:
+        """One attempt, and one more where the server has another token or address than it was asked with."""
         address = endpoint.address()
         try:
-            return attempt(address, request_id)
+            return (yield from attempt(address))
         except (AuthenticationError, UnreachableError, ConnectionLostError) as error:
-            renewed = endpoint.renew(address)
+            renewed: Optional[Address] = yield Call(partial(endpoint.renew, address))
             if renewed is None:
                 raise
             logger.info("request %s: %s; the server's address or token is new", request_id, error.code)
-        return attempt(renewed, request_id)
+        return (yield from attempt(renewed))
 
 
 def _may_go_better_elsewhere(error: OutOfSyncError) -> bool:

@@ -2,159 +2,270 @@
 
 from __future__ import annotations
 
-import os
 import ssl
-from collections.abc import Iterator, Mapping
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Optional, Union
+from functools import partial
+from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
 
-import requests
-from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
-from urllib3.exceptions import MaxRetryError, ReadTimeoutError
+import httpx
 
 from outofsync_client._answers import Answer
-from outofsync_client._endpoints import Address, is_loopback
 from outofsync_client._exceptions import (
     ConnectionLostError,
     RequestTimeoutError,
+    TransportError,
     UnreachableError,
     UntrustedServerError,
 )
-from outofsync_client._multipart import MultipartBody
+from outofsync_client._flow import Body, Call, Flow, Request, Step
+from outofsync_client._network import Certificate, proxy_for, tls_context
+from outofsync_client._version import __version__
+
+T = TypeVar("T")
+C = TypeVar("C")
 
 # TorchServe gives each node an id of its own; this one is shared.
 REQUEST_ID_HEADER = "X-OutOfSync-Request-Id"
+HEADERS = {"User-Agent": f"outofsync-client/{__version__}"}
 
+# As many connections as are needed at one time, each kept for the next request until nobody wants it.
+LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=60.0)
+
+NO_ANSWER, NO_WHOLE_ANSWER = "no answer", "no complete answer"
 
 _LENGTHS = ("Content-Length", "Transfer-Encoding")  # of which every whole answer has one
-_HANDSHAKE = "handshake operation timed out"  # in ssl's own words; requests calls it a time-out of reading
-
-KEPT_CONNECTIONS = 256  # of which only those exist that were needed at one time
-
-Certificate = Union[str, tuple[str, str], None]
+_BROKEN_OFF = (
+    ConnectionResetError,
+    ConnectionAbortedError,
+    BrokenPipeError,
+    ssl.SSLEOFError,
+    ssl.SSLZeroReturnError,
+)
 
 
 @dataclass(frozen=True)
 class Timeouts:
     """Seconds to wait for a connection, and for an answer once the request is sent.
 
-    Raises ValueError for what is no time.
+    ``total``: for one request with everything it takes, its upload, repetitions and the waits between them;
+    None where only single waits have an end. Raises ValueError for what is no time.
     """
 
     connect: float = 10.0
     read: float = 600.0
+    total: Optional[float] = None
 
     def __post_init__(self) -> None:
-        if not (self.connect > 0 and self.read > 0):
+        if not (self.connect > 0 and self.read > 0 and (self.total is None or self.total > 0)):
             raise ValueError("a time-out has more than zero seconds")
 
 
-class Transport:
-    """Connections to servers; threads may share it. Raises ValueError for a certificate that is not there."""
+Waits = dict[str, Optional[float]]
+
+
+class Way(NamedTuple):
+    """What requests must have in common to share connections."""
+
+    secure: bool
+    proxy: Optional[str]
+
+    @classmethod
+    def of(cls, request: Request) -> Way:
+        return cls(request.url.lower().startswith("https:"), proxy_for(request.url))
+
+
+class BaseTransport:
+    """What blocking and asyncio connections have in common.
+
+    Raises ValueError for a certificate that cannot be used.
+    """
 
     def __init__(
-        self,
-        timeouts: Timeouts,
-        *,
-        verify: Union[bool, str] = True,
-        cert: Certificate = None,
+        self, timeouts: Timeouts, *, verify: Union[bool, str] = True, cert: Certificate = None
     ) -> None:
-        for path in (verify, *([cert] if isinstance(cert, str) else cert or ())):
-            if isinstance(path, str) and not os.path.exists(path):  # noqa: PTH110 - a plain string
-                raise ValueError(f"{path} does not exist")
         self.timeouts = timeouts
-        self._verify = verify
-        self._cert = cert
-        self._remote = _session()
-        self._local = _session()
-        self._local.trust_env = False  # a proxy cannot reach this machine's own server
+        # To read the authorities that everybody trusts takes a while, and plain HTTP needs none.
+        self._tls = None if verify is True and cert is None else tls_context(verify, cert)
 
-    def close(self) -> None:
-        self._remote.close()
-        self._local.close()
-
-    def send(
-        self,
-        method: str,
-        address: Address,
-        path: str,
-        *,
-        request_id: str,
-        body: Optional[MultipartBody] = None,
-        headers: Optional[Mapping[str, str]] = None,
-    ) -> Answer:
-        """The answer, whatever it says. Raises a :class:`TransportError` where none came."""
-        session = self._local if is_loopback(address.url) else self._remote
+    def _made(self, kind: Callable[..., C], way: Way) -> C:
+        """An httpx client. It follows no redirection: a secret goes to the server it is meant for."""
         try:
-            response = session.request(
-                method,
-                address.url + path,
-                data=body,  # type: ignore[arg-type] # requests reads any object with read() and a length
-                headers={**(headers or {}), REQUEST_ID_HEADER: request_id},
-                auth=_Headers(address.headers),
-                timeout=(self.timeouts.connect, self.timeouts.read),
-                allow_redirects=False,  # a secret goes to the server it was meant for and no other
-                verify=self._verify,
-                cert=self._cert,
-            )
-        except requests.exceptions.SSLError as error:
-            if any(isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)) for cause in _causes(error)):
-                raise ConnectionLostError("the connection broke off", request_id=request_id) from None
-            message = f"no trusted connection to {address.url}"
-            raise UntrustedServerError(message, request_id=request_id) from None
-        except requests.ConnectTimeout:
-            raise UnreachableError(f"{address.url} does not answer", request_id=request_id) from None
-        except requests.Timeout as error:
-            if any(_HANDSHAKE in str(cause) for cause in _contexts(error)):  # nothing was sent yet
-                raise UnreachableError(f"{address.url} does not answer", request_id=request_id) from None
-            message = f"no answer within {self.timeouts.read:g} seconds"
-            raise RequestTimeoutError(message, request_id=request_id) from None
-        except requests.ConnectionError as error:
-            if error.args and isinstance(error.args[0], ReadTimeoutError):  # in the midst of an answer
-                message = f"no complete answer within {self.timeouts.read:g} seconds"
-                raise RequestTimeoutError(message, request_id=request_id) from None
-            if error.args and isinstance(error.args[0], MaxRetryError):  # raised before a connection stands
-                message = f"nothing answers at {address.url}"
-                raise UnreachableError(message, request_id=request_id) from None
-            raise ConnectionLostError("the connection broke off", request_id=request_id) from None
-        except requests.RequestException as error:
-            message = f"the request could not be carried out ({type(error).__name__})"
-            raise ConnectionLostError(message, request_id=request_id) from None
-        if response.ok and not response.content and not any(name in response.headers for name in _LENGTHS):
-            raise ConnectionLostError("the connection broke off in the answer's head", request_id=request_id)
-        return Answer(response.status_code, response.headers, response.content, request_id)
+            if way.secure and self._tls is None:
+                self._tls = tls_context()
+            tls = self._tls if way.secure else False
+            return kind(verify=tls, proxy=way.proxy, headers=HEADERS, limits=LIMITS, trust_env=False)
+        except (
+            ValueError,
+            ImportError,
+            httpx.InvalidURL,
+        ) as error:  # nothing is quoted: a proxy has a password
+            message = f"the environment names a proxy or certificates of no use ({type(error).__name__})"
+            raise UnreachableError(message) from None
+
+    def _arguments(self, request: Request, waits: Waits) -> dict[str, Any]:
+        """How an httpx request is made, but for its content."""
+        headers = {**request.headers, **request.address.headers, REQUEST_ID_HEADER: request.request_id}
+        if request.body is not None:
+            headers["Content-Length"] = str(len(request.body))
+        return {
+            "method": request.method,
+            "url": request.url,
+            "headers": headers,
+            "extensions": {"timeout": waits},
+        }
+
+    def _waits(self, request: Request) -> Waits:
+        """Seconds for each single wait from now on, none of which goes beyond the deadline."""
+        left = request.deadline - time.monotonic()
+        if left <= 0:
+            raise self._too_late(request)
+        connect, read = min(self.timeouts.connect, left), min(self.timeouts.read, left)
+        return {"connect": connect, "write": connect, "read": read, "pool": None}
+
+    def _upload(self, body: Body, request: Request, waits: Waits) -> Iterator[bytes]:
+        """The body's pieces. httpx looks at the waits anew once all are sent."""
+        for chunk in body.chunks():
+            yield chunk
+            waits.update(self._waits(request))
+
+    @contextmanager
+    def _explained(self, request: Request, lacking: str) -> Iterator[None]:
+        """Our own errors in place of httpx's; ``lacking`` is what has not come yet."""
+        try:
+            yield
+        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
+            raise self._explanation(error, request, lacking) from None
+
+    def _explanation(self, error: Exception, request: Request, lacking: str) -> TransportError:
+        url, request_id = request.address.url, request.request_id
+        causes = list(_causes(error))
+        broken = any(isinstance(cause, _BROKEN_OFF) for cause in causes)
+        if time.monotonic() >= request.deadline:
+            return self._too_late(request)
+        if isinstance(error, httpx.ConnectTimeout):
+            return UnreachableError(f"{url} does not answer", request_id=request_id)
+        if isinstance(error, httpx.ReadTimeout):
+            message = f"{lacking} within {self.timeouts.read:g} seconds"
+            return RequestTimeoutError(message, request_id=request_id)
+        if not broken and any(isinstance(cause, ssl.SSLError) for cause in causes):
+            return UntrustedServerError(f"no trusted connection to {url}", request_id=request_id)
+        # A handshake that breaks off is an error of connecting, too, but the connection stood already.
+        refused = not broken and any(isinstance(cause, OSError) for cause in causes)
+        if isinstance(error, httpx.ProxyError) or (isinstance(error, httpx.ConnectError) and refused):
+            return UnreachableError(f"nothing answers at {url}", request_id=request_id)
+        if isinstance(error, (httpx.NetworkError, httpx.RemoteProtocolError, httpx.WriteTimeout)):
+            return ConnectionLostError("the connection broke off", request_id=request_id)
+        message = f"the request could not be carried out ({type(error).__name__})"
+        return ConnectionLostError(message, request_id=request_id)
+
+    def _too_late(self, request: Request) -> RequestTimeoutError:
+        message = f"no answer within {self.timeouts.total or 0.0:g} seconds in all"
+        return RequestTimeoutError(message, request_id=request.request_id)
+
+    def _answer(self, request: Request, response: httpx.Response, body: bytes) -> Answer:
+        if response.status_code < 400 and not body and not any(name in response.headers for name in _LENGTHS):
+            message = "the connection broke off in the answer's head"
+            raise ConnectionLostError(message, request_id=request.request_id)
+        return Answer(response.status_code, response.headers, body, request.request_id)
 
 
-def _session() -> requests.Session:
-    """One that keeps every connection it made, however many threads share it."""
-    session = requests.Session()
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(pool_maxsize=KEPT_CONNECTIONS))
-    return session
+def _causes(error: Optional[BaseException]) -> Iterator[BaseException]:
+    """The error, what it was raised from, and so on; not what a caller was at when it asked.
 
-
-def _contexts(error: Optional[BaseException]) -> Iterator[BaseException]:
-    """The error, what it was raised from or in the midst of, and so on."""
+    httpcore hides causes from tracebacks, which leaves them where the unrelated ones of others are.
+    """
     while error is not None:
         yield error
-        error = error.__cause__ or error.__context__
+        error = error.__cause__ or (error.__context__ if error.__suppress_context__ else None)
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what it was made of: urllib3 keeps causes as arguments and as ``reason``."""
-    yield error
-    for inner in (*error.args, getattr(error, "reason", None)):
-        if isinstance(inner, BaseException):
-            yield from _causes(inner)
+class Transport(BaseTransport):
+    """Connections that block whoever waits for them; threads may share it."""
+
+    def __init__(self, timeouts: Timeouts, **settings: Any) -> None:
+        super().__init__(timeouts, **settings)
+        self._lock = threading.Lock()
+        self._clients: dict[Way, _Shared] = {}
+
+    def run(self, flow: Flow[T]) -> T:
+        """Carry out the flow's steps, one after the other; what comes of it."""
+        resume: Callable[[], Step] = partial(next, flow)
+        while True:
+            try:
+                step = resume()
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return] # Generator's third type is that of value
+            try:
+                outcome = self._carry_out(step)
+            except BaseException as error:  # the flow is told of everything: it has files to close
+                resume = partial(flow.throw, error)
+            else:
+                resume = partial(flow.send, outcome)
+
+    def close(self) -> None:
+        """Let go of the connections: of those in use once they are done."""
+        with self._lock:
+            idle = [shared for shared in self._clients.values() if shared.close_when_idle()]
+            self._clients = {}
+        for shared in idle:
+            shared.client.close()
+
+    def _carry_out(self, step: Step) -> Any:
+        if isinstance(step, Request):
+            return self._send(step)
+        if isinstance(step, Call):
+            return step.work()
+        return time.sleep(step.seconds)
+
+    def _send(self, request: Request) -> Answer:
+        """The answer, whatever it says. Raises a :class:`TransportError` where none came."""
+        waits = self._waits(request)
+        content = None if request.body is None else self._upload(request.body, request, waits)
+        with self._client_for(request) as client:
+            with self._explained(request, NO_ANSWER):
+                built = client.build_request(content=content, **self._arguments(request, waits))
+                response = client.send(built, stream=True)
+            try:
+                with self._explained(request, NO_WHOLE_ANSWER):
+                    waits.update(self._waits(request))
+                    chunks = []
+                    for chunk in response.iter_bytes():
+                        chunks.append(chunk)
+                        self._waits(request)
+            finally:
+                response.close()
+        return self._answer(request, response, b"".join(chunks))
+
+    @contextmanager
+    def _client_for(self, request: Request) -> Iterator[httpx.Client]:
+        way = Way.of(request)
+        with self._lock:
+            shared = self._clients.get(way) or _Shared(self._made(httpx.Client, way))
+            self._clients[way] = shared
+            shared.users += 1
+        try:
+            yield shared.client
+        finally:
+            with self._lock:
+                shared.users -= 1
+                last = shared.closing and not shared.users
+            if last:
+                shared.client.close()
 
 
-class _Headers(AuthBase):
-    """Set as ``auth``, because requests lets a .netrc entry replace a plain Authorization header."""
+@dataclass
+class _Shared:
+    """A blocking httpx client, and how many threads are at it."""
 
-    def __init__(self, headers: Mapping[str, str]) -> None:
-        self._headers = headers
+    client: httpx.Client
+    users: int = 0
+    closing: bool = False
 
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers.update(self._headers)
-        return request
+    def close_when_idle(self) -> bool:
+        """Whether nobody is at it; else the last one closes it."""
+        self.closing = True
+        return not self.users

@@ -165,10 +165,10 @@ def test_health_tells_why_it_is_not_ready(server: StubServer, client: Client) ->
 
 
 def test_the_token_shows_nowhere(server: StubServer) -> None:
-    client = Client(server.url, token="wrong-secret")
-    with pytest.raises(outofsync_client.AuthenticationError) as caught:
-        client.detect(b"x")
-    shown = f"{client!r} {vars(client)!r} {caught.value} {caught.value.to_dict()} {caught.value!r}"
+    with Client(server.url, token="wrong-secret") as client:
+        with pytest.raises(outofsync_client.AuthenticationError) as caught:
+            client.detect(b"x")
+        shown = f"{client!r} {vars(client)!r} {caught.value} {caught.value.to_dict()} {caught.value!r}"
     assert "wrong-secret" not in shown
     with pytest.raises(ValueError, match="token") as refused:
         Client(server.url, token="wrong-secret\n")
@@ -226,9 +226,9 @@ def test_an_answer_that_stops_midway_is_a_timeout() -> None:
         slow.bind(("127.0.0.1", 0))
         slow.listen()
         begun = pool.submit(begin, slow)
-        client = Client(f"http://127.0.0.1:{slow.getsockname()[1]}", timeout=0.5)
-        with pytest.raises(
-            outofsync_client.RequestTimeoutError, match=r"complete answer within 0\.5 seconds"
+        with (
+            Client(f"http://127.0.0.1:{slow.getsockname()[1]}", timeout=0.5) as client,
+            pytest.raises(outofsync_client.RequestTimeoutError, match=r"complete answer within 0\.5 seconds"),
         ):
             client.detect(b"x")
         begun.result().close()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import outofsync_client
-from outofsync_client import Client, Retries, _exceptions
+from outofsync_client import Client, _exceptions
 
 if TYPE_CHECKING:
     from unit.client.conftest import StubServer
@@ -34,7 +34,6 @@ def test_an_error_that_travelled_as_data_is_raised(server: StubServer, client: C
     sent = {"code": code, "status": 418, "stage": "decode", "message": "What happened.", "hint": "Do that."}
     sent["request_id"] = "id-of-the-server"
     server.answers({"error": sent})
-    client = Client(client.url, token=server.token, retries=Retries.none())
     with pytest.raises(_exceptions.ERRORS_BY_CODE[code]) as caught:
         client.detect(b"x")
     assert caught.value.to_dict() == sent

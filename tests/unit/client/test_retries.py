@@ -24,7 +24,8 @@ from outofsync_client import (
     Retries,
     WorkerDiedError,
 )
-from outofsync_client._retries import Patience, retry_after_seconds
+from outofsync_client._flow import Sleep
+from outofsync_client._retries import RetryState, retry_after_seconds
 
 if TYPE_CHECKING:
     from unit.client.conftest import StubServer
@@ -151,8 +152,11 @@ def test_attempts_are_logged_without_secrets(
     server: StubServer, make_result: MakeResult, caplog: pytest.LogCaptureFixture
 ) -> None:
     fail_first(server, [PASSING["a full queue"]], make_result())
-    with caplog.at_level(logging.INFO, "outofsync_client"):
-        Client(server.url, token=TOKEN, retries=AT_ONCE).detect(b"video")
+    with (
+        caplog.at_level(logging.INFO, "outofsync_client"),
+        Client(server.url, token=TOKEN, retries=AT_ONCE) as client,
+    ):
+        client.detect(b"video")
     identity = server.received[0].headers["X-OutOfSync-Request-Id"]
     first, last = caplog.messages
     assert identity in first
@@ -173,50 +177,51 @@ def test_threads_share_a_client(server: StubServer, make_result: MakeResult) -> 
 
 
 def test_waits_are_random_below_a_bound_that_doubles() -> None:
-    patience = Patience(
+    state = RetryState(
         Retries(attempts=5, first_wait=1.0, longest_wait=3.0),
         clock=lambda: 0.0,
-        sleep=lambda _: None,
         uniform=lambda low, high: high - low,
     )
     bounds = []
-    while (wait := patience.next_wait(BusyError("full"))) is not None:
+    while (wait := state.next_wait(BusyError("full"))) is not None:
         bounds.append(wait)
-        patience.wait(wait)
+        assert list(state.wait(wait)) == [Sleep(wait)]
     assert bounds == [1.0, 2.0, 3.0, 3.0]
 
 
 def test_the_servers_own_wait_comes_before_the_random_one() -> None:
     busy = BusyError("full")
     busy.retry_after = 7.0
-    patience = Patience(Retries(first_wait=2.0), clock=lambda: 0.0, uniform=lambda low, _: low)
-    assert patience.next_wait(busy) == 7.0
-    patience = Patience(Retries(first_wait=2.0), clock=lambda: 0.0, uniform=lambda _, high: high)
-    assert patience.next_wait(busy) == 9.0
+    state = RetryState(Retries(first_wait=2.0), clock=lambda: 0.0, uniform=lambda low, _: low)
+    assert state.next_wait(busy) == 7.0
+    state = RetryState(Retries(first_wait=2.0), clock=lambda: 0.0, uniform=lambda _, high: high)
+    assert state.next_wait(busy) == 9.0
 
 
 def test_no_attempt_begins_after_the_budget() -> None:
     now = 0.0
-    patience = Patience(Retries(budget=10.0), clock=lambda: now, uniform=lambda _, high: high)
+    state = RetryState(Retries(budget=10.0), clock=lambda: now, uniform=lambda _, high: high)
     now = 9.4
-    assert patience.next_wait(BusyError("full")) == 0.5
+    assert state.next_wait(BusyError("full")) == 0.5
     now = 9.6
-    assert patience.next_wait(BusyError("full")) is None
+    assert state.next_wait(BusyError("full")) is None
 
 
 def test_a_server_that_is_away_is_waited_for_once_and_not_for_ever() -> None:
     now = 0.0
+    state = RetryState(Retries(restart=60.0), clock=lambda: now)
 
-    def sleep(seconds: float) -> None:
+    def wait(is_away: Callable[[], bool]) -> None:
         nonlocal now
-        now += seconds
+        for step in state.wait(1.0, is_away):
+            assert isinstance(step, Sleep)
+            now += step.seconds
 
-    patience = Patience(Retries(restart=60.0), clock=lambda: now, sleep=sleep)
-    patience.wait(1.0, is_away=lambda: now < 20.0)
+    wait(lambda: now < 20.0)
     assert now == pytest.approx(20.0, abs=0.5)
-    patience.wait(1.0, is_away=lambda: True)
+    wait(lambda: True)
     assert now == pytest.approx(61.0, abs=0.5)
-    patience.wait(1.0, is_away=lambda: True)
+    wait(lambda: True)
     assert now == pytest.approx(62.0, abs=0.5)
 
 

@@ -331,6 +331,16 @@ def test_files_that_are_not_there_are_a_mistake() -> None:
             Client("https://127.0.0.1:1", api_key="k", **files)
 
 
+@pytest.mark.parametrize("trouble", [ConnectionResetError(), ssl.SSLError(1, "of another connection")])
+def test_what_a_caller_was_at_is_not_taken_for_the_cause(trouble: OSError) -> None:
+    with dead_address() as dead, Client(dead, retries=Retries.none()) as client:
+        try:
+            raise trouble
+        except OSError:
+            with pytest.raises(UnreachableError):
+                client.detect(b"video")
+
+
 def test_a_secure_connection_that_breaks_off_is_lost_rather_than_untrusted() -> None:
     with socket.socket() as rude:
         rude.bind(("127.0.0.1", 0))

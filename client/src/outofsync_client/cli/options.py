@@ -8,7 +8,8 @@ from typing import Any, get_args
 
 import click
 
-from outofsync_client._client import Client, DeblurChoice, ModeChoice
+from outofsync_client._base import DeblurChoice, ModeChoice
+from outofsync_client._client import Client
 from outofsync_client._retries import Retries
 from outofsync_client._transport import Timeouts
 from outofsync_client.cli.server import (
@@ -45,6 +46,11 @@ def with_server(command: Any) -> Any:
             default=Timeouts.read,
             show_default=True,
             help="Seconds to wait for an answer.",
+        ),
+        click.option(
+            "--deadline",
+            type=click.FloatRange(min=0, min_open=True),
+            help="Seconds for one request in all, repetitions included. [default: none]",
         ),
     )
     for option in reversed(options):
@@ -98,6 +104,7 @@ def opened(
     ca_bundle: str | None,
     retries: int,
     timeout: float,
+    deadline: float | None,
 ) -> Client:
     """The same; raises LookupError and ValueError as :func:`open_client` does."""
     return open_client(
@@ -106,7 +113,7 @@ def opened(
         api_key,
         environment=os.environ,
         directory=Path.cwd(),
-        timeout=timeout,
+        timeout=Timeouts(read=timeout, total=deadline),
         retries=Retries(attempts=retries + 1),
         verify=ca_bundle or True,
     )

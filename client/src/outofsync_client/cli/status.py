@@ -10,7 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from outofsync_client._client import Client, Health
+from outofsync_client._base import Health
+from outofsync_client._client import Client
 from outofsync_client._metrics import Metrics
 from outofsync_client.cli.display import STYLES
 from outofsync_client.reports.wording import percent, verdict_words
