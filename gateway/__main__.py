@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import os
-import socket
 import sys
 from pathlib import Path
 
-import httpx
-import uvicorn
-
 from gateway.access import set_up_logging
-from gateway.app import Gateway
-from gateway.exposition import expose
+from gateway.listeners import serve
 from gateway.settings import LOOPBACK, GatewaySettings
-
-KEEP_ALIVE_S = 75
-BACKLOG = 512
 
 
 def parse(arguments: list[str]) -> GatewaySettings:
@@ -49,10 +39,23 @@ def parse(arguments: list[str]) -> GatewaySettings:
         "--answer-seconds", type=float, default=defaults.answer_s, help="longest time of a request"
     )
     parser.add_argument("--health-seconds", type=float, default=defaults.health_s, help="between two probes")
-    parser.add_argument("--drain-seconds", type=float, default=defaults.drain_s)
+    parser.add_argument(
+        "--header-seconds", type=float, default=defaults.header_s, help="longest time of a request's headers"
+    )
+    parser.add_argument(
+        "--drain-seconds", type=float, default=defaults.drain_s, help="longest time from SIGTERM to the end"
+    )
+    parser.add_argument(
+        "--notice-seconds",
+        type=float,
+        help="after SIGTERM, not ready but still answering, for balancers to see it "
+        f"(default: {defaults.notice_s:g}; 0 on a socket, whose nginx ends first)",
+    )
     options = parser.parse_args(arguments)
     if options.no_keys and not options.socket and options.host != LOOPBACK:
         parser.error("--no-keys is for a socket or this machine alone")
+    if options.socket and options.notice_seconds is None:
+        options.notice_seconds = 0.0
     return GatewaySettings(
         states=tuple(state.resolve() for state in options.state),
         keys=options.keys,
@@ -66,53 +69,10 @@ def parse(arguments: list[str]) -> GatewaySettings:
         patience_s=options.patience_seconds,
         answer_s=options.answer_seconds,
         health_s=options.health_seconds,
+        header_s=options.header_seconds,
         drain_s=options.drain_seconds,
+        notice_s=defaults.notice_s if options.notice_seconds is None else options.notice_seconds,
     )
-
-
-def listener(settings: GatewaySettings) -> socket.socket:
-    """Where callers connect; a Unix socket is its owner's alone."""
-    if settings.socket is None:
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        opened = socket.socket(family)
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        opened.bind((settings.host, settings.port))
-        return opened
-    if settings.socket.is_socket():  # of a gateway before this one
-        settings.socket.unlink()
-    opened = socket.socket(socket.AF_UNIX)
-    mask = os.umask(0o177)
-    try:
-        opened.bind(str(settings.socket))
-    finally:
-        os.umask(mask)
-    return opened
-
-
-async def serve(settings: GatewaySettings) -> None:
-    """Until terminated; requests under way are answered first."""
-    # One request at a time on a connection: TorchServe mixes up the answers to pipelined ones.
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
-    async with httpx.AsyncClient(limits=limits, trust_env=False, http2=False) as client:
-        gateway = Gateway.build(settings, client)
-        if settings.metrics_port is not None:
-            servers = gateway.pool.servers
-            expose(settings.metrics_host, settings.metrics_port, gateway.measures.registry, servers)
-        config = uvicorn.Config(
-            gateway.app(),
-            loop="uvloop",
-            http="httptools",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=int(settings.drain_s),
-            backlog=BACKLOG,
-        )
-        with listener(settings) as opened:
-            await uvicorn.Server(config).serve([opened])
 
 
 def main() -> int:
@@ -125,8 +85,6 @@ def main() -> int:
     except OSError as error:
         sys.stderr.write(f"the gateway cannot listen: {error.strerror}\n")
         return 1
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        pass
     return 0
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -30,7 +32,7 @@ from gateway.settings import GatewaySettings
 from gateway.shadow import Shadow
 from gateway.upload import Upload
 from gateway.upstream import Upstream
-from gateway.visit import Visit
+from gateway.visit import OTHER_ROUTE, Visit
 
 logger = logging.getLogger("gateway")
 PIPELINE_HEADER = "X-OutOfSync-Pipeline"
@@ -57,6 +59,7 @@ class Gateway:
     judge: Judge
     shadow: Shadow
     keys: KeyFile | None
+    stops_at: float = math.inf  # by time.monotonic, once it is to stop
 
     @classmethod
     def build(cls, settings: GatewaySettings, client: httpx.AsyncClient) -> Gateway:
@@ -68,9 +71,17 @@ class Gateway:
         tasks = TaskSupervisor(measures)
         upstream = Upstream(client, settings.answer_s)
         judge = Judge(settings, pool, monitor, upstream, measures)
-        shadow = Shadow(judge, measures, at_once=settings.shadows)
+        shadow = Shadow(judge, pool, tasks, measures, at_once=settings.shadows)
         keys = KeyFile(settings.keys) if settings.keys else None
         return cls(settings, measures, pool, monitor, tasks, upstream, judge, shadow, keys)
+
+    @property
+    def draining(self) -> bool:
+        return self.stops_at < math.inf
+
+    def drain(self) -> None:
+        """Be ready no longer; what is under way has ``drain_s`` seconds from now on."""
+        self.stops_at = min(self.stops_at, time.monotonic() + self.settings.drain_s)
 
     async def detect(self, visit: Visit) -> Response:
         """The result, as the workflow gives it."""
@@ -134,7 +145,7 @@ class Gateway:
     async def health(self, _: Visit) -> Response:
         """Whether a request would be judged; no key is needed to ask, and nothing is told but that."""
         servers = [{"server": server.name, "ready": server.up} for server in self.pool.servers]
-        ready = any(server.up for server in self.pool.servers)
+        ready = not self.draining and any(server.up for server in self.pool.servers)
         values = {"status": "ready" if ready else "not_ready", "servers": servers}
         return JSONResponse(values, status_code=200 if ready else 503)
 
@@ -167,12 +178,13 @@ class Gateway:
         )
 
     def _route(self, method: str, path: str, work: Work) -> Route:
-        return Route(path, Endpoint(path, work, self.measures), methods=[method])
+        endpoint = Endpoint(path, work, self.measures, lambda: self.draining)
+        return Route(path, endpoint, methods=[method])
 
     async def _elsewhere(self, request: Request, failure: Exception) -> Response:
         """An address that is not there, or is asked in another way."""
         assert isinstance(failure, HTTPException)
-        visit = Visit(request, "other", self.measures)
+        visit = Visit(request, OTHER_ROUTE, self.measures)
         if failure.status_code == 405:
             allowed = (failure.headers or {}).get("Allow", "")
             error = edge_error("method_not_allowed", 405, f"this address takes {allowed}", Allow=allowed)
@@ -190,5 +202,5 @@ class Gateway:
         try:
             yield
         finally:
-            await self.shadow.finish()
-            await self.tasks.finish(self.settings.drain_s)
+            self.drain()
+            await self.tasks.finish(self.stops_at - time.monotonic())

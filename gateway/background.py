@@ -26,9 +26,9 @@ class TaskSupervisor:
         """Work that never ends: begun again where it fails."""
         self._add(self._endless, self._repeated(name, work))
 
-    def run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Work that ends by itself."""
-        self._add(self._finite, self._once(name, work))
+    def run(self, name: str, work: Coroutine[Any, Any, None], *, about: str) -> None:
+        """Work that ends by itself; the log says what it was about."""
+        self._add(self._finite, self._once(name, work, about))
 
     async def finish(self, within_s: float) -> None:
         """Wait at most ``within_s`` seconds for what ends by itself, then cancel whatever still runs."""
@@ -49,9 +49,9 @@ class TaskSupervisor:
             await self._once(name, work())
             await asyncio.sleep(RESTART_S)
 
-    async def _once(self, name: str, work: Awaitable[None]) -> None:
+    async def _once(self, name: str, work: Awaitable[None], about: str = "") -> None:
         try:
             await work
         except Exception:
-            logger.exception("the background task %s failed", name)
+            logger.exception("the background task %s failed%s", name, about and f" ({about})")
             self._metrics.background_failures.labels(name).inc()

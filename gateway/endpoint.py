@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -9,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.errors import EdgeError, internal
+from gateway.errors import EdgeError, busy, internal
 from gateway.measures import Measures
 from gateway.upstream import REQUEST_ID_HEADER
 from gateway.visit import HUNG_UP, HUNG_UP_CODE, Visit
@@ -17,16 +18,21 @@ from outofsync_client import OutOfSyncError
 
 Work = Callable[[Visit], Awaitable[Response]]
 
+STOPPED = busy("the gateway is stopping")
+
 logger = logging.getLogger("gateway")
 
 
 class Endpoint:
     """An ASGI application, which unlike a function of a request knows when its answer has been sent."""
 
-    def __init__(self, route: str, work: Work, measures: Measures) -> None:
+    def __init__(
+        self, route: str, work: Work, measures: Measures, draining: Callable[[], bool] = lambda: False
+    ) -> None:
         self._route = route
         self._work = work
         self._measures = measures
+        self._draining = draining
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         visit = Visit(Request(scope, receive), self._route, self._measures)
@@ -38,6 +44,9 @@ class Endpoint:
             # The answer is half sent and will never be whole: uvicorn closes the connection for that.
             visit.code = error.code
             logger.warning("request %s: its server broke the answer off (%s)", visit.request_id, error.code)
+        except asyncio.CancelledError:
+            visit.code = STOPPED.code
+            logger.warning("request %s: there was no time left to send the answer", visit.request_id)
         except TimeoutError:
             logger.warning("request %s: the caller does not read the answer", visit.request_id)
         finally:
@@ -53,6 +62,9 @@ class Endpoint:
         except ClientDisconnect:
             visit.code = HUNG_UP_CODE
             response = Response(status_code=HUNG_UP)
+        except asyncio.CancelledError:  # uvicorn does so when the time to stop has come
+            visit.code = STOPPED.code
+            response = said(STOPPED, visit.request_id)
         except Exception:
             logger.exception("request %s failed", visit.request_id)
             fault = internal("the gateway failed on this request")
@@ -60,6 +72,8 @@ class Endpoint:
             response = said(fault, visit.request_id)
         response.headers.setdefault(REQUEST_ID_HEADER, visit.request_id)
         response.headers.setdefault("Cache-Control", "no-store")
+        if self._draining():
+            response.headers["Connection"] = "close"  # so that the next request finds another gateway
         return response
 
 

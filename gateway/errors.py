@@ -41,9 +41,9 @@ class EdgeError(Exception):
         return {"error": {**self.error, "request_id": request_id}}
 
 
-def edge_error(code: str, status: int, message: str, **headers: str) -> EdgeError:
+def edge_error(code: str, status: int, message: str, *, hint: str = "", **headers: str) -> EdgeError:
     """An error that arose here; headers' names have underscores for dashes."""
-    hint = _HINTS.get(code) or CATALOGUE[ErrorCode(code)].hint
+    hint = hint or _HINTS.get(code) or CATALOGUE[ErrorCode(code)].hint
     error = {"code": code, "status": status, "stage": STAGE, "message": message, "hint": hint}
     return EdgeError(error, {name.replace("_", "-"): value for name, value in headers.items()})
 
@@ -65,6 +65,16 @@ def too_large(most_bytes: int) -> EdgeError:
 
 def too_late(seconds: float) -> EdgeError:
     return edge_error("timeout", HTTPStatus.GATEWAY_TIMEOUT, f"no answer within {seconds:g} seconds")
+
+
+def too_slow() -> EdgeError:
+    message, hint = "the request came too slowly", "Send it over a faster connection."
+    return edge_error("timeout", HTTPStatus.REQUEST_TIMEOUT, message, hint=hint)
+
+
+def not_http() -> EdgeError:
+    message = "the request is not well-formed HTTP"
+    return edge_error("bad_options", HTTPStatus.BAD_REQUEST, message, hint="Send it anew.")
 
 
 def internal(message: str = "the server failed on this file") -> EdgeError:

@@ -10,7 +10,7 @@ import httpx
 
 from gateway.servers import WORKFLOW_PATH, Pool, Server
 from outofsync_client import BusyError, EmptyFileError
-from outofsync_client._answers import error_in
+from outofsync_client.protocol.answers import error_in
 
 PROMPT_S = 2.0  # who has not answered a probe by then may be busy: the management port knows
 PROBE_S = 60.0  # a probe that was given up stays in the server's queue, so that few are

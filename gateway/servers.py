@@ -11,7 +11,8 @@ from pathlib import Path
 
 from gateway.errors import busy
 from gateway.measures import Measures
-from outofsync_client._state import STATE_FILE, RunningServer, read_state
+from outofsync_client.protocol import STATE_FILE
+from outofsync_client.protocol.state import RunningServer, read_state
 
 WORKFLOW_PATH = "/wfpredict/deepfake"
 
@@ -62,7 +63,20 @@ class Pool:
         try:
             yield server
         finally:
-            await self._count(server, -1)
+            await self.release(server)
+
+    def take(self, server: Server) -> bool:
+        """A place at this very server, where one is free now; it is to be released."""
+        if server.in_progress >= self._in_flight:
+            return False
+        self._note(server, 1)
+        return True
+
+    async def release(self, server: Server) -> None:
+        """Give a place back."""
+        self._note(server, -1)
+        async with self._changed:
+            self._changed.notify_all()
 
     async def _free_server(self, queue_s: float, patience_s: float, avoid: Server | None) -> Server:
         started = time.monotonic()
@@ -81,11 +95,6 @@ class Pool:
                     await asyncio.wait_for(self._changed.wait(), left)
                 except TimeoutError:
                     continue
-
-    async def _count(self, server: Server, change: int) -> None:
-        async with self._changed:
-            self._note(server, change)
-            self._changed.notify_all()
 
     def _note(self, server: Server, change: int) -> None:
         server.in_progress += change

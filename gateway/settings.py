@@ -29,8 +29,10 @@ class GatewaySettings:
     repeats: int = 2  # after a server has died under a request …
     repeat_s: float = 300.0  # … that came no longer ago: a node that was late answers like one that died
     health_s: float = 5.0  # between two probes of a server
-    drain_s: float = 60.0  # requests under way may take as long when the gateway stops
-    shadows: int = 2  # requests at a time that are judged a second time, for comparison
+    header_s: float = 15.0  # how long a request's headers may take, as at the edge
+    drain_s: float = 60.0  # from SIGTERM to the end, for requests and comparisons under way …
+    notice_s: float = 5.0  # … of which so much passes before nobody is let in: balancers probe now and then
+    shadows: int = 2  # requests at a time that are judged a second time, where in_flight leaves room
     request_bytes: int = field(default=Limits().request_bytes + FORM_BYTES)
 
     def __post_init__(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import os
@@ -10,9 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from gateway.background import TaskSupervisor
 from gateway.judging import Judge, Verdict
 from gateway.measures import Measures
 from gateway.pipelines import Pipeline
+from gateway.servers import Pool
 from gateway.upload import Upload
 from gateway.upstream import Ask
 from outofsync_client import OutOfSyncError
@@ -26,13 +27,17 @@ logger = logging.getLogger("gateway")
 
 
 class Shadow:
-    """A few comparisons at a time; what comes beyond is dropped and counted."""
+    """A few comparisons at a time, in places that callers leave free; the rest is dropped and counted."""
 
-    def __init__(self, judge: Judge, measures: Measures, *, at_once: int) -> None:
+    def __init__(
+        self, judge: Judge, pool: Pool, tasks: TaskSupervisor, measures: Measures, *, at_once: int
+    ) -> None:
         self._judge = judge
+        self._pool = pool
+        self._tasks = tasks
         self._measures = measures
         self._at_once = at_once
-        self._running: set[asyncio.Task[None]] = set()
+        self._running = 0
 
     def wants(self, verdict: Verdict) -> Pipeline | None:
         """The pipeline that is to judge this file again, None for none."""
@@ -43,27 +48,28 @@ class Shadow:
 
     def compare(self, pipeline: Pipeline, verdict: Verdict, ask: Ask, upload: Upload) -> bool:
         """Judge the upload again in the background; False where there is no room, and the upload is left."""
-        if len(self._running) >= self._at_once or not (upload.complete and upload.repeatable):
+        repeatable = upload.complete and upload.repeatable
+        if not repeatable or self._running >= self._at_once or not self._pool.take(verdict.server):
             self._measures.shadows_dropped.inc()
             return False
-        task = asyncio.create_task(self._compare(pipeline, verdict, ask, upload))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._running += 1
+        work = self._in_its_place(pipeline, verdict, ask, upload)
+        self._tasks.run("shadow", work, about=f"request {ask.request_id}")
         return True
 
-    async def finish(self) -> None:
-        """Wait for comparisons under way."""
-        await asyncio.gather(*self._running, return_exceptions=True)
+    async def _in_its_place(self, pipeline: Pipeline, verdict: Verdict, ask: Ask, upload: Upload) -> None:
+        try:
+            with upload:
+                await self._compare(pipeline, verdict, ask, upload)
+        finally:
+            self._running -= 1
+            await self._pool.release(verdict.server)
 
     async def _compare(self, pipeline: Pipeline, verdict: Verdict, ask: Ask, upload: Upload) -> None:
-        with upload:
-            try:
-                result = await self._judge.by_pipeline(verdict.server, pipeline, ask, upload)
-            except OutOfSyncError as error:
-                result = {"verdict": f"error:{error.code}"}
-            except Exception:
-                logger.exception("request %s: the comparison failed", ask.request_id)
-                return
+        try:
+            result = await self._judge.by_pipeline(verdict.server, pipeline, ask, upload)
+        except OutOfSyncError as error:
+            result = {"verdict": f"error:{error.code}"}
         self._count(pipeline, verdict.result, result)
         line = {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),

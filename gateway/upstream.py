@@ -19,7 +19,7 @@ from outofsync_client import (
     UnexpectedAnswerError,
     UnreachableError,
 )
-from outofsync_client._answers import error_in
+from outofsync_client.protocol.answers import error_in
 
 REQUEST_ID_HEADER = "X-OutOfSync-Request-Id"
 CONNECT_S = 5.0

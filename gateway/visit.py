@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Send
 
 from gateway.access import log_request
-from gateway.errors import too_large, unauthenticated
+from gateway.errors import EdgeError, too_large, unauthenticated
 from gateway.form import CONTENT_TYPE, Form
 from gateway.keys import KeyFile
 from gateway.measures import Measures
@@ -24,6 +24,7 @@ from gateway.upstream import PASSED_ON, REQUEST_ID_HEADER, Ask
 
 HUNG_UP = 499  # as nginx has it: nobody is left to read the answer
 HUNG_UP_CODE = "hung_up"
+OTHER_ROUTE = "other"  # whatever is none of ours
 SEND_S = 30.0  # longest pause of a caller who reads an answer, as nginx has it
 _SAFE_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -148,6 +149,12 @@ class Visit:
             bytes_out=self._bytes_out,
             **self.facts,
         )
+
+
+def note_refused(measures: Measures, error: EdgeError, request_id: str, peer: str) -> None:
+    """Count and log a request that ended before it was one."""
+    measures.requests.labels(OTHER_ROUTE, str(error.status), error.code).inc()
+    log_request(request_id=request_id, route=OTHER_ROUTE, status=error.status, code=error.code, peer=peer)
 
 
 def presented_key(request: Request) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+import gateway
 from gateway import keys
 from gateway.app import Gateway
 from gateway.settings import GatewaySettings
@@ -142,6 +146,31 @@ class LiveGateway:
         return self.gateway.measures.registry.get_sample_value(name, labels) or 0.0
 
 
+@contextmanager
+def gateway_process(server: FakeServer, *words: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A gateway as it is run, before one server and for everybody: its URL, once it is ready, and process."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    command = [sys.executable, "-m", "gateway", "--state", str(server.state), "--no-keys", "--port", port]
+    process = subprocess.Popen([*command, *words], cwd=Path(gateway.__file__).parents[1])
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_until(lambda: health(url) == 200)
+        yield url, process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def health(url: str) -> int:
+    """What a gateway's health route answers to a new connection; 0 where nobody takes one."""
+    try:
+        return httpx.get(f"{url}/v1/health", timeout=END_S, trust_env=False).status_code
+    except httpx.TransportError:
+        return 0
+
+
 MakeGateway = Callable[..., LiveGateway]
 
 
@@ -175,12 +204,21 @@ def make_gateway(tmp_path: Path) -> Iterator[MakeGateway]:
             settings = GatewaySettings(
                 states=tuple(fake.state for fake in fakes), keys=path, **{"health_s": 0.2, **choices}
             )
-            gateway = Gateway.build(settings, httpx.AsyncClient(trust_env=False))
-            url = running.enter_context(Background(gateway.app()))
-            wait_until(lambda: all(server.up for server in gateway.pool.servers))
-            return LiveGateway(url, key, path, fakes, gateway)
+            built = Gateway.build(settings, httpx.AsyncClient(trust_env=False))
+            url = running.enter_context(Background(built.app()))
+            wait_until(lambda: all(server.up for server in built.pool.servers))
+            return LiveGateway(url, key, path, fakes, built)
 
         yield make
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[FakeServer]:
+    """A server without a gateway."""
+    fake = FakeServer(tmp_path)
+    with Background(fake.app()) as fake.url:
+        fake.publish()
+        yield fake
 
 
 @pytest.fixture

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections import Counter
 from typing import Any
 
 import pytest
 from starlette.responses import Response
-from unit.gateway.conftest import RESULT, LiveGateway, said, torchserve_error
+from unit.gateway.conftest import END_S, RESULT, LiveGateway, MakeGateway, said, torchserve_error, wait_until
 
 from gateway.pipelines import Canary, Pipeline, routing_of
 
@@ -121,6 +122,28 @@ def test_a_shadow_that_breaks_is_written_down(live: LiveGateway) -> None:
     assert live.detect().status_code == 200
     (line,) = shadow_lines(live, 1)
     assert line["candidate"]["verdict"] == "error:not_deployed"
+
+
+def test_comparisons_and_callers_share_the_limit_of_a_server(make_gateway: MakeGateway) -> None:
+    live = make_gateway(in_flight=1, queue_s=0.1)
+    try_out(live, 1.0, shadow=True)
+    finish = threading.Event()
+
+    def slow_on_trial(path: str, body: bytes) -> Response:
+        if path.startswith("/predictions"):
+            finish.wait(END_S)
+        return by_path(path, body)
+
+    live.servers[0].answer = slow_on_trial
+    assert live.detect().status_code == 200
+    wait_until(lambda: len(live.servers[0].asked) == 2)
+    assert live.metric("outofsync_server_in_progress", server="1") == 1
+    refused = live.detect()
+    finish.set()
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "busy")
+    shadow_lines(live, 1)
+    wait_until(lambda: not live.metric("outofsync_server_in_progress", server="1"))
+    assert live.detect().status_code == 200
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
