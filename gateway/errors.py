@@ -63,10 +63,6 @@ def too_large(most_bytes: int) -> EdgeError:
     return edge_error("too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message, Connection="close")
 
 
-def too_late(seconds: float) -> EdgeError:
-    return edge_error("timeout", HTTPStatus.GATEWAY_TIMEOUT, f"no answer within {seconds:g} seconds")
-
-
 def too_slow() -> EdgeError:
     message, hint = "the request came too slowly", "Send it over a faster connection."
     return edge_error("timeout", HTTPStatus.REQUEST_TIMEOUT, message, hint=hint)

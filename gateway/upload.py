@@ -62,11 +62,6 @@ class Upload:
                 position = self.size
                 yield received
 
-    async def finish(self) -> None:
-        """Receive what is left, for a server that has answered without it."""
-        while not self.complete:
-            await self._receive()
-
     async def _receive(self) -> bytes:
         """The next piece, kept if the disk has room; nothing at the end."""
         try:
