@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from outofsync_client._client import Client
-from outofsync_client._state import STATE_FILE, read_state
+from outofsync_client.protocol import STATE_FILE
+from outofsync_client.protocol.state import read_state
 
 URL_VARIABLE = "OUTOFSYNC_URL"
 TOKEN_VARIABLE = "OUTOFSYNC_TOKEN"
