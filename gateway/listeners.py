@@ -8,8 +8,8 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Any, cast
 
@@ -17,14 +17,15 @@ import httpx
 import uvicorn
 
 from gateway.app import Gateway
-from gateway.exposition import expose
+from gateway.background import TaskSupervisor
 from gateway.http_protocol import EnvelopeProtocol
+from gateway.metrics_app import metrics_app
 from gateway.settings import GatewaySettings
 from gateway.visit import note_refused
 
 KEEP_ALIVE_S = 75
 BACKLOG = 512
-CANCEL_S = 5.0  # for requests that ran out of time to say so to their callers
+CANCEL_S = 5.0  # for what ran out of time to say so to its callers
 
 
 class Listener(uvicorn.Server):
@@ -41,17 +42,31 @@ async def serve(settings: GatewaySettings) -> None:
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
     async with httpx.AsyncClient(limits=limits, trust_env=False, http2=False) as client:
         gateway = Gateway.build(settings, client)
-        if settings.metrics_port is not None:
-            servers = gateway.pool.servers
-            expose(settings.metrics_host, settings.metrics_port, gateway.measures.registry, servers)
         with bound(settings) as opened:
-            listener = Listener(configuration(gateway))
-            stop = Stop(gateway, listener)
-            stopping = asyncio.create_task(stop.run())
-            await listener.serve([opened])
-            stopping.cancel()
-            if left := listener.server_state.tasks:
-                await asyncio.wait(left, timeout=CANCEL_S)
+            async with metrics_exposed(gateway, client):
+                listener = Listener(configuration(gateway))
+                await asyncio.gather(listener.serve([opened]), Stop(gateway, listener).run())
+                if left := listener.server_state.tasks:
+                    await asyncio.wait(left, timeout=CANCEL_S)
+
+
+@asynccontextmanager
+async def metrics_exposed(gateway: Gateway, client: httpx.AsyncClient) -> AsyncIterator[None]:
+    """Answer Prometheus while the block lasts: by this port, pods see when the gateway is gone."""
+    settings = gateway.settings
+    if settings.metrics_port is None:
+        yield
+        return
+    app = metrics_app(gateway.measures.registry, gateway.pool.servers, client)
+    tasks = TaskSupervisor(gateway.measures)
+    with bound_port(settings.metrics_host, settings.metrics_port) as opened:
+        listener = Listener(uvicorn.Config(app, lifespan="off", log_config=None, access_log=False))
+        tasks.run("metrics", listener.serve([opened]), about=f"port {settings.metrics_port}")
+        try:
+            yield
+        finally:
+            listener.should_exit = True
+            await tasks.finish(CANCEL_S)
 
 
 def configuration(gateway: Gateway) -> uvicorn.Config:

@@ -31,6 +31,7 @@ from gateway.settings import GatewaySettings
 ANSWER_S = 30.0
 END_S = 30.0  # no wait of a test is longer
 MANAGEMENT = "/management"
+ROOT = Path(gateway.__file__).parents[1]
 EMPTY = {"error": {"code": "empty_file", "status": 422, "stage": "request", "message": "", "hint": ""}}
 RESULT = {"id": "ab" * 32, "verdict": "real", "label": "REAL", "probability_fake": 0.1, "score": 1.0}
 Answer = Callable[[str, bytes], Response]  # of a path and a body
@@ -146,14 +147,19 @@ class LiveGateway:
         return self.gateway.measures.registry.get_sample_value(name, labels) or 0.0
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 @contextmanager
 def gateway_process(server: FakeServer, *words: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A gateway as it is run, before one server and for everybody: its URL, once it is ready, and process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+    port = str(free_port())
     command = [sys.executable, "-m", "gateway", "--state", str(server.state), "--no-keys", "--port", port]
-    process = subprocess.Popen([*command, *words], cwd=Path(gateway.__file__).parents[1])
+    process = subprocess.Popen([*command, *words], cwd=ROOT)
     url = f"http://127.0.0.1:{port}"
     try:
         wait_until(lambda: health(url) == 200)

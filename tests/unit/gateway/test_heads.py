@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import jsonschema  # type: ignore[import-untyped]
 import pytest
-from unit.gateway.conftest import END_S, Background, FakeServer, gateway_process
+from unit.gateway.conftest import END_S, Background, FakeServer, free_port, gateway_process
 from unit.gateway.test_openapi import schema
 
 HEADER_S = 1.0
@@ -129,9 +129,7 @@ def test_what_is_no_request(url: str, sent: bytes) -> None:
 
 
 def test_a_refused_head_is_counted_and_logged(server: FakeServer, capfd: pytest.CaptureFixture[str]) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        metrics = probe.getsockname()[1]
+    metrics = free_port()
     with gateway_process(server, "--metrics-port", str(metrics)) as (url, _), connected(url) as channel:
         channel.sendall(b"FOO\r\n\r\n")
         answer = heard(channel)
