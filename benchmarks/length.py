@@ -19,12 +19,12 @@ from pathlib import Path
 import psutil
 
 from benchmarks import load
-from benchmarks.engine import NODES
 from benchmarks.footage import stored
 from benchmarks.report import parser, print_table, write_json
 from benchmarks.server import detect_url, served
+from outofsync_client.management import Management
+from outofsync_client.protocol import NODES, model_of
 from serving.state import ServerState
-from serving.torchserve.management import WORKFLOW, Management
 
 LENGTHS_S = (10.0, 60.0, 300.0, 600.0)
 POLL_S = 0.05
@@ -52,11 +52,9 @@ class Processes:
     """Java, both workers, and the decoders that come and go."""
 
     def __init__(self, state: ServerState) -> None:
-        management = Management(state.management_url, state.management_token, lambda: load.ANSWER_S)
-        workers = {
-            node: psutil.Process(management.describe(f"{WORKFLOW}__{node}")["workers"][0]["pid"])
-            for node in NODES
-        }
+        with Management(state.management_url, state.management_token) as management:
+            loaded = {node: management.version(model_of(node)) for node in NODES}
+        workers = {node: psutil.Process(found.workers[0].pid) for node, found in loaded.items() if found}
         java = workers[NODES[0]].parent()
         if java is None:
             raise RuntimeError("the server's workers have lost their parent")

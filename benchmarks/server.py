@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from archives.build import build
-from benchmarks.engine import CHECKPOINTS, NODES
+from benchmarks.engine import CHECKPOINTS
 from outofsync_client import Client, Metrics
+from outofsync_client.protocol import NODES, TORCHSERVE, model_of
 from serving.lifecycle import running
 from serving.settings import CONFIG, ServerSettings
 from serving.state import ServerState
-from serving.torchserve.management import WORKFLOW
 
 REQUESTS, BATCHES = "outofsync_requests_total", "outofsync_batches_total"
 
@@ -35,7 +35,7 @@ def served(store: Path | None = None, config: Path = CONFIG) -> Iterator[ServerS
 
 
 def detect_url(state: ServerState) -> str:
-    return f"{state.url}/wfpredict/{WORKFLOW}"
+    return state.url + TORCHSERVE.detect
 
 
 def metrics_of(state: ServerState) -> Metrics:
@@ -52,6 +52,6 @@ def mean_batches(before: Metrics, after: Metrics) -> dict[str, float | None]:
 
     means: dict[str, float | None] = {}
     for node in NODES:
-        requests, batches = (grown(name, f"{WORKFLOW}__{node}") for name in (REQUESTS, BATCHES))
+        requests, batches = (grown(name, model_of(node)) for name in (REQUESTS, BATCHES))
         means[node] = requests / batches if batches else None
     return means

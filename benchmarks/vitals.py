@@ -14,11 +14,11 @@ from pathlib import Path
 import psutil
 
 from benchmarks.report import median
+from outofsync_client.management import Management
+from outofsync_client.protocol import NODES, model_of
 from serving.state import StateFolder
-from serving.torchserve.management import Management
 
 MB = 1e6
-MODELS = {"deblur": "deepfake__deblur", "ensemble": "deepfake__ensemble"}
 FLAT_MB_PER_HOUR = 10.0  # less than this is a quarter of a gigabyte a day: a restart a month is no burden
 BLOCKS = 30  # neighbouring samples resemble each other; medians of so many blocks do so less
 FEWEST_BLOCKS = 6
@@ -64,11 +64,12 @@ def parts(folder: StateFolder, gateway: int | None = None) -> dict[str, int]:
     state = folder.server()
     if state is None:
         return {}
-    manager = Management(state.management_url, state.management_token, lambda: 30.0)
     found = {"supervisor": state.pid, "java": folder.processes()[1].pid}
-    for name, model in MODELS.items():
-        for number, worker in enumerate(manager.describe(model)["workers"]):
-            found[f"{name} {number + 1}" if number else name] = worker["pid"]
+    with Management(state.management_url, state.management_token) as management:
+        for name in NODES:
+            loaded = management.version(model_of(name))
+            for number, worker in enumerate(loaded.workers if loaded else ()):
+                found[f"{name} {number + 1}" if number else name] = worker.pid
     return found if gateway is None else {**found, "gateway": gateway}
 
 

@@ -10,9 +10,8 @@ import shlex
 import sys
 from pathlib import Path
 
-from serving.documents import from_document
 from serving.lifecycle import rotate, run, start, stop
-from serving.settings import DEFAULT_STATE, DEFAULT_STORE, ServeError, ServerSettings
+from serving.settings import DEFAULT_STATE, DEFAULT_STORE, ServeError, ServerSettings, from_document
 from serving.state import ServerState, StateFolder
 
 

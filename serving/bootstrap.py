@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("handlers", "client")
+PACKAGES = ("handlers", "client", "serving")
 NEEDED_PYTHON = (3, 11)
 NEEDED_GB = 7.0
 STAMP = "outofsync-setup"

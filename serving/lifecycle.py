@@ -11,9 +11,9 @@ from pathlib import Path
 
 import psutil
 
-from serving.documents import to_document
+from serving.log import complaints
 from serving.processes import POLL_S, in_background
-from serving.settings import ServeError, ServerSettings
+from serving.settings import ServeError, ServerSettings, to_document
 from serving.state import ServerState, StateFolder
 from serving.supervisor import Restarts, Supervisor
 from serving.torchserve import java
@@ -35,7 +35,8 @@ def start(settings: ServerSettings) -> ServerState:
     words = ["serving", "run", "--settings", to_document(settings)]
     server = in_background(words, folder.log_file, folder.server)
     if server is None:
-        raise ServeError(f"{folder.complaints()}\nthe server did not start; its log is {folder.log_file}")
+        log = folder.log_file
+        raise ServeError(f"{complaints(log)}\nthe server did not start; its log is {log}")
     return server
 
 

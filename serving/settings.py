@@ -1,9 +1,16 @@
-"""What a server is started with."""
+"""What a server is started with, and how settings reach another process: by the fields there are."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "config"
@@ -12,6 +19,8 @@ DEFAULT_STATE = ROOT / ".state"
 DEFAULT_STORE = ROOT / "model_store"
 LOOPBACK = "127.0.0.1"
 FORM_BYTES = 10_000_000  # room for what surrounds the file in a request: it is refused in words, not by a 413
+
+T = TypeVar("T")
 
 
 class ServeError(Exception):
@@ -31,3 +40,22 @@ class ServerSettings:
     start_s: float = 600.0  # until every network is loaded and has answered
     drain_s: float = 30.0  # requests under way may take as long when the server stops
     rotate_s: float = 12 * 3600.0  # TorchServe's tokens are made anew so often
+
+
+def to_document(settings: DataclassInstance) -> str:
+    """All fields as JSON; paths are made absolute, as the other process may work in another folder."""
+    return json.dumps(asdict(settings), default=_absolute)
+
+
+def from_document(kind: type[T], document: str) -> T:
+    """The settings of a document; raises :class:`ServeError` where it does not fit the fields."""
+    try:
+        return TypeAdapter(kind).validate_json(document)
+    except ValidationError as error:
+        raise ServeError(f"these are no settings: {error}") from None
+
+
+def _absolute(value: object) -> str:
+    if isinstance(value, Path):
+        return str(value.absolute())
+    raise TypeError(f"{value!r} has no place in a document")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import shutil
 import tempfile
 from dataclasses import asdict, dataclass, field
@@ -13,19 +11,18 @@ from typing import Any
 
 import psutil
 
+from outofsync_client.protocol import LOG_FILE, STATE_FILE, TEMPORARY_LINK
+from outofsync_client.protocol.private_files import write_private
+from outofsync_client.protocol.state import RunningServer
+
 START_TOLERANCE_S = 1.0  # psutil derives a start time from the boot time, which moves with the clock
 
 
 @dataclass(frozen=True)
-class ServerState:
-    """A server that is ready: what a client needs to find it."""
+class ServerState(RunningServer):
+    """A server that is ready: what a client needs to find it, and what whoever runs it wants to know."""
 
-    url: str
-    management_url: str
-    metrics_url: str
     pid: int
-    token: str = field(repr=False)
-    management_token: str = field(repr=False)
     start_ms: dict[str, float] = field(default_factory=dict)  # what its start was spent on
 
 
@@ -56,12 +53,12 @@ class StateFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
-        self.server_file = self.path / "server.json"
+        self.server_file = self.path / STATE_FILE
         self.processes_file = self.path / "processes.json"
         self.properties_file = self.path / "server.properties"
-        self.log_file = self.path / "server.log"
+        self.log_file = self.path / LOG_FILE
         self.java_folder = self.path / "java"
-        self.temporary_link = self.path / "temporary"
+        self.temporary_link = self.path / TEMPORARY_LINK
 
     def create(self) -> None:
         """Make the folder; only its owner may look inside."""
@@ -81,7 +78,7 @@ class StateFolder:
 
     def publish(self, server: ServerState) -> None:
         """Declare the server ready."""
-        _write_private(self.server_file, asdict(server))
+        write_private(self.server_file, json.dumps(asdict(server), indent=2))
 
     def supervisor(self) -> psutil.Process | None:
         """Who runs the server, from its first moment to its last; without it, what still runs is a stray."""
@@ -97,7 +94,8 @@ class StateFolder:
 
     def record(self, *pids: int) -> None:
         """Remember this server's processes, the supervisor first."""
-        _write_private(self.processes_file, [asdict(ProcessMark.of(pid)) for pid in pids])
+        marks = [asdict(ProcessMark.of(pid)) for pid in pids]
+        write_private(self.processes_file, json.dumps(marks))
 
     def withdraw(self) -> None:
         """The server no longer takes requests."""
@@ -115,40 +113,9 @@ class StateFolder:
             shutil.rmtree(self.temporary_link.readlink(), ignore_errors=True)
             self.temporary_link.unlink()
 
-    def complaints(self, lines: int = 15) -> str:
-        """The last lines of the log that tell of trouble."""
-        if not self.log_file.exists():
-            return ""
-        messages = (_complaint(line) for line in self.log_file.read_text(errors="replace").splitlines())
-        return "\n".join([message for message in messages if message][-lines:])
-
-
-def _complaint(line: str) -> str | None:
-    """What a line of the log (config/log4j2.xml) complains of, None where it does not."""
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        return line  # a sentence of our own, or of Java's before its log is set up
-    if "entry" in entry:  # what became of a request
-        return None
-    # A worker's lines are all INFO; the last of a traceback names the exception.
-    if entry["level"] == "INFO" and not re.match(r"[\w.]+(Error|Exception): ", entry["message"]):
-        return None
-    return f"{entry['thread']}: {entry['message']}"
-
 
 def _read(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
     except (FileNotFoundError, ValueError):
         return None
-
-
-def _write_private(path: Path, values: Any) -> None:
-    """Write JSON whole or not at all, readable by the owner alone."""
-    partial = path.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(values, file, indent=2)
-    partial.replace(path)

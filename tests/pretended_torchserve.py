@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from archives.repack import repack, write_sums
-from outofsync_client.models import Models
+from serving.rollout import Models
 
 OWN, NEW = "0.1.0", "2.0"
 NODES = ("deblur", "ensemble")
@@ -88,12 +88,21 @@ class FakeTorchServe:
         asked = (method, kind, *(word for word in rest if word))
         if asked == ("POST", "models"):
             return self.register(query)
+        if asked == ("GET", "models") and not name:
+            return self.page(int(query.get("next_page_token", 0)))
         if asked == ("GET", "models") and version == "all":
             return 200, [one.describe(name, version) for version, one in self.versions[name].items()]
         loaded = self.versions[name].get(version or self.defaults[name])
         if loaded is None:
             return 404, {"message": "no such version"}
         return self.answer_of(loaded, asked, name, version or self.defaults[name], query)
+
+    def page(self, start: int) -> tuple[int, Any]:
+        """The names of models, one a page."""
+        names = sorted(self.versions)
+        listed = {"models": [{"modelName": names[start], "modelUrl": "some.mar"}]}
+        more = {} if start + 1 == len(names) else {"nextPageToken": str(start + 1)}
+        return 200, {**listed, **more}
 
     def answer_of(
         self, loaded: FakeVersion, asked: tuple[str, ...], name: str, version: str, query: dict[str, str]

@@ -18,10 +18,11 @@ import requests
 from untrained import write_checkpoints
 
 from archives.build import build
+from outofsync_client.management import Management
+from outofsync_client.protocol import NODES, TORCHSERVE, model_of
 from serving.lifecycle import running
 from serving.settings import ROOT, ServerSettings
 from serving.state import ServerState, StateFolder
-from serving.torchserve.management import WORKFLOW, Management
 
 ANSWER_S = 600.0
 CHECKPOINTS = ROOT / "checkpoints"
@@ -48,7 +49,7 @@ class LiveServer:
         """The workflow's answer: a result, or an object with ``error``. It never fails as a whole."""
         form = {"data": ("video", data), "options": (None, json.dumps(options))}
         headers = {"X-OutOfSync-Request-Id": request_id} if request_id else {}
-        response = self.post(f"/wfpredict/{WORKFLOW}", files=form, headers=headers)
+        response = self.post(TORCHSERVE.detect, files=form, headers=headers)
         assert response.status_code == 200, response.text
         answer: dict[str, Any] = response.json()
         return answer
@@ -64,9 +65,9 @@ class LiveServer:
 
     def workers(self) -> dict[str, list[int]]:
         """Process ids of the workflow's workers, by model."""
-        manager = Management(self.state.management_url, self.state.management_token, lambda: ANSWER_S)
-        models = [f"{WORKFLOW}__{node}" for node in ("deblur", "ensemble")]
-        return {model: [worker["pid"] for worker in manager.describe(model)["workers"]] for model in models}
+        with Management(self.state.management_url, self.state.management_token) as management:
+            loaded = {model: management.version(model) for model in map(model_of, NODES)}
+        return {model: [worker.pid for worker in found.workers] for model, found in loaded.items() if found}
 
 
 MakeServer = Callable[..., LiveServer]

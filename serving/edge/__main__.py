@@ -13,13 +13,12 @@ from pathlib import Path
 
 import psutil
 
-from serving.documents import from_document, to_document
 from serving.edge.render import render
 from serving.edge.services import READY_FILE, START_S, STOP_S, check, run
 from serving.edge.settings import EdgeSettings
 from serving.edge.user import worker_user
 from serving.processes import in_background
-from serving.settings import DEFAULT_STATE, ServeError
+from serving.settings import DEFAULT_STATE, ServeError, from_document, to_document
 
 
 def parse(arguments: list[str]) -> tuple[str, EdgeSettings]:

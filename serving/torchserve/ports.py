@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 import tempfile
@@ -12,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
+from serving.locks import locked
 from serving.processes import POLL_S
 from serving.settings import DEFAULT_PORT, LOOPBACK, ServeError
 from serving.supervisor import Check
@@ -46,24 +46,13 @@ def choosing(check: Check) -> Iterator[None]:
 
     ``check`` is called while another server chooses, and may raise.
     """
-    path = Path(tempfile.gettempdir()) / f"outofsync-ports-{os.getuid()}.lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        while not _locked(descriptor):
-            check()
-            time.sleep(POLL_S)
+
+    def wait(_: str) -> None:
+        check()
+        time.sleep(POLL_S)
+
+    with locked(Path(tempfile.gettempdir()) / f"outofsync-ports-{os.getuid()}.lock", wait):
         yield
-    finally:
-        os.close(descriptor)
-
-
-def _locked(descriptor: int) -> bool:
-    """Take the lock, unless another process has it."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def choose_ports(wanted: int | None, before: Ports | None = None) -> Ports:

@@ -7,23 +7,31 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent import futures
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
 import psutil
 
 from outofsync.timing import Stopwatch
+from outofsync_client import OutOfSyncError
+from outofsync_client.management import Management
 from serving.processes import POLL_S, end
+from serving.rollout import Models
+from serving.rollout.warming import probe_workflow
 from serving.settings import ServeError, ServerSettings
 from serving.state import ServerState, StateFolder
 from serving.supervisor import Check
 from serving.torchserve import java
-from serving.torchserve.management import Management
+from serving.torchserve.loading import (
+    check_archives,
+    load_workflow,
+    renew_tokens,
+    wait_until_listening,
+)
 from serving.torchserve.ports import Ports
-from serving.torchserve.properties import server_properties
 
 JAVA_STOP_S = 30.0
 WORKERS_STOP_S = 10.0
@@ -50,7 +58,7 @@ class Server:
         """Start Java, and remember it in the state folder."""
         temporary = self.folder.make_temporary()
         properties = self.folder.properties_file
-        properties.write_text(server_properties(self.settings, self.ports))
+        properties.write_text(java.properties(self.settings, self.ports))
         self._process = java.start(
             properties, folder=self.folder.java_folder, temporary=temporary, settings=self.settings
         )
@@ -65,36 +73,30 @@ class Server:
         while not futures.wait([taken], POLL_S).done:
             check()
             self._remaining()
-        return taken.result()
+        with _as_sentences():
+            return taken.result()
 
     def listen(self) -> None:
         """Until it listens; raises :class:`ServeError` where it does not, or should not load the archives."""
-        from serving.torchserve.pipelines import (
-            check_archives,  # takes a while to import, in which Java starts
-        )
-
         with self.watch.stage("java"):
             check_archives(self.folder.path, self.settings.model_store)
             while java.read_keys(self.folder.java_folder) is None:
                 self._remaining()
                 time.sleep(POLL_S)
-            self._management().wait()
+            with self._management("management") as management:
+                wait_until_listening(management, self._remaining)
 
     def load(self) -> ServerState:
-        """Load the workflow and the recorded pipelines, and try them; raises :class:`ServeError`."""
-        from serving.torchserve.pipelines import restore_pipelines
-        from serving.torchserve.probe import probe_workflow
-
-        keys = self._keys()
-        with self.watch.stage("register"):
-            self._management().register(plain_models=self.settings.plain_models)
-        with self.watch.stage("restore"):
-            for note in restore_pipelines(
-                self.folder.path, self.settings.model_store, self.ports.management_url, keys["management"]
-            ):
-                sys.stderr.write(f"{note}\n")
+        """Load the workflow and the recorded pipelines, and try them."""
+        with self._management("management") as management:
+            with self.watch.stage("register"):
+                load_workflow(management, self._remaining, plain_models=self.settings.plain_models)
+            with self.watch.stage("restore"):
+                models = Models(self.folder.path, self.settings.model_store, management=management)
+                for note in models.restore():
+                    sys.stderr.write(f"{note}\n")
         with self.watch.stage("probe"):
-            probe_workflow(self.ports.inference_url, keys["inference"], timeout=self._remaining())
+            probe_workflow(self.ports.inference_url, self._keys()["inference"], timeout=self._remaining())
         return self.state()
 
     def state(self) -> ServerState:
@@ -112,9 +114,8 @@ class Server:
 
     def rotate(self) -> ServerState:
         """Make TorchServe's tokens anew; the old ones end at once. Raises :class:`ServeError`."""
-        management = self._management(self._keys()["API"])
-        for purpose in ("inference", "management"):
-            management.renew_token(purpose)
+        with _as_sentences(), self._management("API") as management:
+            renew_tokens(management)
         return self.state()
 
     @property
@@ -157,8 +158,8 @@ class Server:
             raise ServeError("TorchServe's tokens are gone (key_file.json in its folder)")
         return keys
 
-    def _management(self, token: str | None = None) -> Management:
-        return Management(self.ports.management_url, token or self._keys()["management"], self._remaining)
+    def _management(self, purpose: str) -> Management:
+        return Management(self.ports.management_url, self._keys()[purpose])
 
     def _remaining(self) -> float:
         """Seconds left for the start; raises :class:`ServeError` where the start has failed."""
@@ -168,3 +169,12 @@ class Server:
         if remaining <= 0:
             raise ServeError(f"the server was not ready after {self.settings.start_s:.0f} s")
         return remaining
+
+
+@contextmanager
+def _as_sentences() -> Iterator[None]:
+    """What the management API or a roll-out says, for whoever starts a server."""
+    try:
+        yield
+    except OutOfSyncError as error:
+        raise ServeError(str(error)) from None

@@ -23,8 +23,8 @@ from untrained import EMBEDDING, scoring_checkpoint, sync_checkpoint, write_chec
 from archives.build import build
 from outofsync import __version__
 from outofsync_client import Client
-from outofsync_client.models import Models, VersionFailedError
 from serving.lifecycle import running, stop
+from serving.rollout import Models, VersionFailedError
 from serving.settings import ROOT, ServerSettings
 
 pytestmark = pytest.mark.server

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, ClassVar, Literal, Mapping, Optional, TypeVar, Union
+from typing import Any, Callable, ClassVar, Literal, Mapping, Optional, TypeVar, Union
 
 from outofsync_client._answers import Answer
 from outofsync_client._endpoints import (
@@ -44,9 +44,7 @@ from outofsync_client._result import Result
 from outofsync_client._retries import Retries
 from outofsync_client._sender import Sender
 from outofsync_client._transport import BaseTransport, Timeouts
-
-if TYPE_CHECKING:
-    from outofsync_client.models import Models
+from outofsync_client.extensions import versions_at
 
 DeblurChoice = Literal["auto", "always", "never"]
 ModeChoice = Literal["full", "reference"]
@@ -148,16 +146,18 @@ class BaseClient:
         return self._sender.preferred.address().url
 
     @property
-    def models(self) -> Models:
-        """Versions of the pipeline, of a server on this machine; its model store lies beside its folder.
+    def models(self) -> Any:
+        """Versions of the pipeline, of a server on this machine: ``serving.rollout.Models``.
 
-        Its methods block. Raises ValueError for a client that was not made by :meth:`of_state`.
+        Its methods block. Raises ValueError for a client that was not made by :meth:`of_state`, and where
+        what serves is not installed.
         """
         if self._state is None:
             raise ValueError("versions are rolled out on the machine that serves: Client.of_state(folder)")
-        from outofsync_client.models import Models  # for the systems that serve alone
-
-        return Models(self._state, self._state.resolve().parent / "model_store")
+        try:
+            return versions_at(self._state)
+        except LookupError as error:
+            raise ValueError(str(error)) from None
 
     def _detect(
         self,

@@ -9,7 +9,8 @@ from typing import Optional, Protocol, Union
 from urllib.parse import urlsplit
 
 from outofsync_client._exceptions import UnreachableError
-from outofsync_client._state import STATE_FILE, RunningServer, read_state
+from outofsync_client.protocol import STATE_FILE
+from outofsync_client.protocol.state import RunningServer, read_state
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,10 @@ from server_fixture import LiveServer
 from under_load import wait_for
 
 from outofsync_client import AsyncClient, Client, OutOfSyncError, Retries
+from outofsync_client.management import Management
+from outofsync_client.protocol import model_of
 from serving.settings import ROOT
 from serving.state import ServerState
-from serving.torchserve.management import WORKFLOW, Management
 
 DIRECT = ("token", "state")
 DOORS = (*DIRECT, "edge")
@@ -80,8 +81,9 @@ class Site:
 
     def describe(self, node: str) -> dict[str, Any]:
         """What TorchServe says of one of the workflow's nodes."""
-        manager = Management(self.now.management_url, self.now.management_token, lambda: PATIENCE_S)
-        return manager.describe(f"{WORKFLOW}__{node}")
+        with Management(self.now.management_url, self.now.management_token) as management:
+            described: dict[str, Any] = management.call("GET", f"models/{model_of(node)}")[0]
+        return described
 
     def worker(self) -> psutil.Process:
         """The process of the first node."""

@@ -13,7 +13,7 @@ from untrained import write_checkpoints
 
 from archives.build import build
 from outofsync import __version__
-from outofsync_client.models import Models
+from serving.rollout import Models
 
 pytestmark = pytest.mark.server
 

@@ -16,7 +16,7 @@ import pytest
 
 import outofsync_client
 from outofsync_client import Client, Retries
-from outofsync_client.models import Models
+from serving.rollout import Models
 
 if TYPE_CHECKING:
     from unit.client.conftest import StubServer

@@ -30,7 +30,8 @@ from outofsync_client import (
     UntrustedServerError,
     WorkerDiedError,
 )
-from outofsync_client.cli.server import KEY_VARIABLE, STATE_FOLDER, TOKEN_VARIABLE, URL_VARIABLE
+from outofsync_client.cli.server import KEY_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
+from outofsync_client.protocol import STATE_FOLDER
 
 if TYPE_CHECKING:
     from unit.client.conftest import StubServer

@@ -12,7 +12,6 @@ import pytest
 
 from outofsync.limits import Limits
 from serving.__main__ import parse_settings
-from serving.documents import from_document, to_document
 from serving.edge.__main__ import parse
 from serving.edge.settings import EdgeSettings
 from serving.settings import (
@@ -20,16 +19,18 @@ from serving.settings import (
     LOOPBACK,
     ServeError,
     ServerSettings,
+    from_document,
+    to_document,
 )
+from serving.torchserve import java
 from serving.torchserve.ports import Ports, choose_ports
-from serving.torchserve.properties import server_properties
 
 Parse = Callable[[list[str]], tuple[str, Any]]
 PORTS = Ports(1001, 1002, 1003, 1004, 1005)
 
 
 def properties(settings: ServerSettings) -> dict[str, str]:
-    lines = server_properties(settings, PORTS).splitlines()
+    lines = java.properties(settings, PORTS).splitlines()
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from serving.log import complaints
 from serving.state import ProcessMark, ServerState, StateFolder
 
 
@@ -28,9 +29,7 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-SERVER = ServerState(
-    "http://a", "http://b", "http://c", 1, token="one", management_token="two", start_ms={"java": 900.5}
-)
+SERVER = ServerState("http://a", "http://b", "http://c", "one", "two", pid=1, start_ms={"java": 900.5})
 
 
 def test_only_the_owner_may_look(folder: StateFolder) -> None:
@@ -83,7 +82,7 @@ def test_complaints_are_what_went_wrong(folder: StateFolder) -> None:
     ]
     lines = [json.dumps(entry) for entry in entries] + ["the workflow did not load"]
     folder.log_file.write_text("\n".join(lines))
-    assert folder.complaints().splitlines() == [
+    assert complaints(folder.log_file).splitlines() == [
         "worker: ValueError: bad weights",
         "loader: Load model failed",
         "the workflow did not load",

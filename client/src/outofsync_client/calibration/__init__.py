@@ -21,7 +21,6 @@ from outofsync_client.calibration._errors import (
 )
 from outofsync_client.calibration._own import LeftOut, OwnVideo, OwnVideos, Weights, own_videos
 from outofsync_client.calibration._promise import Promise, Share, interval
-from outofsync_client.calibration._rollout import roll_out
 from outofsync_client.calibration._scoring import ScoringCheckpoint
 
 __all__ = [
@@ -47,5 +46,4 @@ __all__ = [
     "interval",
     "needed_people",
     "own_videos",
-    "roll_out",
 ]

@@ -48,7 +48,7 @@ def calibrate(
     fake, ``lowest_alarm`` the least probability that may be. ``checkpoint`` is the server's
     ``scoring.safetensors``; a client that was made by :meth:`~outofsync_client.Client.of_state` finds it
     itself. The options are those of :meth:`~outofsync_client.Client.detect`. Nothing changes for anybody:
-    see :func:`roll_out`.
+    see ``Client.models.roll_out``.
 
     Raises a :class:`CalibrationError` that fits, FileExistsError where the ledger is not to be resumed,
     OSError where a folder cannot be read or written, and ValueError for shares and names that make no sense.
@@ -83,9 +83,10 @@ def calibration_of(videos: OwnVideos, find: FindScoring, **choices: Any) -> Cali
 def in_store_of(client: Client) -> FindScoring:
     """Looks among the archives of the client's server; raises :class:`UnknownCheckpointError`."""
     try:
-        return client.models.scoring
+        find: FindScoring = client.models.scoring
     except ValueError:
         raise UnknownCheckpointError("the server is not known to be this machine's") from None
+    return find
 
 
 def default_name(folder: Path, videos: OwnVideos) -> str:

@@ -82,6 +82,13 @@ class OwnVideos:
         """How many videos were left out for which reason."""
         return Counter(video.why for video in self.left_out)
 
+    def spread(self, count: int) -> list[Path]:
+        """So many of them (at least 2), or all where there are fewer: from the most genuine to the least."""
+        ranked = sorted(self.judged, key=lambda video: video.probability)
+        last = len(ranked) - 1
+        places = {round(place * last / (count - 1)) for place in range(count)}
+        return [ranked[place].path for place in sorted(places)]
+
     def weights(self) -> Weights:
         """The networks that judged all of them; raises :class:`MixedCheckpointsError` for several."""
         used = Counter(video.weights for video in self.judged)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich.console import Console, Group, RenderableType
@@ -26,11 +25,9 @@ from outofsync_client.calibration import (
     UnknownCheckpointError,
     needed_people,
     own_videos,
-    roll_out,
 )
 from outofsync_client.calibration._calibrating import CALIBRATION_FILE, calibration_of, default_name
 from outofsync_client.calibration._calibration import FALSE_ALARMS, LOWEST_ALARM
-from outofsync_client.calibration._rollout import clips_among
 from outofsync_client.cli.batch import Pace, live
 from outofsync_client.cli.options import (
     MOST_JOBS,
@@ -41,15 +38,15 @@ from outofsync_client.cli.options import (
     with_server,
 )
 from outofsync_client.cli.outcomes import EXIT_REAL
+from outofsync_client.cli.server import nearest_state
+from outofsync_client.extensions import versions_at
 from outofsync_client.reports.wording import number, percent, printable
-
-if TYPE_CHECKING:
-    from outofsync_client.models import Models
 
 OUTPUT_FOLDER = Path("calibration")
 ROWS = {"called likely fake or fake": FAKE_VERDICTS, "inconclusive": (INCONCLUSIVE,)}
 BANDS = {"low": "real below", "middle": "likely fake from", "high": "fake from"}
 MOST_NAMED = 5  # files that are left out for one reason; the ledger holds all
+MOST_CLIPS = 4  # judged twice more before anybody depends on the version
 SUSPECTS = 3  # files whose probabilities are highest
 
 
@@ -123,7 +120,7 @@ def calibrate(
             lambda weights: (
                 ScoringCheckpoint.of_file(checkpoint)
                 if checkpoint
-                else _models_at(state, model_store).scoring(weights)
+                else _versions_at(state, model_store).scoring(weights)
             ),
             name=name or default_name(folder, videos),
             options={one: value for one, value in options.items() if value is not None},
@@ -132,8 +129,10 @@ def calibrate(
         calibration.write(output_dir / CALIBRATION_FILE)
         Console().print(shown(videos, calibration))
         if promote:
-            models, clips = _models_at(state, model_store), clips_among(videos)
-            roll_out(models, calibration, clips=clips, version=version, project=project, say=click.echo)
+            clips = videos.spread(MOST_CLIPS)
+            _versions_at(state, model_store).roll_out(
+                calibration, clips=clips, version=version, project=project, say=click.echo
+            )
             click.echo(_asked_once_more(client, clips[0], options))
         else:
             click.echo(_next(output_dir / CALIBRATION_FILE))
@@ -176,13 +175,12 @@ def _judged(
         return own_videos(folder, paths, ledger)
 
 
-def _models_at(state: Path | None, model_store: Path | None) -> Models:
-    """The versions of the server on this machine; servers run on Linux alone."""
-    if os.name != "posix":
-        raise UnknownCheckpointError("no server runs on this machine")
-    from outofsync_client.cli.models import models_at
-
-    return models_at(state, model_store)
+def _versions_at(state: Path | None, model_store: Path | None) -> Any:
+    """The versions of the server on this machine."""
+    try:
+        return versions_at(state or nearest_state(Path.cwd()), model_store)
+    except LookupError as error:
+        raise UnknownCheckpointError(str(error)) from None
 
 
 def shown(videos: OwnVideos, calibration: Calibration) -> Group:

@@ -14,14 +14,14 @@ from typing import Callable, Optional
 
 from outofsync_client._client import Client
 from outofsync_client._exceptions import OutOfSyncError
-from outofsync_client._state import read_state
 from outofsync_client._version import __version__
 from outofsync_client.cli.server import find_state
+from outofsync_client.protocol.state import read_state
 
 OLDEST_PYTHON = (3, 9)
 SERVER_PYTHON = (3, 11)
 FREE_GB = 7.0  # what setting the server up takes
-PACKAGES = ("httpx", "requests", "numpy", "matplotlib", "click", "rich", "prometheus-client")
+PACKAGES = ("httpx", "numpy", "matplotlib", "click", "rich", "prometheus-client")
 DEFAULT_PORT = 8080
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -41,6 +40,7 @@ from outofsync_client.cli.options import (
 from outofsync_client.cli.outcomes import ERROR, EXIT_ERROR, EXIT_REAL, exit_code, exit_code_of_verdicts
 from outofsync_client.cli.progress import progress
 from outofsync_client.cli.status import shown, status_of
+from outofsync_client.extensions import commands
 from outofsync_client.reports import Outcome, ReportFolder, save_report
 from outofsync_client.reports.files import FORMATS
 
@@ -54,7 +54,18 @@ EXIT_CODES = (
 
 
 class _Commands(click.Group):
-    """Ends with 3 for every mistake, as click's own 2 would read as inconclusive, and Python's 1 as fake."""
+    """What other packages add is found among the commands, and imported when it is called.
+
+    Ends with 3 for every mistake, as click's own 2 would read as inconclusive, and Python's 1 as fake.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *commands()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        own = super().get_command(ctx, cmd_name)
+        added = commands().get(cmd_name) if own is None else None
+        return own if added is None else added.load()
 
     def main(self, *args: Any, **settings: Any) -> NoReturn:
         settings["standalone_mode"] = False
@@ -268,11 +279,6 @@ def deblur(source: Path, target: Path, **server: Any) -> int:
 
 
 cli.add_command(calibrate)
-
-if os.name == "posix":  # versions are rolled out on the machine that serves, and servers run on Linux
-    from outofsync_client.cli.models import models
-
-    cli.add_command(models)
 
 
 @cli.command()

@@ -14,13 +14,12 @@ from outofsync_client._retries import Retries
 from outofsync_client._transport import Timeouts
 from outofsync_client.cli.server import (
     KEY_VARIABLE,
-    STATE_FOLDER,
     TOKEN_VARIABLE,
     URL_VARIABLE,
     open_client,
 )
+from outofsync_client.protocol import STATE_FOLDER, STORE_FOLDER
 
-STORE_FOLDER = "model_store"
 MOST_JOBS = 16  # below a server's queue size, so that one command never fills it
 
 

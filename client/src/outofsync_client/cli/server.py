@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from outofsync_client._client import Client
-from outofsync_client.protocol import STATE_FILE
+from outofsync_client.protocol import STATE_FILE, STATE_FOLDER
 from outofsync_client.protocol.state import read_state
 
 URL_VARIABLE = "OUTOFSYNC_URL"
 TOKEN_VARIABLE = "OUTOFSYNC_TOKEN"
 KEY_VARIABLE = "OUTOFSYNC_API_KEY"
-STATE_FOLDER = ".state"  # where `make serve` keeps its server's state
 
 
 def open_client(
@@ -53,6 +52,11 @@ def find_state(directory: Path) -> Path | None:
     """The nearest state folder of a server that is ready, from ``directory`` upwards."""
     folders = (folder / STATE_FOLDER for folder in (directory, *directory.parents))
     return next((folder for folder in folders if (folder / STATE_FILE).is_file()), None)
+
+
+def nearest_state(directory: Path) -> Path:
+    """The same, or where `make serve` keeps a server's state."""
+    return find_state(directory) or Path(STATE_FOLDER)
 
 
 def _url_in(folder: Path) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -16,20 +16,17 @@ from outofsync_client._metrics import Metrics
 from outofsync_client.cli.display import STYLES
 from outofsync_client.reports.wording import percent, verdict_words
 
-if TYPE_CHECKING:  # they are for the systems that serve alone
-    from outofsync_client.models import Canary, DescribedNode
-
 VERDICTS, ERRORS = "outofsync_verdicts_total", "outofsync_errors_total"
 PROBE = "empty_file"  # what every look at the server's health sends, and has refused
 
 
 @dataclass(frozen=True)
 class Served:
-    """Which version serves, and by whom."""
+    """Which version serves, and by whom, as the package that serves describes it."""
 
     promoted: str
-    canary: Optional[Canary]
-    nodes: tuple[DescribedNode, ...]
+    canary: Optional[Any]  # serving.rollout.Canary
+    nodes: tuple[Any, ...]  # of serving.rollout.DescribedNode
 
 
 @dataclass(frozen=True)
