@@ -28,9 +28,9 @@ smartquotes = False  # options begin with two hyphens
 nitpicky = True  # a name in a docstring that leads nowhere is an error
 nitpick_ignore_regex = [
     # Other libraries' names: nothing is fetched while this is built.
-    ("py:.*", r"(numpy|np|pandas|matplotlib|requests|pathlib|os|collections|typing|datetime)\..*"),
+    ("py:.*", r"(numpy|np|pandas|matplotlib|httpx|pathlib|os|collections|typing|datetime)\..*"),
     ("py:class", r"(NDArray|Path|IO|Any|Iterator|Iterable|AsyncIterator|Sequence|Mapping|Callable|Counter)"),
-    ("py:.*", r"(optional|Literal|outofsync_client\._(base\.Self|(client|many)\.F))"),
+    ("py:.*", r"(optional|Literal|outofsync_client\.(management\.Self|_base\.Self|_(client|many)\.F))"),
 ]
 
 html_theme = "furo"

@@ -35,6 +35,8 @@ _TOKEN_HINT = "Pass the management token; TorchServe makes new ones, which are i
 
 Self = TypeVar("Self", bound="Management")
 
+__all__ = ["LoadedVersion", "Management", "ManagementError", "Worker"]
+
 
 class ManagementError(OutOfSyncError):
     """TorchServe refused, or said nothing usable."""
