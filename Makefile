@@ -16,11 +16,14 @@ SERVE := $(RUN) -m serving
 SERVE_OPTIONS = --state "$(STATE)" --model-store "$(MODEL_STORE)" --device "$(DEVICE)" \
 	$(if $(PORT),--port $(PORT)) $(if $(WORKFLOW_ONLY),--workflow-only)
 
+# As many tests at a time as there are cores, each on one thread.
+PYTEST_UNIT := OMP_NUM_THREADS=1 $(RUN) -m pytest tests/unit -n auto --maxprocesses 4 --dist loadfile
+
 # Threads that wait for work must not spin on cores that others need.
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test serve stop status env edge edge-stop archives lint bench docs import samples clean evaluate
+.PHONY: help setup run check test serve stop status env edge edge-stop archives lint bench docs import samples clean evaluate
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,10 +38,13 @@ endif
 run: archives ## score samples/ with a server of its own, write reports under results/ (DEVICE=cuda:0)
 	@$(RUN) -m serving.showcase --model-store "$(MODEL_STORE)" --device "$(DEVICE)" --results "$(RESULTS)"
 
+check: setup lint ## the quick answer: style, types and the fast unit tests, in two minutes
+	@$(PYTEST_UNIT) -m "not slow" -q
+
 test: setup lint ## run linters and the whole test suite (ARGS="-k decode")
 ifeq ($(ARGS),)
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest tests/unit -n auto --maxprocesses 4 --dist loadfile
-	@$(RUN) -m pytest tests --ignore tests/unit
+	@$(PYTEST_UNIT) --durations 20
+	@$(RUN) -m pytest tests --ignore tests/unit --durations 20
 else
 	@$(RUN) -m pytest $(ARGS)
 endif

@@ -102,6 +102,7 @@ PASSES: dict[str, tuple[nn.Module, tuple[int, ...], torch.dtype]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PASSES)
 def test_a_pass_can_be_recorded(name: str) -> None:
     """It never reads a value back and never meets a tensor of main memory: either would fail here too."""

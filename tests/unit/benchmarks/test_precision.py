@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from benchmarks import precision
 from benchmarks.precision import Answers, answers, difference
@@ -23,6 +24,7 @@ def test_differences_are_the_largest_ones() -> None:
     assert (round(found.delays, 6), found.probability, found.same_verdicts) == (0.05, 0.25, False)
 
 
+@pytest.mark.slow
 def test_half_precision_changes_no_verdict_of_the_samples() -> None:
     clips = precision.samples(RetinaFaceDetector(threads=1))[:1]
     expected, found = answers(clips, "cpu", "float32"), answers(clips, "cpu", "half")

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
-from pathlib import Path
 
 import pytest
 
-from benchmarks import soak
 from benchmarks.callers import Call
-from benchmarks.vitals import UNKNOWN, Vitals, trend
+from benchmarks.vitals import Vitals, trend
 
 HOUR = [10.0 * number for number in range(360)]
 
@@ -62,19 +59,3 @@ def test_a_process_knows_what_it_holds() -> None:
 )
 def test_what_callers_may_see(kind: str, outcome: str, expected: bool) -> None:
     assert Call(0.0, kind, 1.0, outcome).expected is expected
-
-
-@pytest.mark.server
-def test_a_short_soak(small_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    numbers = tmp_path / "soak.json"
-    words = ["--minutes", "0.2", "--busy", "0.9", "--every", "1", "--model-store", str(small_store)]
-    soak.main([*words, "--json", str(numbers)])
-    told = capsys.readouterr().out
-    assert UNKNOWN in told
-    assert "unexpected outcomes: none" in told
-    found = json.loads(numbers.read_text())["results"]
-    assert list(found["restarts"]) == ["supervisor", "java", "deblur", "ensemble", "gateway"]
-    assert set(found["restarts"].values()) == {0}
-    assert len(found["samples"]) >= 5
-    assert found["calls"]
-    assert numbers.with_suffix(".png").stat().st_size > 10_000

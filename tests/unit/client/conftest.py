@@ -196,7 +196,7 @@ def client(server: StubServer) -> Iterator[Client]:
         yield client
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_result() -> Callable[..., dict[str, Any]]:
     """A result as a server sends it, in sync unless told otherwise."""
 
@@ -246,7 +246,7 @@ def make_result() -> Callable[..., dict[str, Any]]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def no_face(make_result: Callable[..., dict[str, Any]]) -> dict[str, Any]:
     """A result without a verdict."""
     nothing = dict.fromkeys(

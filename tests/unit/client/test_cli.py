@@ -123,6 +123,7 @@ def test_json_has_a_line_for_each_file_in_order(run: Callable[..., Result], make
     assert lines[1]["result"] == make_result()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("by_content")
 def test_an_output_folder_gets_the_reports(
     run: Callable[..., Result], server: StubServer, tmp_path: Path
@@ -158,6 +159,7 @@ def test_an_output_folder_that_cannot_be_made_is_an_error(run: Callable[..., Res
     assert "reports cannot be written" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_report_is_made_of_a_result_without_a_server(
     run: Callable[..., Result], make_result: MakeResult, tmp_path: Path
 ) -> None:

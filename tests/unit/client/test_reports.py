@@ -31,11 +31,13 @@ def read_csv(path: Path) -> list[list[str]]:
         return list(csv.reader(stream))
 
 
-@pytest.fixture
-def folder(tmp_path: Path, make_result: MakeResult, no_face: dict[str, Any]) -> Path:
-    """Reports on four videos, added out of order."""
+@pytest.fixture(scope="module")
+def folder(
+    tmp_path_factory: pytest.TempPathFactory, make_result: MakeResult, no_face: dict[str, Any]
+) -> Path:
+    """Reports on four videos, added out of order; tests read them and change nothing."""
     videos = [Path("a/clip.mp4"), Path("b/clip.mp4"), Path("mute, $x_1$\nclip.mov"), Path("c/nobody.mkv")]
-    with ReportFolder(tmp_path / "new" / "results", videos) as reports:
+    with ReportFolder(tmp_path_factory.mktemp("new") / "results", videos) as reports:
         reports.add(1, Result.from_dict(make_result(verdict="fake", score=1.25, peak=7)))
         reports.add(0, Result.from_dict(make_result()))
         reports.add(3, Result.from_dict(no_face))

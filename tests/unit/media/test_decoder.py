@@ -48,6 +48,7 @@ def numbers(frames: NDArray[np.uint8]) -> list[int]:
     return [number_of(frame) for frame in frames]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("container", "video", "audio", "codec"), KINDS)
 def test_every_kind_gives_the_same_frames_and_tone(
     container: str, video: str, audio: str, codec: str

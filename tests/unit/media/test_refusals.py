@@ -15,6 +15,8 @@ from outofsync.limits import Limits
 from outofsync.media import Decoder, probe
 from outofsync.media.containers import recognise
 
+pytestmark = pytest.mark.slow  # every case codes and decodes a video
+
 
 def refusal(data: bytes, limits: Limits | None = None) -> OutOfSyncError:
     with pytest.raises(OutOfSyncError) as caught, Decoder(data, limits or Limits()) as decoder:

@@ -15,6 +15,8 @@ from outofsync.limits import Limits
 from outofsync.media import Decoder
 from outofsync.media.grid import MICROSECONDS, TOLERANCE_US, FrameGrid
 
+pytestmark = pytest.mark.slow  # every case codes and decodes a video
+
 
 def decode(media: Media) -> tuple[list[int], NDArray[np.int16]]:
     with Decoder(media.to_bytes(), Limits()) as decoder:

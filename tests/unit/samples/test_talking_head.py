@@ -34,6 +34,7 @@ def test_the_film_moves(track: MouthTrack) -> None:
     assert (np.abs(np.diff(frames, axis=0)).mean((1, 2, 3)) > 0.3).all()
 
 
+@pytest.mark.slow
 def test_a_detector_sees_one_face_in_nearly_every_frame(track: MouthTrack) -> None:
     found = [
         len(retinaface.detect_faces(frame, score_threshold=0.9)) == 1

@@ -17,6 +17,8 @@ from training.preparation.ledger import append
 from training.preparation.run import manifest_of
 from training.preparation.shards import ShardWriter
 
+pytestmark = pytest.mark.slow  # every clip is judged by whole networks
+
 FRAMES = 70
 
 

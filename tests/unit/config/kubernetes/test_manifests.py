@@ -47,6 +47,7 @@ def usage(module: str) -> str:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_every_manifest_is_valid(overlay: str, version: str) -> None:
@@ -90,6 +91,7 @@ def test_ready_means_that_a_probe_went_through(overlay: str) -> None:
     assert pod(overlay)["terminationGracePeriodSeconds"] > int(drain)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_commands_are_those_of_the_programs(overlay: str) -> None:
     server, gateway = pod(overlay)["containers"]

@@ -40,6 +40,7 @@ def test_the_first_start_records_what_serves(site: Site) -> None:
     assert (site.state / "pipelines.json").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.slow
 def test_the_whole_life_of_a_version_with_every_step_taken_twice(site: Site) -> None:
     site.built(NEW, "ensemble")
     models = site.models
@@ -97,6 +98,7 @@ def test_a_version_is_scaled_while_no_server_runs(site: Site) -> None:
     assert site.torchserve.workers()["deepfake__ensemble"] == {OWN: 2}
 
 
+@pytest.mark.slow
 def test_workers_that_do_not_come_up_are_given_up(site: Site) -> None:
     site.torchserve.versions["deepfake__ensemble"][OWN].most_workers = 2
     with pytest.raises(VersionFailedError, match="does not load"):
@@ -105,6 +107,7 @@ def test_workers_that_do_not_come_up_are_given_up(site: Site) -> None:
     assert site.record()["workers"] == {}
 
 
+@pytest.mark.slow
 def test_a_restart_with_fewer_workers_than_recorded_says_so_and_serves(site: Site) -> None:
     site.models.scale(OWN, 3)
     site.torchserve.most_workers = 2
@@ -280,6 +283,7 @@ def test_without_a_server_the_record_still_changes_and_the_next_start_follows(si
     assert site.torchserve.serving() == (OWN, OWN)
 
 
+@pytest.mark.slow
 def test_a_restart_restores_what_was_promoted_and_what_was_registered(site: Site) -> None:
     for version in (NEW, "3.0"):
         site.built(version, "deblur", "ensemble")

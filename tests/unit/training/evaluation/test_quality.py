@@ -31,6 +31,8 @@ from training.evaluation.judging import (
 )
 from training.evaluation.material import judge_task, tasks_of
 
+pytestmark = pytest.mark.slow  # a whole evaluation
+
 SAMPLES = Path(__file__).parents[4] / "samples"
 CLIPS = [
     ("a", "real", "", "ann"),

@@ -53,6 +53,7 @@ def test_the_longest_video_of_each_person_is_taken(table: Path) -> None:
     assert videos_of(table, "test", GENUINE) == []
 
 
+@pytest.mark.slow
 def test_a_degraded_video_is_judged_as_an_upload(table: Path, tmp_path: Path) -> None:
     product = Product(write_checkpoints(tmp_path))
     settings = (Setting(UNCHANGED, "never"), Setting(BLURS[1], "always"))
