@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from gateway.access import set_up_logging
 from gateway.listeners import serve
+from gateway.request_log import set_up_logging
 from gateway.settings import LOOPBACK, GatewaySettings
 
 
@@ -27,7 +27,7 @@ def parse(arguments: list[str]) -> GatewaySettings:
     parser.add_argument("--metrics-port", type=int, help="port for Prometheus (default: none)")
     parser.add_argument("--metrics-host", default=defaults.metrics_host)
     parser.add_argument(
-        "--in-flight", type=int, default=defaults.in_flight, help="requests under way at one server"
+        "--in-flight", type=int, default=defaults.in_flight, help="requests in flight at one server"
     )
     parser.add_argument(
         "--queue-seconds", type=float, default=defaults.queue_s, help="wait for a busy server"

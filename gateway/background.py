@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from gateway.measures import Measures
+from gateway.metrics import Metrics
 
 RESTART_S = 1.0  # a fault that lasts is not to fill the log
 
@@ -17,7 +17,7 @@ logger = logging.getLogger("gateway")
 class TaskSupervisor:
     """Runs background tasks; an exception that nobody expected is logged and counted by the task's name."""
 
-    def __init__(self, metrics: Measures) -> None:
+    def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._endless: set[asyncio.Task[None]] = set()
         self._finite: set[asyncio.Task[None]] = set()

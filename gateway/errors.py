@@ -8,16 +8,15 @@ from typing import Any
 
 import outofsync_client as client
 from outofsync.errors import CATALOGUE, ErrorCode
-
-STAGE = "edge"
-RETRY_AFTER_S = 2
+from outofsync_client.protocol import API_KEY_HEADER, EDGE_STAGE, RETRY_AFTER_S
+from outofsync_client.protocol import ErrorCode as Code
 
 _HINTS = {
-    "authentication": "Send a valid key as X-Api-Key, or as Authorization: Bearer.",
-    "not_found": "The API reference lists every address.",
-    "method_not_allowed": "The API reference says how each address is asked.",
-    "not_deployed": "Ask whoever runs the server: it serves the workflow, or this model, not at all.",
-    "timeout": "Send a shorter video, or its parts one by one.",
+    Code.AUTHENTICATION: f"Send a valid key as {API_KEY_HEADER}, or as Authorization: Bearer.",
+    Code.NOT_FOUND: "The API reference lists every address.",
+    Code.METHOD_NOT_ALLOWED: "The API reference says how each address is asked.",
+    Code.NOT_DEPLOYED: "Ask whoever runs the server: it serves the workflow, or this model, not at all.",
+    Code.TIMEOUT: "Send a shorter video, or its parts one by one.",
 }
 
 
@@ -31,53 +30,78 @@ class EdgeError(Exception):
 
     @property
     def status(self) -> int:
+        """The HTTP status."""
         return int(self.error["status"])
 
     @property
     def code(self) -> str:
+        """The stable word for it."""
         return str(self.error["code"])
 
     def envelope(self, request_id: str) -> dict[str, Any]:
+        """The response's JSON body."""
         return {"error": {**self.error, "request_id": request_id}}
 
 
 def edge_error(code: str, status: int, message: str, *, hint: str = "", **headers: str) -> EdgeError:
     """An error that arose here; headers' names have underscores for dashes."""
     hint = hint or _HINTS.get(code) or CATALOGUE[ErrorCode(code)].hint
-    error = {"code": code, "status": status, "stage": STAGE, "message": message, "hint": hint}
+    error = {"code": code, "status": status, "stage": EDGE_STAGE, "message": message, "hint": hint}
     return EdgeError(error, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
-def busy(message: str, *, after_s: int = RETRY_AFTER_S) -> EdgeError:
-    return edge_error("busy", HTTPStatus.SERVICE_UNAVAILABLE, message, Retry_After=str(after_s))
+def busy(message: str) -> EdgeError:
+    """503: the same request may do better a little later."""
+    return edge_error(Code.BUSY, HTTPStatus.SERVICE_UNAVAILABLE, message, Retry_After=str(RETRY_AFTER_S))
 
 
 def unauthenticated(message: str) -> EdgeError:
+    """401: no key, or none that is valid."""
     return edge_error(
-        "authentication", HTTPStatus.UNAUTHORIZED, message, WWW_Authenticate='Bearer realm="outofsync"'
+        Code.AUTHENTICATION, HTTPStatus.UNAUTHORIZED, message, WWW_Authenticate='Bearer realm="outofsync"'
     )
 
 
-def too_large(most_bytes: int) -> EdgeError:
-    message = f"the request is larger than the {most_bytes / 1e6:.0f} MB allowed"
-    return edge_error("too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message, Connection="close")
+def too_large(max_bytes: int) -> EdgeError:
+    """413, which ends the connection: the rest of the body is not waited for."""
+    message = f"the request is larger than the {max_bytes / 1e6:.0f} MB allowed"
+    return edge_error(Code.TOO_LARGE, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message, Connection="close")
+
+
+def malformed_form(message: str) -> EdgeError:
+    """400: a form that cannot be read, or holds what nobody knows."""
+    return edge_error(Code.BAD_OPTIONS, HTTPStatus.BAD_REQUEST, message)
+
+
+def not_found() -> EdgeError:
+    """404: no such route."""
+    return edge_error(Code.NOT_FOUND, HTTPStatus.NOT_FOUND, "there is nothing at this address")
+
+
+def method_not_allowed(allowed: str) -> EdgeError:
+    """405: a route that takes other methods, named as in ``Allow``."""
+    message = f"this address takes {allowed}"
+    return edge_error(Code.METHOD_NOT_ALLOWED, HTTPStatus.METHOD_NOT_ALLOWED, message, Allow=allowed)
 
 
 def too_slow() -> EdgeError:
+    """408: headers that did not come in time."""
     message, hint = "the request came too slowly", "Send it over a faster connection."
-    return edge_error("timeout", HTTPStatus.REQUEST_TIMEOUT, message, hint=hint)
+    return edge_error(Code.TIMEOUT, HTTPStatus.REQUEST_TIMEOUT, message, hint=hint)
 
 
 def not_http() -> EdgeError:
+    """400: bytes that are no request."""
     message = "the request is not well-formed HTTP"
-    return edge_error("bad_options", HTTPStatus.BAD_REQUEST, message, hint="Send it anew.")
+    return edge_error(Code.BAD_OPTIONS, HTTPStatus.BAD_REQUEST, message, hint="Send it anew.")
 
 
 def internal(message: str = "the server failed on this file") -> EdgeError:
-    return edge_error("internal", HTTPStatus.INTERNAL_SERVER_ERROR, message)
+    """500: nobody's fault but ours."""
+    return edge_error(Code.INTERNAL, HTTPStatus.INTERNAL_SERVER_ERROR, message)
 
 
-def told_by_server(error: client.OutOfSyncError) -> EdgeError:
+def error_from_server(error: client.OutOfSyncError) -> EdgeError:
     """What a server's answer means to the caller: its own envelope, or ours for TorchServe's words."""
     if error.code in {code.value for code in ErrorCode} and error.stage:
         values = error.to_dict()
@@ -85,11 +109,13 @@ def told_by_server(error: client.OutOfSyncError) -> EdgeError:
         headers = {"Retry-After": str(RETRY_AFTER_S)} if error.code == ErrorCode.BUSY else {}
         return EdgeError(values, headers)
     if isinstance(error, client.TooLargeError):
-        return edge_error("too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error.message)
+        return edge_error(Code.TOO_LARGE, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error.message)
     if isinstance(error, client.RequestTimeoutError):
-        return edge_error("timeout", HTTPStatus.GATEWAY_TIMEOUT, error.message)
+        return edge_error(Code.TIMEOUT, HTTPStatus.GATEWAY_TIMEOUT, error.message)
     if isinstance(error, client.NotDeployedError):
-        return edge_error("not_deployed", HTTPStatus.NOT_FOUND, "no server has what this address stands for")
+        return edge_error(
+            Code.NOT_DEPLOYED, HTTPStatus.NOT_FOUND, "no server has what this address stands for"
+        )
     if isinstance(error, (client.InternalError, client.WorkerDiedError, client.UnexpectedAnswerError)):
         return internal()
     return busy("no server can take the request for now")

@@ -12,11 +12,11 @@ from collections.abc import AsyncIterator
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from gateway.errors import EdgeError, edge_error
+from gateway.errors import malformed_form
 
 FILE_FIELDS = ("data", "file")
 OPTIONS = "options"
-MOST_OPTION_BYTES = 65_536
+MAX_OPTION_BYTES = 65_536
 CONTENT_TYPE = "multipart/form-data"
 
 
@@ -27,7 +27,7 @@ class Form:
         _, parameters = parse_options_header(content_type)
         boundary = parameters.get(b"boundary")
         if not boundary:
-            raise malformed("the form names no boundary")
+            raise malformed_form("the form names no boundary")
         self._boundary = uuid.uuid4().hex
         self._out: list[bytes] = []
         self._seen: set[str] = set()
@@ -39,7 +39,7 @@ class Form:
         try:
             self._parser = self._parser_of(boundary)
         except FormParserError:
-            raise malformed("the form's boundary is too long") from None
+            raise malformed_form("the form's boundary is too long") from None
 
     def _parser_of(self, boundary: bytes) -> MultipartParser:
         return MultipartParser(
@@ -67,12 +67,12 @@ class Form:
             try:
                 self._parser.write(chunk)
             except FormParserError:
-                raise malformed("the form cannot be read") from None
+                raise malformed_form("the form cannot be read") from None
             if self._out:
                 yield b"".join(self._out)
                 self._out.clear()
         if not self._ended:
-            raise malformed("the form ends too early")
+            raise malformed_form("the form ends too early")
         yield f"--{self._boundary}--\r\n".encode()
 
     def _part_begins(self) -> None:
@@ -94,9 +94,9 @@ class Form:
         self._name = parameters.get(b"name", b"").decode("utf-8", "replace")
         kind = "file" if self._name in FILE_FIELDS else self._name
         if kind not in ("file", OPTIONS):
-            raise malformed(f"the form has a field {self._name[:40]!r}; known are data and options")
+            raise malformed_form(f"the form has a field {self._name[:40]!r}; known are data and options")
         if kind in self._seen:
-            raise malformed(f"the form has two fields {self._name!r}")
+            raise malformed_form(f"the form has two fields {self._name!r}")
         self._seen.add(kind)
         filename = '; filename="video"' if kind == "file" else ""
         content_type = "application/octet-stream" if kind == "file" else "application/json"
@@ -108,13 +108,9 @@ class Form:
     def _part_data(self, data: bytes, start: int, end: int) -> None:
         if self._name == OPTIONS:
             self._option_bytes += end - start
-            if self._option_bytes > MOST_OPTION_BYTES:
-                raise malformed("the options are too long")
+            if self._option_bytes > MAX_OPTION_BYTES:
+                raise malformed_form("the options are too long")
         self._out.append(data[start:end])
 
     def _end(self) -> None:
         self._ended = True
-
-
-def malformed(message: str) -> EdgeError:
-    return edge_error("bad_options", 400, message)

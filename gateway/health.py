@@ -8,8 +8,9 @@ from enum import Enum, auto
 
 import httpx
 
-from gateway.servers import WORKFLOW_PATH, Pool, Server
+from gateway.servers import Pool, Server
 from outofsync_client import BusyError, EmptyFileError
+from outofsync_client.protocol import TORCHSERVE
 from outofsync_client.protocol.answers import error_in
 
 PROMPT_S = 2.0  # who has not answered a probe by then may be busy: the management port knows
@@ -97,7 +98,7 @@ class HealthMonitor:
         headers = {**_bearer(address.token), "Content-Type": "application/octet-stream"}
         try:
             response = await self._client.post(
-                address.url + WORKFLOW_PATH, content=b"", headers=headers, timeout=PROBE_S
+                address.url + TORCHSERVE.detect, content=b"", headers=headers, timeout=PROBE_S
             )
             answer = response.json()
         except (httpx.ConnectError, httpx.InvalidURL, ValueError):

@@ -10,7 +10,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gateway.endpoint import said
+from gateway.endpoint import error_response
 from gateway.errors import EdgeError, not_http, too_slow
 
 MAX_HEAD_BYTES = 65_536  # nginx takes half of it
@@ -94,7 +94,7 @@ class EnvelopeProtocol(HttpToolsProtocol):
 
 
 def _as_http(error: EdgeError, request_id: str) -> bytes:
-    response = said(error, request_id)
+    response = error_response(error, request_id)
     response.headers["Connection"] = "close"
     lines = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}".encode()]
     lines += [name + b": " + value for name, value in response.raw_headers]

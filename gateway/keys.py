@@ -20,10 +20,12 @@ from datetime import UTC, datetime, timedelta
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 
+from outofsync_client.protocol.private_files import write_private
+
 logger = logging.getLogger("gateway")
 PREFIX = "oos_"
 SECRET_BYTES = 32
-_NAME_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@")
+_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@")
 
 
 @dataclass(frozen=True)
@@ -57,27 +59,27 @@ class KeyFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._seen: tuple[int, int, int] | None = None
-        self._by_sum: dict[str, Key] = {}
+        self._version: tuple[int, int, int] | None = None
+        self._by_digest: dict[str, Key] = {}
 
     def holder(self, presented: str) -> str | None:
         """The name of the valid key that was presented, None for any other text."""
         self._refresh()
-        key = self._by_sum.get(_sum(presented))
+        key = self._by_digest.get(_digest(presented))
         return key.name if key is not None and key.is_valid(datetime.now(UTC)) else None
 
     def _refresh(self) -> None:
         try:
             status = self.path.stat()
         except FileNotFoundError:
-            self._seen, self._by_sum = None, {}
+            self._version, self._by_digest = None, {}
             return
-        seen = (status.st_mtime_ns, status.st_size, status.st_ino)
-        if seen == self._seen:
+        version = (status.st_mtime_ns, status.st_size, status.st_ino)
+        if version == self._version:
             return
-        self._seen = seen
+        self._version = version
         try:
-            self._by_sum = {key.sha256: key for key in read(self.path)}
+            self._by_digest = {key.sha256: key for key in read(self.path)}
         except (OSError, ValueError, KeyError, TypeError) as error:
             logger.error(
                 "%s cannot be read (%s); the keys are those of before", self.path, type(error).__name__
@@ -94,9 +96,9 @@ def read(path: Path) -> list[Key]:
 
 def add(path: Path, name: str, *, days: float | None = None) -> str:
     """Make a key and return it; raises :class:`KeyChangeError` for a name in use or without sense."""
-    if not name or not set(name) <= _NAME_LETTERS:
+    if not name or not set(name) <= _NAME_CHARACTERS:
         raise KeyChangeError(f"{name!r} is no name: letters, digits and . _ - @ are allowed")
-    with _changing(path) as keys:
+    with _locked(path) as keys:
         if any(key.name == name and key.revoked is None for key in keys):
             raise KeyChangeError(f"{name} has a key already; rotate it, or choose another name")
         return _new_key(keys, name, days)
@@ -104,13 +106,13 @@ def add(path: Path, name: str, *, days: float | None = None) -> str:
 
 def revoke(path: Path, name: str) -> None:
     """End a name's keys at once; raises :class:`KeyChangeError` where it has none."""
-    with _changing(path) as keys:
+    with _locked(path) as keys:
         _revoke(keys, name)
 
 
 def rotate(path: Path, name: str, *, days: float | None = None) -> str:
     """End a name's keys and return a new one; raises :class:`KeyChangeError` where it has none."""
-    with _changing(path) as keys:
+    with _locked(path) as keys:
         _revoke(keys, name)
         return _new_key(keys, name, days)
 
@@ -119,7 +121,7 @@ def _new_key(keys: list[Key], name: str, days: float | None) -> str:
     secret = PREFIX + secrets.token_urlsafe(SECRET_BYTES)
     now = datetime.now(UTC)
     expires = None if days is None else _stamp(now + timedelta(days=days))
-    keys.append(Key(name, _sum(secret), _stamp(now), expires))
+    keys.append(Key(name, _digest(secret), _stamp(now), expires))
     return secret
 
 
@@ -132,7 +134,7 @@ def _revoke(keys: list[Key], name: str) -> None:
         keys[place] = replace(keys[place], revoked=now)
 
 
-def _sum(secret: str) -> str:
+def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
@@ -141,7 +143,7 @@ def _stamp(moment: datetime) -> str:
 
 
 @contextmanager
-def _changing(path: Path) -> Iterator[list[Key]]:
+def _locked(path: Path) -> Iterator[list[Key]]:
     """The keys, to be changed; written whole or not at all, readable by the owner alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
@@ -149,17 +151,13 @@ def _changing(path: Path) -> Iterator[list[Key]]:
         flock(lock, LOCK_EX)
         keys = read(path)
         yield keys
-        partial = path.with_suffix(".partial")
-        partial.unlink(missing_ok=True)
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump({"keys": [asdict(key) for key in keys]}, file, indent=2)
-        partial.replace(path)
+        write_private(path, json.dumps({"keys": [asdict(key) for key in keys]}, indent=2))
     finally:
         os.close(lock)
 
 
 def main() -> int:
+    """The command line; returns its exit status."""
     parser = argparse.ArgumentParser(prog="python -m gateway.keys", description="Manage API keys.")
     parser.add_argument("action", choices=("add", "list", "revoke", "rotate"))
     parser.add_argument("name", nargs="?", help="whose key it is; it stands in the access log")

@@ -20,8 +20,8 @@ from gateway.app import Gateway
 from gateway.background import TaskSupervisor
 from gateway.http_protocol import EnvelopeProtocol
 from gateway.metrics_app import metrics_app
+from gateway.request_context import note_refused
 from gateway.settings import GatewaySettings
-from gateway.visit import note_refused
 
 KEEP_ALIVE_S = 75
 BACKLOG = 512
@@ -45,7 +45,7 @@ async def serve(settings: GatewaySettings) -> None:
         with bound(settings) as opened:
             async with metrics_exposed(gateway, client):
                 listener = Listener(configuration(gateway))
-                await asyncio.gather(listener.serve([opened]), Stop(gateway, listener).run())
+                await asyncio.gather(listener.serve([opened]), Shutdown(gateway, listener).run())
                 if left := listener.server_state.tasks:
                     await asyncio.wait(left, timeout=CANCEL_S)
 
@@ -57,8 +57,8 @@ async def metrics_exposed(gateway: Gateway, client: httpx.AsyncClient) -> AsyncI
     if settings.metrics_port is None:
         yield
         return
-    app = metrics_app(gateway.measures.registry, gateway.pool.servers, client)
-    tasks = TaskSupervisor(gateway.measures)
+    app = metrics_app(gateway.metrics.registry, gateway.pool.servers, client)
+    tasks = TaskSupervisor(gateway.metrics)
     with bound_port(settings.metrics_host, settings.metrics_port) as opened:
         listener = Listener(uvicorn.Config(app, lifespan="off", log_config=None, access_log=False))
         tasks.run("metrics", listener.serve([opened]), about=f"port {settings.metrics_port}")
@@ -74,7 +74,7 @@ def configuration(gateway: Gateway) -> uvicorn.Config:
     protocol = partial(
         EnvelopeProtocol,
         header_s=gateway.settings.header_s,
-        refused=partial(note_refused, gateway.measures),
+        refused=partial(note_refused, gateway.metrics),
     )
     return uvicorn.Config(
         gateway.app(),
@@ -90,36 +90,36 @@ def configuration(gateway: Gateway) -> uvicorn.Config:
     )
 
 
-class Stop:
+class Shutdown:
     """What SIGTERM and SIGINT lead to.
 
     The gateway is no longer ready from then on, so that a balancer sends no more requests; those that still
-    come within ``notice_s`` are answered like any other. Then nobody is let in, and requests under way have
+    come within ``notice_s`` are answered like any other. Then nobody is let in, and requests in flight have
     what is left of ``drain_s``. Another signal ends the notice, a third one everything.
     """
 
     def __init__(self, gateway: Gateway, listener: Listener) -> None:
         self._gateway = gateway
         self._listener = listener
-        self._told, self._hurried = asyncio.Event(), asyncio.Event()
+        self._begun, self._immediate = asyncio.Event(), asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.now, number)
+            loop.add_signal_handler(number, self.on_signal, number)
 
-    def now(self, number: signal.Signals) -> None:
+    def on_signal(self, number: signal.Signals) -> None:
         """A signal has come."""
-        if self._hurried.is_set():
+        if self._immediate.is_set():
             self._listener.force_exit = True
-        if self._told.is_set() or number is signal.SIGINT:  # at a keyboard, nobody balances
-            self._hurried.set()
+        if self._begun.is_set() or number is signal.SIGINT:  # at a keyboard, nobody balances
+            self._immediate.set()
         self._gateway.drain()
-        self._told.set()
+        self._begun.set()
 
     async def run(self) -> None:
         """Wait for the signal, then end the listener in good time."""
-        await self._told.wait()
+        await self._begun.wait()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._hurried.wait(), self._gateway.settings.notice_s)
+            await asyncio.wait_for(self._immediate.wait(), self._gateway.settings.notice_s)
         left = self._gateway.stops_at - time.monotonic()
         self._listener.config.timeout_graceful_shutdown = max(0, math.ceil(left))
         self._listener.should_exit = True

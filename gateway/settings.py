@@ -22,7 +22,7 @@ class GatewaySettings:
     port: int = 8000  # … or here
     metrics_host: str = LOOPBACK
     metrics_port: int | None = None
-    in_flight: int = 48  # requests under way at one server; its queue holds 64
+    in_flight: int = 48  # requests in flight at one server; its queue holds 64
     queue_s: float = 5.0  # how long a request waits for one of them to end
     patience_s: float = 30.0  # how long it waits for a server that is starting anew
     answer_s: float = 3600.0  # how long a server may take
@@ -30,7 +30,7 @@ class GatewaySettings:
     repeat_s: float = 300.0  # … that came no longer ago: a node that was late answers like one that died
     health_s: float = 5.0  # between two probes of a server
     header_s: float = 15.0  # how long a request's headers may take, as at the edge
-    drain_s: float = 60.0  # from SIGTERM to the end, for requests and comparisons under way …
+    drain_s: float = 60.0  # from SIGTERM to the end, for requests and comparisons in flight …
     notice_s: float = 5.0  # … of which so much passes before nobody is let in: balancers probe now and then
     shadows: int = 2  # requests at a time that are judged a second time, where in_flight leaves room
     request_bytes: int = field(default=Limits().request_bytes + FORM_BYTES)

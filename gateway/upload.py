@@ -20,12 +20,12 @@ class Upload:
     what is still to come. Where the disk has no room the body passes through once (``repeatable`` is False).
     """
 
-    def __init__(self, body: AsyncIterator[bytes], *, most_bytes: int, folder: Path | None = None) -> None:
+    def __init__(self, body: AsyncIterator[bytes], *, max_bytes: int, folder: Path | None = None) -> None:
         self.size = 0
         self.complete = False
         self.repeatable = True
         self._body = body
-        self._most_bytes = most_bytes
+        self._most_bytes = max_bytes
         try:
             self._file: IO[bytes] | None = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - see close
         except OSError:

@@ -1,4 +1,4 @@
-"""Asking one server once."""
+"""Sending one request to one server, once."""
 
 from __future__ import annotations
 
@@ -19,21 +19,23 @@ from outofsync_client import (
     UnexpectedAnswerError,
     UnreachableError,
 )
+from outofsync_client.protocol import IDEMPOTENCY_HEADER, REQUEST_ID_HEADER, SENT_AT_HEADER
 from outofsync_client.protocol.answers import error_in
 
-REQUEST_ID_HEADER = "X-OutOfSync-Request-Id"
 CONNECT_S = 5.0
 MAX_ERROR_BYTES = 1_000_000  # of an answer that should be a video, and is not
 # What a server may hear of a caller; above all no key, and nothing that TorchServe takes for a command.
-PASSED_ON = ("x-outofsync-sent-at", "idempotency-key")
+FORWARDED_HEADERS = (SENT_AT_HEADER, IDEMPOTENCY_HEADER)
+
+Body = Upload | bytes
 
 
 @dataclass(frozen=True)
-class Ask:
-    """What is the same at every attempt: who asks, and what for."""
+class UpstreamRequest:
+    """What is the same at every attempt, but for the body."""
 
     request_id: str
-    headers: Mapping[str, str]  # those of PASSED_ON that the caller sent
+    headers: Mapping[str, str]  # those of FORWARDED_HEADERS that the caller sent
     length: int | None  # of the body, where the caller said it
 
 
@@ -52,67 +54,73 @@ class Upstream:
         self._client = client
         self._timeout = httpx.Timeout(answer_s, connect=CONNECT_S)
 
-    async def json(self, server: Server, path: str, ask: Ask, body: Upload | bytes) -> dict[str, Any]:
-        """A JSON answer; raises the client's error of the kind that fits."""
-        async with self.stream(server, path, ask, body) as response:
+    async def json(self, server: Server, path: str, request: UpstreamRequest, body: Body) -> dict[str, Any]:
+        """A JSON object; where there is none, raises the client's error of the kind that fits."""
+        async with self._stream(server, path, request, body) as response:
             content = await response.aread()
-            values = _object(content)
-            self.check(response.status_code, values, ask)
+            values = _json_object(content)
+            self._check(response.status_code, values, request)
         if values is None:
             raise UnexpectedAnswerError("the answer is not JSON")
         return values
 
-    async def content(self, server: Server, path: str, ask: Ask, body: Upload | bytes) -> bytes:
+    async def content(self, server: Server, path: str, request: UpstreamRequest, body: Body) -> bytes:
         """Whatever a server answers, unless it is an error."""
-        async with self.stream(server, path, ask, body) as response:
+        async with self._stream(server, path, request, body) as response:
             content = await response.aread()
-            self.check(response.status_code, _object(content), ask)
+            self._check(response.status_code, _json_object(content), request)
             return content
 
     @asynccontextmanager
-    async def video(self, server: Server, path: str, ask: Ask, body: Upload | bytes) -> AsyncIterator[Video]:
+    async def video(
+        self, server: Server, path: str, request: UpstreamRequest, body: Body
+    ) -> AsyncIterator[Video]:
         """A video, of which no more than a piece is held here; raises as :meth:`json` where it is none."""
-        async with self.stream(server, path, ask, body) as response:
+        async with self._stream(server, path, request, body) as response:
             chunks = response.aiter_bytes()
             first = await anext(chunks, b"")
             if not _may_be_video(response, first):
-                self.check(response.status_code, _object(await _rest(first, chunks)), ask)
+                self._check(response.status_code, _json_object(await _rest(first, chunks)), request)
                 raise UnexpectedAnswerError("the answer is not a video")
-            yield Video(_length(response), _passed_on(server, first, chunks))
+            yield Video(_length(response), _forwarded(server, first, chunks))
 
     @asynccontextmanager
-    async def stream(
-        self, server: Server, path: str, ask: Ask, body: Upload | bytes
+    async def _stream(
+        self, server: Server, path: str, request: UpstreamRequest, body: Body
     ) -> AsyncIterator[httpx.Response]:
         """An answer whose body is still to come; raises a transport error where there is none."""
         address = server.address()
         if address is None:
             raise UnreachableError(f"server {server.name} is not ready")
         with _typed_errors(server):
-            request = self._client.build_request(
+            built = self._client.build_request(
                 "POST",
                 address.url + path,
                 content=body if isinstance(body, bytes) else body.chunks(),
-                headers=self._headers(address.token, ask, body),
+                headers=self._headers(address.token, request, body),
                 timeout=self._timeout,
             )
-            response = await self._client.send(request, stream=True)
+            response = await self._client.send(built, stream=True)
             try:
                 yield response
             finally:
                 await response.aclose()
 
-    def check(self, status: int, values: dict[str, Any] | None, ask: Ask) -> None:
+    def _check(self, status: int, values: dict[str, Any] | None, request: UpstreamRequest) -> None:
         """Raise the error that an answer means."""
-        if error := error_in(status, values, request_id=ask.request_id):
+        if error := error_in(status, values, request_id=request.request_id):
             raise error
 
-    def _headers(self, token: str, ask: Ask, body: Upload | bytes) -> dict[str, str]:
-        headers = {**ask.headers, REQUEST_ID_HEADER: ask.request_id, "Authorization": f"Bearer {token}"}
+    def _headers(self, token: str, request: UpstreamRequest, body: Body) -> dict[str, str]:
+        headers = {
+            **request.headers,
+            REQUEST_ID_HEADER: request.request_id,
+            "Authorization": f"Bearer {token}",
+        }
         if isinstance(body, bytes):
             headers["content-type"] = "application/octet-stream"
-        elif ask.length is not None:
-            headers["Content-Length"] = str(ask.length)
+        elif request.length is not None:
+            headers["Content-Length"] = str(request.length)
         return headers
 
 
@@ -155,18 +163,18 @@ async def _rest(first: bytes, chunks: AsyncIterator[bytes]) -> bytes:
     return content
 
 
-async def _passed_on(server: Server, first: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _forwarded(server: Server, first: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     with _typed_errors(server):
         yield first
         async for chunk in chunks:
             yield chunk
 
 
-def _object(content: bytes) -> dict[str, Any] | None:
+def _json_object(content: bytes) -> dict[str, Any] | None:
     if content[:1] != b"{":
         return None
     try:
         values = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return values if isinstance(values, dict) else None

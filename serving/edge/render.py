@@ -10,7 +10,7 @@ from pathlib import Path
 from string import Template
 
 from gateway.openapi import DOCUMENT
-from outofsync_client.protocol import EDGE_STAGE, RETRY_AFTER_S
+from outofsync_client.protocol import EDGE_STAGE, REQUEST_ID_HEADER, RETRY_AFTER_S, ErrorCode
 from serving.edge.certificate import development_certificate
 from serving.edge.settings import EdgeSettings
 from serving.edge.user import WorkerUser
@@ -34,7 +34,7 @@ PAGE_POLICY = (
 )
 REFERENCE_POLICY = PAGE_POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
 
-HEADERS = """\
+HEADERS = f"""\
 add_header Strict-Transport-Security "max-age=63072000" always;
 add_header X-Content-Type-Options nosniff always;
 add_header X-Frame-Options DENY always;
@@ -42,18 +42,18 @@ add_header Referrer-Policy no-referrer always;
 add_header Permissions-Policy "camera=(), microphone=(), geolocation=(), interest-cohort=()" always;
 add_header Cross-Origin-Opener-Policy same-origin always;
 add_header Cross-Origin-Resource-Policy same-origin always;
-add_header X-OutOfSync-Request-Id $named always;
+add_header {REQUEST_ID_HEADER} $named always;
 """
 
-PROXY = """\
+PROXY = f"""\
 proxy_http_version 1.1;
 proxy_buffering off;
 proxy_connect_timeout 5s;
 proxy_set_header Host $host;
 proxy_set_header Connection "";
 proxy_set_header X-Real-IP $remote_addr;
-proxy_set_header X-OutOfSync-Request-Id $named;
-proxy_hide_header X-OutOfSync-Request-Id;
+proxy_set_header {REQUEST_ID_HEADER} $named;
+proxy_hide_header {REQUEST_ID_HEADER};
 """
 
 
@@ -73,23 +73,23 @@ class Fault:
 
 
 FAULTS = (
-    Fault((400, 414, 431, 494), 400, "bad_options", "the request is not well-formed HTTP", "Send it anew."),
-    Fault((495, 496, 497), 400, "bad_options", "this port speaks HTTPS", "Use https:// in the address."),
+    Fault((400, 414, 431, 494), 400, ErrorCode.BAD_OPTIONS, "the request is not well-formed HTTP", "Send it anew."),
+    Fault((495, 496, 497), 400, ErrorCode.BAD_OPTIONS, "this port speaks HTTPS", "Use https:// in the address."),
     Fault(
         (403, 405),
         405,
-        "method_not_allowed",
+        ErrorCode.METHOD_NOT_ALLOWED,
         "this address is not asked in that way",
         "See /reference/.",
         {"Allow": "$taken"},
     ),
-    Fault((404,), 404, "not_found", "there is nothing at this address", "See /reference/ for every address."),
-    Fault((408,), 408, "timeout", "the request came too slowly", "Send it over a faster connection."),
-    Fault((413,), 413, "too_large", "the request is too large", "Send a smaller file, or its parts."),
-    Fault((429,), 429, "busy", "this key has sent too many requests", "Wait, then send it again.", LATER),
-    Fault((500, 501, 505), 500, "internal", "the edge failed on this request", "Report it with its id."),
-    Fault((502, 503), 503, "busy", "no gateway answers for now", "Send it again later.", LATER),
-    Fault((504,), 504, "timeout", "the gateway did not answer in time", "Send a shorter video."),
+    Fault((404,), 404, ErrorCode.NOT_FOUND, "there is nothing at this address", "See /reference/ for every address."),
+    Fault((408,), 408, ErrorCode.TIMEOUT, "the request came too slowly", "Send it over a faster connection."),
+    Fault((413,), 413, ErrorCode.TOO_LARGE, "the request is too large", "Send a smaller file, or its parts."),
+    Fault((429,), 429, ErrorCode.BUSY, "this key has sent too many requests", "Wait, then send it again.", LATER),
+    Fault((500, 501, 505), 500, ErrorCode.INTERNAL, "the edge failed on this request", "Report it with its id."),
+    Fault((502, 503), 503, ErrorCode.BUSY, "no gateway answers for now", "Send it again later.", LATER),
+    Fault((504,), 504, ErrorCode.TIMEOUT, "the gateway did not answer in time", "Send a shorter video."),
 )
 
 

@@ -43,7 +43,7 @@ def gateway(server: LiveServer) -> Iterator[str]:
     """A gateway that lets two through and keeps nobody waiting."""
     port = str(free_port())
     words = ["--state", str(server.settings.state), "--no-keys", "--port", port]
-    limits = ["--in-flight", "2", "--queue-seconds", "0"]
+    limits = ["--in-flight", "2", "--queue-seconds", "0", "--notice-seconds", "0"]
     process = subprocess.Popen([sys.executable, "-m", "gateway", *words, *limits], cwd=ROOT)
     url = f"http://127.0.0.1:{port}"
     with Client(url, api_key="anyone") as client:

@@ -28,8 +28,9 @@ from gateway import keys
 from gateway.app import Gateway
 from gateway.settings import GatewaySettings
 
-ANSWER_S = 30.0
 END_S = 30.0  # no wait of a test is longer
+# Of httpx: certificates, which it would read anew for each request, have no part in plain HTTP.
+LOOPBACK: dict[str, Any] = {"timeout": END_S, "trust_env": False, "verify": False}
 MANAGEMENT = "/management"
 ROOT = Path(gateway.__file__).parents[1]
 EMPTY = {"error": {"code": "empty_file", "status": 422, "stage": "request", "message": "", "hint": ""}}
@@ -120,7 +121,7 @@ class Background:
         return f"http://127.0.0.1:{port}"
 
     def __exit__(self, *_: object) -> None:
-        self._server.should_exit = self._server.force_exit = True
+        self._server.should_exit = True
         self._thread.join()
 
 
@@ -137,14 +138,18 @@ class LiveGateway:
     def ask(self, method: str, path: str, *, key: str | None = None, **request: Any) -> httpx.Response:
         headers = {"X-Api-Key": self.key if key is None else key, **request.pop("headers", {})}
         return httpx.request(
-            method, self.url + path, headers=headers, timeout=ANSWER_S, trust_env=False, **request
+            method,
+            self.url + path,
+            headers=headers,
+            **LOOPBACK,
+            **request,
         )
 
     def detect(self, body: bytes = b"video", **request: Any) -> httpx.Response:
         return self.ask("POST", "/v1/detect", content=body, **request)
 
     def metric(self, name: str, **labels: str) -> float:
-        return self.gateway.measures.registry.get_sample_value(name, labels) or 0.0
+        return self.gateway.metrics.registry.get_sample_value(name, labels) or 0.0
 
 
 def free_port() -> int:
@@ -172,7 +177,7 @@ def gateway_process(server: FakeServer, *words: str) -> Iterator[tuple[str, subp
 def health(url: str) -> int:
     """What a gateway's health route answers to a new connection; 0 where nobody takes one."""
     try:
-        return httpx.get(f"{url}/v1/health", timeout=END_S, trust_env=False).status_code
+        return httpx.get(f"{url}/v1/health", **LOOPBACK).status_code
     except httpx.TransportError:
         return 0
 
@@ -208,9 +213,9 @@ def make_gateway(tmp_path: Path) -> Iterator[MakeGateway]:
             path = tmp_path / "keys.json"
             key = keys.add(path, "tester")
             settings = GatewaySettings(
-                states=tuple(fake.state for fake in fakes), keys=path, **{"health_s": 0.2, **choices}
+                states=tuple(fake.state for fake in fakes), keys=path, **{"health_s": 0.2, "drain_s": 1.0, **choices}
             )
-            built = Gateway.build(settings, httpx.AsyncClient(trust_env=False))
+            built = Gateway.build(settings, httpx.AsyncClient(**LOOPBACK))
             url = running.enter_context(Background(built.app()))
             wait_until(lambda: all(server.up for server in built.pool.servers))
             return LiveGateway(url, key, path, fakes, built)

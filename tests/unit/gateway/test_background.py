@@ -52,7 +52,7 @@ def test_watching_goes_on_after_an_error_that_nobody_expected(
         return gateway
 
     gateway = asyncio.run(watched())
-    counted = gateway.measures.registry.get_sample_value
+    counted = gateway.metrics.registry.get_sample_value
     assert counted("outofsync_background_failures_total", {"task": "watch-1"}) == 1
     assert not counted("outofsync_background_failures_total", {"task": "watch-2"})
     assert [record.message for record in caplog.records if record.exc_info] == [
@@ -72,7 +72,7 @@ def test_a_state_folder_that_is_none_is_a_server_that_is_not_ready(tmp_path: Pat
         app = gateway.app()
         async with app.router.lifespan_context(app):
             await until(lambda: any(server.up for server in gateway.pool.servers))
-            async with gateway.pool.server(queue_s=1.0, patience_s=1.0):
+            async with gateway.pool.reserved(queue_s=1.0, patience_s=1.0):
                 return [server.up for server in gateway.pool.servers]
 
     assert asyncio.run(watched()) == [False, True]

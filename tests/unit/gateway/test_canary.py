@@ -12,7 +12,7 @@ import pytest
 from starlette.responses import Response
 from unit.gateway.conftest import END_S, RESULT, LiveGateway, MakeGateway, said, torchserve_error, wait_until
 
-from gateway.pipelines import Canary, Pipeline, routing_of
+from gateway.pipelines import Canary, Pipeline, parse_routing
 
 CLIP = b'{"spooled": ["name", 0, 10]}'
 FAKE = {**RESULT, "verdict": "fake", "probability_fake": 0.9}
@@ -149,7 +149,7 @@ def test_comparisons_and_callers_share_the_limit_of_a_server(make_gateway: MakeG
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_nobody_and_everybody_are_shares_too(share: float) -> None:
     canary = Canary(Pipeline("2.0", "1", "2"), share, shadow=False)
-    assert {canary.takes(str(number)) for number in range(200)} == {bool(share)}
+    assert {canary.includes(str(number)) for number in range(200)} == {bool(share)}
 
 
 @pytest.mark.parametrize(
@@ -157,4 +157,4 @@ def test_nobody_and_everybody_are_shares_too(share: float) -> None:
     [{}, {"canary": 1}, {"canary": {"pipeline": "9"}}, {"canary": {"pipeline": "2.0", "share": "x"}}],
 )
 def test_a_record_that_makes_no_sense_has_no_canary(record: dict[str, Any]) -> None:
-    assert routing_of({"promoted": "1.0", "pipelines": PIPELINES, **record}).canary is None
+    assert parse_routing({"promoted": "1.0", "pipelines": PIPELINES, **record}).canary is None

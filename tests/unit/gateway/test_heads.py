@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import jsonschema  # type: ignore[import-untyped]
 import pytest
-from unit.gateway.conftest import END_S, Background, FakeServer, free_port, gateway_process
+from unit.gateway.conftest import END_S, LOOPBACK, Background, FakeServer, free_port, gateway_process
 from unit.gateway.test_openapi import schema
 
 HEADER_S = 1.0
@@ -98,7 +98,7 @@ def test_who_says_nothing_hears_nothing(url: str) -> None:
 
 
 def test_between_two_requests_there_is_more_time(url: str) -> None:
-    with httpx.Client(base_url=url, timeout=END_S, trust_env=False) as client:
+    with httpx.Client(base_url=url, **LOOPBACK) as client:
         streams = []
         for _ in range(2):
             with client.stream("GET", "/v1/health") as response:
@@ -114,7 +114,7 @@ def test_a_body_may_be_slower(url: str) -> None:
         time.sleep(2 * HEADER_S)
         yield b"eo"
 
-    assert httpx.post(f"{url}/v1/detect", content=body(), timeout=END_S, trust_env=False).status_code == 200
+    assert httpx.post(f"{url}/v1/detect", content=body(), **LOOPBACK).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_refused_head_is_counted_and_logged(server: FakeServer, capfd: pytest.
     with gateway_process(server, "--metrics-port", str(metrics)) as (url, _), connected(url) as channel:
         channel.sendall(b"FOO\r\n\r\n")
         answer = heard(channel)
-        told = httpx.get(f"http://127.0.0.1:{metrics}/metrics", trust_env=False).text
+        told = httpx.get(f"http://127.0.0.1:{metrics}/metrics", **LOOPBACK).text
     assert 'outofsync_http_requests_total{code="bad_options",route="other",status="400"} 1.0' in told
     request_id = json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["request_id"]
     lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]

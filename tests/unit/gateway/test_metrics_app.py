@@ -18,6 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from unit.gateway.conftest import (
     END_S,
+    LOOPBACK,
     ROOT,
     Background,
     FakeServer,
@@ -36,13 +37,13 @@ from gateway.metrics_app import metrics_app
 def exposed(live: LiveGateway) -> Iterator[str]:
     gateway = live.gateway
     client = httpx.AsyncClient(trust_env=False)
-    with Background(metrics_app(gateway.measures.registry, gateway.pool.servers, client)) as url:
+    with Background(metrics_app(gateway.metrics.registry, gateway.pool.servers, client)) as url:
         yield url
 
 
 def test_the_gateways_own(live: LiveGateway, exposed: str) -> None:
     live.detect()
-    told = httpx.get(f"{exposed}/metrics", trust_env=False).text
+    told = httpx.get(f"{exposed}/metrics", **LOOPBACK).text
     assert 'outofsync_http_requests_total{code="",route="/v1/detect",status="200"} 1.0' in told
     assert live.key not in told
 
@@ -51,14 +52,14 @@ def test_a_servers(live: LiveGateway, exposed: str) -> None:
     async def tell(_: Request) -> Response:
         return PlainTextResponse("ts_queue_latency_microseconds 12.0\n")
 
-    assert httpx.get(f"{exposed}/servers/1/metrics", trust_env=False).status_code == 503
+    assert httpx.get(f"{exposed}/servers/1/metrics", **LOOPBACK).status_code == 503
     with Background(Starlette(routes=[Route("/metrics", tell)])) as url:
         live.servers[0].metrics_url = f"{url}/metrics"
         live.servers[0].publish()
-        told = httpx.get(f"{exposed}/servers/1/metrics", trust_env=False)
+        told = httpx.get(f"{exposed}/servers/1/metrics", **LOOPBACK)
     assert told.text == "ts_queue_latency_microseconds 12.0\n"
     for nowhere in ("/servers/2/metrics", "/servers/0/metrics", "/other"):
-        assert httpx.get(exposed + nowhere, trust_env=False).status_code == 404
+        assert httpx.get(exposed + nowhere, **LOOPBACK).status_code == 404
 
 
 def test_metrics_are_told_until_the_last_request_is_answered(server: FakeServer) -> None:
@@ -74,11 +75,11 @@ def test_metrics_are_told_until_the_last_request_is_answered(server: FakeServer)
     metrics = f"http://127.0.0.1:{port}/metrics"
     words = ("--notice-seconds", "0", "--metrics-port", str(port))
     with gateway_process(server, *words) as (url, process), ThreadPoolExecutor(1) as pool:
-        under_way = pool.submit(httpx.post, f"{url}/v1/detect", content=b"video", timeout=END_S)
+        under_way = pool.submit(httpx.post, f"{url}/v1/detect", content=b"video", **LOOPBACK)
         wait_until(lambda: server.asked)
         process.send_signal(signal.SIGTERM)
         wait_until(lambda: health(url) == 0)
-        told = httpx.get(metrics, trust_env=False).text
+        told = httpx.get(metrics, **LOOPBACK).text
         finish.set()
         assert 'outofsync_http_in_progress{route="/v1/detect"} 1.0' in told
         assert under_way.result().status_code == 200

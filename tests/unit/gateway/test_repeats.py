@@ -180,7 +180,7 @@ def test_a_caller_who_hangs_up_frees_the_place(live: LiveGateway) -> None:
 
     live.servers[0].answer = slow
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(live.url + "/v1/detect", content=b"video", headers={"X-Api-Key": live.key}, timeout=0.5)
+        httpx.post(f"{live.url}/v1/detect", content=b"video", headers={"X-Api-Key": live.key}, timeout=0.5)
     deadline = time.monotonic() + 20
     while live.metric("outofsync_server_in_progress", server="1") and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -12,6 +12,7 @@ import httpx
 from starlette.responses import Response
 from unit.gateway.conftest import (
     END_S,
+    LOOPBACK,
     RESULT,
     FakeServer,
     gateway_process,
@@ -25,7 +26,7 @@ SHADOW = {"pipeline": "2.0", "share": 1.0, "shadow": True}
 
 
 def detect(url: str, body: bytes) -> httpx.Response:
-    return httpx.post(f"{url}/v1/detect", content=body, timeout=END_S, trust_env=False)
+    return httpx.post(f"{url}/v1/detect", content=body, **LOOPBACK)
 
 
 @contextmanager

@@ -11,11 +11,11 @@ from typing import Any
 import httpx
 import pytest
 from starlette.responses import Response, StreamingResponse
-from unit.gateway.conftest import END_S, LiveGateway, said, torchserve_error, wait_until
+from unit.gateway.conftest import END_S, LOOPBACK, LiveGateway, said, torchserve_error, wait_until
 
 FIRST, LAST = b"\x00\x00\x00\x18ftyp" + bytes(200_000), b"moov" * 50_000
 VIDEO = "video/mp4"
-HUNG_UP = {"route": "/v1/deblur", "status": "499", "code": "hung_up"}
+CLIENT_CLOSED_REQUEST = {"route": "/v1/deblur", "status": "499", "code": "hung_up"}
 
 
 class Halves:
@@ -48,8 +48,7 @@ def deblurring(live: LiveGateway) -> Any:
         f"{live.url}/v1/deblur",
         content=b"blurry",
         headers={"X-Api-Key": live.key},
-        timeout=END_S,
-        trust_env=False,
+        **LOOPBACK,
     )
 
 
@@ -80,7 +79,7 @@ def test_a_caller_who_leaves_ends_the_stream_at_its_server(live: LiveGateway) ->
         next(response.iter_bytes())
     assert halves.closed.wait(END_S)
     assert not halves.let_go.is_set()
-    wait_until(lambda: live.metric("outofsync_http_requests_total", **HUNG_UP))
+    wait_until(lambda: live.metric("outofsync_http_requests_total", **CLIENT_CLOSED_REQUEST))
     assert live.metric("outofsync_server_in_progress", server="1") == 0
     assert live.metric("outofsync_http_in_progress", route="/v1/deblur") == 0
 

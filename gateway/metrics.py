@@ -9,7 +9,7 @@ SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 600, 1800, 36
 DIFFERENCES = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
 
 
-class Measures:
+class Metrics:
     """One gateway's metrics."""
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class Measures:
             buckets=SECONDS,
             registry=self.registry,
         )
-        self.in_progress = self._gauge("http_in_progress", "Requests under way.", "route")
+        self.in_progress = self._gauge("http_in_progress", "Requests in flight.", "route")
         self.upload_bytes = self._counter("http_upload_bytes", "Bytes received.", "route")
         self.server_up = self._gauge("server_up", "1 while a server answers its probe.", "server")
         self.server_in_progress = self._gauge("server_in_progress", "Requests at a server.", "server")

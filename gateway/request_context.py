@@ -14,16 +14,17 @@ from typing import Any, TypeVar
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Send
 
-from gateway.access import log_request
 from gateway.errors import EdgeError, too_large, unauthenticated
 from gateway.form import CONTENT_TYPE, Form
 from gateway.keys import KeyFile
-from gateway.measures import Measures
+from gateway.metrics import Metrics
+from gateway.request_log import log_request
 from gateway.upload import Upload
-from gateway.upstream import PASSED_ON, REQUEST_ID_HEADER, Ask
+from gateway.upstream import FORWARDED_HEADERS, UpstreamRequest
+from outofsync_client.protocol import API_KEY_HEADER, REQUEST_ID_HEADER
 
-HUNG_UP = 499  # as nginx has it: nobody is left to read the answer
-HUNG_UP_CODE = "hung_up"
+CLIENT_CLOSED_REQUEST = 499  # nginx's word for it: nobody is left to read the answer
+CLIENT_CLOSED_CODE = "hung_up"
 OTHER_ROUTE = "other"  # whatever is none of ours
 SEND_S = 30.0  # longest pause of a caller who reads an answer, as nginx has it
 _SAFE_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -32,22 +33,22 @@ T = TypeVar("T")
 
 
 @dataclass
-class Visit:
-    """What is known of a request while it is answered; its facts go to the access log."""
+class RequestContext:
+    """What is known of a request while it is answered; ``log_fields`` go to the request log."""
 
     request: Request
     route: str
-    measures: Measures
+    metrics: Metrics
     started: float = field(default_factory=time.monotonic)
     resources: AsyncExitStack = field(default_factory=AsyncExitStack)  # held until the answer has been sent
-    status: int = HUNG_UP
+    status: int = CLIENT_CLOSED_REQUEST
     code: str = ""
-    facts: dict[str, Any] = field(default_factory=dict)
+    log_fields: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         given = self.request.headers.get(REQUEST_ID_HEADER, "")
         self.request_id = given if _SAFE_ID.fullmatch(given) else uuid.uuid4().hex
-        self.measures.in_progress.labels(self.route).inc()
+        self.metrics.in_progress.labels(self.route).inc()
         self._bytes_out = 0
         self._ended = False
 
@@ -61,46 +62,46 @@ class Visit:
         holder = keys.holder(presented)
         if holder is None:
             raise unauthenticated("the API key is not valid")
-        self.facts["key"] = holder
+        self.log_fields["key"] = holder
 
-    def ask(self, most_bytes: int) -> tuple[Ask, Upload]:
-        """What is asked, and the body, not yet received; raises ``too_large`` where it says that it is."""
-        headers = {name: value for name in PASSED_ON if (value := self.request.headers.get(name))}
+    def upstream_request(self, max_bytes: int) -> tuple[UpstreamRequest, Upload]:
+        """What servers are sent, and the body, not yet received; raises ``too_large`` where it says so."""
+        headers = {name: value for name in FORWARDED_HEADERS if (value := self.request.headers.get(name))}
         length = self.request.headers.get("content-length", "")
-        if length.isdigit() and int(length) > most_bytes:
-            raise too_large(most_bytes)
+        if length.isdigit() and int(length) > max_bytes:
+            raise too_large(max_bytes)
         content_type = self.request.headers.get("content-type", "")
         body = self._body()
         if content_type.lower().startswith(CONTENT_TYPE):
             form = Form(content_type)
-            ask = Ask(self.request_id, {**headers, "content-type": form.content_type}, None)
-            return ask, Upload(form.rewrite(body), most_bytes=most_bytes)
+            request = UpstreamRequest(self.request_id, {**headers, "content-type": form.content_type}, None)
+            return request, Upload(form.rewrite(body), max_bytes=max_bytes)
         # Whatever it calls itself, a bare body is a file: TorchServe would parse JSON.
         headers["content-type"] = "application/octet-stream"
-        ask = Ask(self.request_id, headers, int(length) if length.isdigit() else None)
-        return ask, Upload(body, most_bytes=most_bytes)
+        request = UpstreamRequest(self.request_id, headers, int(length) if length.isdigit() else None)
+        return request, Upload(body, max_bytes=max_bytes)
 
     async def _body(self) -> AsyncIterator[bytes]:
         async for chunk in self.request.stream():
-            self.facts["bytes_in"] = self.facts.get("bytes_in", 0) + len(chunk)
+            self.log_fields["bytes_in"] = self.log_fields.get("bytes_in", 0) + len(chunk)
             yield chunk
-        self.facts["upload_s"] = round(time.monotonic() - self.started, 3)
+        self.log_fields["upload_s"] = round(time.monotonic() - self.started, 3)
 
-    async def unless_hung_up(self, work: Awaitable[T], upload: Upload) -> T:
+    async def cancel_on_disconnect(self, work: Awaitable[T], upload: Upload) -> T:
         """What the work gives; raises ClientDisconnect, and ends it, as soon as the caller has left."""
         task = asyncio.ensure_future(work)
-        left = asyncio.ensure_future(self._left(upload))
+        gone = asyncio.ensure_future(self._disconnected(upload))
         try:
-            await asyncio.wait({task, left}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
                 raise ClientDisconnect
             return task.result()
         finally:
-            for one in (task, left):
+            for one in (task, gone):
                 one.cancel()
-            await asyncio.gather(task, left, return_exceptions=True)
+            await asyncio.gather(task, gone, return_exceptions=True)
 
-    async def _left(self, upload: Upload) -> None:
+    async def _disconnected(self, upload: Upload) -> None:
         """Returns once the caller has left; until the body is here, receiving it tells."""
         while not upload.complete:
             await asyncio.sleep(0.05)
@@ -108,15 +109,15 @@ class Visit:
             pass
 
     def _peer(self) -> str:
-        """Who asks: over a Unix socket nginx says so; over TCP that header is anybody's and means nothing."""
+        """The caller's address. Over a Unix socket nginx says it; over TCP that header may be anybody's."""
         if self.request.client is not None and self.request.client.host:
             return str(self.request.client.host)
         return self.request.headers.get("x-real-ip", "")
 
-    def recording(self, send: Send) -> Send:
+    def recorded(self, send: Send) -> Send:
         """``send``, noting what is sent; raises TimeoutError where the caller takes nothing for too long."""
 
-        async def recorded(message: Message) -> None:
+        async def record_and_send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self.status = message["status"]
             else:
@@ -125,7 +126,7 @@ class Visit:
                     self.end(complete=True)
             await asyncio.wait_for(send(message), SEND_S)
 
-        return recorded
+        return record_and_send
 
     def end(self, *, complete: bool = False) -> None:
         """Count and log what became of it, once; without a known reason it is the caller who left."""
@@ -133,12 +134,12 @@ class Visit:
             return
         self._ended = True
         if not (complete or self.code):
-            self.status, self.code = HUNG_UP, HUNG_UP_CODE
+            self.status, self.code = CLIENT_CLOSED_REQUEST, CLIENT_CLOSED_CODE
         seconds = time.monotonic() - self.started
-        self.measures.in_progress.labels(self.route).dec()
-        self.measures.requests.labels(self.route, str(self.status), self.code).inc()
-        self.measures.seconds.labels(self.route).observe(seconds)
-        self.measures.upload_bytes.labels(self.route).inc(self.facts.get("bytes_in", 0))
+        self.metrics.in_progress.labels(self.route).dec()
+        self.metrics.requests.labels(self.route, str(self.status), self.code).inc()
+        self.metrics.seconds.labels(self.route).observe(seconds)
+        self.metrics.upload_bytes.labels(self.route).inc(self.log_fields.get("bytes_in", 0))
         log_request(
             request_id=self.request_id,
             route=self.route,
@@ -147,19 +148,19 @@ class Visit:
             peer=self._peer(),
             seconds=round(seconds, 3),
             bytes_out=self._bytes_out,
-            **self.facts,
+            **self.log_fields,
         )
 
 
-def note_refused(measures: Measures, error: EdgeError, request_id: str, peer: str) -> None:
+def note_refused(metrics: Metrics, error: EdgeError, request_id: str, peer: str) -> None:
     """Count and log a request that ended before it was one."""
-    measures.requests.labels(OTHER_ROUTE, str(error.status), error.code).inc()
+    metrics.requests.labels(OTHER_ROUTE, str(error.status), error.code).inc()
     log_request(request_id=request_id, route=OTHER_ROUTE, status=error.status, code=error.code, peer=peer)
 
 
 def presented_key(request: Request) -> str:
     """The key of ``X-Api-Key``, or of ``Authorization: Bearer``."""
-    if key := request.headers.get("x-api-key"):
+    if key := request.headers.get(API_KEY_HEADER):
         return key.strip()
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
     return value.strip() if scheme.lower() == "bearer" else ""
