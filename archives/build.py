@@ -21,6 +21,7 @@ from pathlib import Path
 
 from archives.repack import repack, write_sums
 from outofsync import __version__
+from outofsync_client.protocol import WORKFLOW, WORKFLOW_ARCHIVE, archive_of
 
 ROOT = Path(__file__).resolve().parent.parent
 HANDLERS = ROOT / "handlers"
@@ -36,7 +37,6 @@ HANDLER_MODULES = (
     "rlimits.py",
     "trim_heap.py",
 )
-WORKFLOW = "deepfake"
 
 
 class BuildError(Exception):
@@ -64,7 +64,7 @@ def build(
             made = [
                 build_model(name, checkpoints, work, version, settings) for name in models_in(checkpoints)
             ]
-            targets = {archive: output / f"{archive.stem}-{version}.mar" for archive in made}
+            targets = {archive: output / archive_of(archive.stem, version) for archive in made}
         changed = {target: repack(archive, target) for archive, target in targets.items()}
     write_sums(output)
     return changed
@@ -113,7 +113,7 @@ def build_model(name: str, checkpoints: Path, work: Path, version: str, settings
         ["--config-file", str(settings / name / "model-config.yaml")],
         work=work,
     )
-    return work / f"{name}.mar"
+    return work / archive_of(name)
 
 
 def build_workflow(work: Path, settings: Path) -> Path:
@@ -124,7 +124,7 @@ def build_workflow(work: Path, settings: Path) -> Path:
         ["--handler", str(SETTINGS / WORKFLOW / "functions.py")],
         work=work,
     )
-    return work / f"{WORKFLOW}.war"
+    return work / WORKFLOW_ARCHIVE
 
 
 def run_archiver(*arguments: list[str], work: Path) -> None:

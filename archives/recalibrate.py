@@ -20,10 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from archives.build import BuildError, checked_version
-from archives.repack import SUMS, repack
+from archives.repack import repack
+from outofsync_client.protocol import MANIFEST, SCORING_FILE, SUMS_FILE
 
-MANIFEST = "MAR-INF/MANIFEST.json"
-SCORING = "scoring.safetensors"
 ALIGNMENT = 8  # bytes: tensors begin at a multiple of it
 
 
@@ -36,14 +35,14 @@ def recalibrate(archive: Path, calibration: Mapping[str, Any], version: str, out
     output.mkdir(parents=True, exist_ok=True)
     try:
         with zipfile.ZipFile(archive) as file:
-            entries = {name: file.read(name) for name in file.namelist() if name != SUMS}
+            entries = {name: file.read(name) for name in file.namelist() if name != SUMS_FILE}
         manifest = json.loads(entries[MANIFEST])
         manifest["model"]["modelVersion"] = version
         entries[MANIFEST] = json.dumps(manifest).encode()
-        scoring = entries[SCORING]
+        scoring = entries[SCORING_FILE]
     except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
         raise BuildError(f"{archive} is no archive of the ensemble ({error})") from None
-    entries[SCORING] = _with_bands(scoring, calibration)
+    entries[SCORING_FILE] = _with_bands(scoring, calibration)
     with tempfile.TemporaryDirectory(prefix="outofsync-recalibrate-") as folder:
         changed = Path(folder) / "changed.zip"
         with zipfile.ZipFile(changed, "w") as file:

@@ -12,10 +12,11 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from outofsync_client.protocol import SUMS_FILE
+
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip file can hold
 CREATED_ON = "01/01/1980 00:00:00"  # in the archivers' own format
 READ_ONLY_FILE = 0o100644 << 16
-SUMS = "SHA256SUMS"
 
 
 def repack(archive: Path, target: Path) -> bool:
@@ -28,7 +29,7 @@ def repack(archive: Path, target: Path) -> bool:
     for name in files:
         if name.endswith("MANIFEST.json"):
             files[name] = _undated(files[name])
-    files[SUMS] = sums({name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
+    files[SUMS_FILE] = sums({name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
     partial = target.with_suffix(".partial")
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as copy:
         for name, data in files.items():
@@ -56,6 +57,6 @@ def _undated(manifest: bytes) -> bytes:
 def write_sums(store: Path) -> None:
     """Name every archive of a model store in its SHA256SUMS, whole or not at all."""
     stored = sorted(store.glob("*.[mw]ar"))
-    partial = store / f"{SUMS}.partial"
+    partial = store / f"{SUMS_FILE}.partial"
     partial.write_bytes(sums({path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in stored}))
-    partial.replace(store / SUMS)
+    partial.replace(store / SUMS_FILE)

@@ -27,9 +27,9 @@ from benchmarks.load import ROOT
 from outofsync.limits import Limits
 from outofsync.nodes import DeblurNode, EnsembleNode, Request
 from outofsync.spool import Spool
+from outofsync_client.protocol import NODES, WORKFLOW
 
 CHECKPOINTS = ROOT / "checkpoints"
-NODES = ("deblur", "ensemble")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Timed:
 
 def batch_size() -> int:
     """How many requests each node of the workflow takes at once."""
-    spec = yaml.safe_load((ROOT / "archives" / "deepfake" / "workflow.yaml").read_text())
+    spec = yaml.safe_load((ROOT / "archives" / WORKFLOW / "workflow.yaml").read_text())
     return int(spec["models"]["batch-size"])
 
 

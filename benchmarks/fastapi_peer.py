@@ -17,7 +17,8 @@ from typing import Annotated
 import uvicorn
 from fastapi import FastAPI, Form, Response, UploadFile
 
-from benchmarks.engine import NODES, detect, load_nodes
+from benchmarks.engine import detect, load_nodes
+from outofsync_client.protocol import NODES
 
 one_at_a_time = threading.Lock()
 

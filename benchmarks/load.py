@@ -19,9 +19,10 @@ from typing import Any
 
 import requests
 
+from outofsync_client.protocol import SENT_AT_HEADER
+
 ROOT = Path(__file__).resolve().parent.parent
 ANSWER_S = 900.0
-SENT_HEADER = "X-OutOfSync-Sent-At"  # lets the server say how long the upload and the queue took
 COMPARED = ("verdict", "probability_fake", "score", "delays")  # a file's answer, without how long it took
 
 
@@ -95,7 +96,7 @@ class Clients:
         form = {"data": ("video.mp4", self.bodies[name])}
         start = time.perf_counter()
         try:
-            sent = {SENT_HEADER: str(time.time())}
+            sent = {SENT_AT_HEADER: str(time.time())}  # so that the server says what upload and queue took
             response = session.post(self.load.url, files=form, headers=sent, timeout=ANSWER_S)
             answer = response.json()
             error = answer.get("error") or (None if response.ok else response.text)

@@ -14,10 +14,11 @@ from itertools import cycle, islice
 from pathlib import Path
 
 from benchmarks import load
-from benchmarks.engine import NODES, Engine, batch_size
+from benchmarks.engine import Engine, batch_size
 from benchmarks.footage import stored
 from benchmarks.report import median, parser, percentile, print_table, write_json
 from benchmarks.server import detect_url, mean_batches, metrics_of, served
+from outofsync_client.protocol import NODES
 from serving.state import ServerState
 
 LEVELS = (1, 2, 4, 8, 16)

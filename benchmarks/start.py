@@ -20,9 +20,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from archives.build import HANDLERS, build
-from benchmarks.engine import CHECKPOINTS, NODES
+from benchmarks.engine import CHECKPOINTS
 from benchmarks.report import median, parser, print_table, write_json
 from benchmarks.server import served
+from outofsync_client.protocol import NODES
 
 OURS = {"batching", "deblur_handler", "ensemble_handler", "outofsync"}
 SHORTEST_MS = 30.0  # imports quicker than this are not worth a line

@@ -21,10 +21,11 @@ import yaml
 
 from archives.build import SETTINGS as ARCHIVES
 from archives.build import build
-from benchmarks.engine import CHECKPOINTS, NODES
+from benchmarks.engine import CHECKPOINTS
 from benchmarks.report import parser, print_table, write_json
 from benchmarks.server import served
 from benchmarks.serving import clips, measure
+from outofsync_client.protocol import NODES
 from serving.settings import CONFIG
 from serving.state import ServerState
 

@@ -73,8 +73,16 @@ class Fault:
 
 
 FAULTS = (
-    Fault((400, 414, 431, 494), 400, ErrorCode.BAD_OPTIONS, "the request is not well-formed HTTP", "Send it anew."),
-    Fault((495, 496, 497), 400, ErrorCode.BAD_OPTIONS, "this port speaks HTTPS", "Use https:// in the address."),
+    Fault(
+        (400, 414, 431, 494),
+        400,
+        ErrorCode.BAD_OPTIONS,
+        "the request is not well-formed HTTP",
+        "Send it anew.",
+    ),
+    Fault(
+        (495, 496, 497), 400, ErrorCode.BAD_OPTIONS, "this port speaks HTTPS", "Use https:// in the address."
+    ),
     Fault(
         (403, 405),
         405,
@@ -83,11 +91,21 @@ FAULTS = (
         "See /reference/.",
         {"Allow": "$taken"},
     ),
-    Fault((404,), 404, ErrorCode.NOT_FOUND, "there is nothing at this address", "See /reference/ for every address."),
+    Fault(
+        (404,),
+        404,
+        ErrorCode.NOT_FOUND,
+        "there is nothing at this address",
+        "See /reference/ for every address.",
+    ),
     Fault((408,), 408, ErrorCode.TIMEOUT, "the request came too slowly", "Send it over a faster connection."),
     Fault((413,), 413, ErrorCode.TOO_LARGE, "the request is too large", "Send a smaller file, or its parts."),
-    Fault((429,), 429, ErrorCode.BUSY, "this key has sent too many requests", "Wait, then send it again.", LATER),
-    Fault((500, 501, 505), 500, ErrorCode.INTERNAL, "the edge failed on this request", "Report it with its id."),
+    Fault(
+        (429,), 429, ErrorCode.BUSY, "this key has sent too many requests", "Wait, then send it again.", LATER
+    ),
+    Fault(
+        (500, 501, 505), 500, ErrorCode.INTERNAL, "the edge failed on this request", "Report it with its id."
+    ),
     Fault((502, 503), 503, ErrorCode.BUSY, "no gateway answers for now", "Send it again later.", LATER),
     Fault((504,), 504, ErrorCode.TIMEOUT, "the gateway did not answer in time", "Send a shorter video."),
 )

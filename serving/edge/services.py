@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from outofsync_client.protocol import EDGE
 from serving.edge.render import render
 from serving.edge.settings import EdgeSettings
 from serving.edge.user import WorkerUser, worker_user
@@ -172,7 +173,7 @@ def _answers(settings: EdgeSettings) -> bool:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
     connection = http.client.HTTPSConnection(host, settings.port, timeout=5, context=trusting)
     try:
-        connection.request("GET", "/v1/health")
+        connection.request("GET", EDGE.health)
         answer: dict[str, Any] = json.loads(connection.getresponse().read())
         return "servers" in answer
     except (OSError, ValueError, http.client.HTTPException):

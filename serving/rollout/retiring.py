@@ -11,7 +11,7 @@ import time
 from dataclasses import replace
 
 from outofsync_client import UnreachableError
-from outofsync_client.protocol import NODES, TEMPORARY_LINK, UNDERWAY_FOLDER, model_of
+from outofsync_client.protocol import IN_FLIGHT_FOLDER, NODES, TEMPORARY_LINK, model_of
 from serving.locks import is_locked
 from serving.rollout.deployment import Deployment
 from serving.rollout.errors import StepRefusedError, StillBusyError, UnknownVersionError
@@ -87,5 +87,5 @@ def _wait_until_idle(deployment: Deployment, node: str, version: str, wait_s: fl
 
 def _is_underway(deployment: Deployment, node: str, version: str) -> bool:
     """Whether a worker of the version is at a batch."""
-    folder = deployment.state / TEMPORARY_LINK / UNDERWAY_FOLDER
+    folder = deployment.state / TEMPORARY_LINK / IN_FLIGHT_FOLDER
     return any(is_locked(mark) for mark in folder.glob(f"{model_of(node)}-{version}-*"))

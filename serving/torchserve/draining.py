@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from outofsync_client.protocol import UNDERWAY_FOLDER
+from outofsync_client.protocol import IN_FLIGHT_FOLDER
 from serving.locks import is_locked
 from serving.processes import POLL_S
 
@@ -41,4 +41,4 @@ def drain(pid: int, port: int, temporary: Path, limit_s: float) -> None:
 
 def is_at_work(temporary: Path) -> bool:
     """Whether a worker is at a batch: each has a mark of its own (handlers/in_flight.py)."""
-    return any(is_locked(mark) for mark in (temporary / UNDERWAY_FOLDER).glob("*"))
+    return any(is_locked(mark) for mark in (temporary / IN_FLIGHT_FOLDER).glob("*"))

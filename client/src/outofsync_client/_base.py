@@ -12,12 +12,9 @@ from typing import Any, Callable, ClassVar, Literal, Mapping, Optional, TypeVar,
 
 from outofsync_client._answers import Answer
 from outofsync_client._endpoints import (
-    EDGE,
-    TORCHSERVE,
     Address,
     Endpoint,
     FixedEndpoint,
-    Routes,
     StateEndpoint,
     TokenSource,
     checked_url,
@@ -45,14 +42,12 @@ from outofsync_client._retries import Retries
 from outofsync_client._sender import Sender
 from outofsync_client._transport import BaseTransport, Timeouts
 from outofsync_client.extensions import versions_at
+from outofsync_client.protocol import EDGE, IDEMPOTENCY_HEADER, SENT_AT_HEADER, TORCHSERVE, Routes
 
 DeblurChoice = Literal["auto", "always", "never"]
 ModeChoice = Literal["full", "reference"]
 IncludeChoice = Literal["delays", "features", "tracks", "frames"]
 
-# Seconds of our clock: the server reckons from it what came before its work.
-SENT_HEADER = "X-OutOfSync-Sent-At"
-IDEMPOTENCY_HEADER = "Idempotency-Key"
 READY_POLL_S = 0.5
 
 T = TypeVar("T")
@@ -204,7 +199,7 @@ class BaseClient:
                 body = MultipartBody(source, size, asked, on_upload)
                 headers = {
                     "Content-Type": body.content_type,
-                    SENT_HEADER: f"{time.time():.6f}",
+                    SENT_AT_HEADER: f"{time.time():.6f}",
                     IDEMPOTENCY_HEADER: key,
                 }
                 return Request("POST", address, path, headers, body)

@@ -9,21 +9,8 @@ from typing import Optional, Protocol, Union
 from urllib.parse import urlsplit
 
 from outofsync_client._exceptions import UnreachableError
-from outofsync_client.protocol import STATE_FILE
+from outofsync_client.protocol import API_KEY_HEADER, STATE_FILE
 from outofsync_client.protocol.state import RunningServer, read_state
-
-
-@dataclass(frozen=True)
-class Routes:
-    """The paths of one kind of door."""
-
-    detect: str
-    deblur: str
-    health: str
-
-
-TORCHSERVE = Routes(detect="/wfpredict/deepfake", deblur="/predictions/deblur", health="/ping")
-EDGE = Routes(detect="/v1/detect", deblur="/v1/deblur", health="/v1/health")
 
 
 @dataclass(frozen=True)
@@ -94,7 +81,7 @@ class FixedEndpoint:
         if isinstance(token, str) and token:
             headers = _bearer(token)
         if api_key:
-            headers["X-Api-Key"] = _checked_secret("API key", api_key)
+            headers[API_KEY_HEADER] = _checked_secret("API key", api_key)
         self._address = Address(self._url, headers)
 
     def address(self) -> Address:

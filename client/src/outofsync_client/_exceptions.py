@@ -37,6 +37,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
+from outofsync_client.protocol import ErrorCode
+
 
 class OutOfSyncError(Exception):
     """A failed request.
@@ -94,75 +96,75 @@ class MediaError(OutOfSyncError):
 class EmptyFileError(MediaError):
     """The file holds no bytes."""
 
-    default_code = "empty_file"
+    default_code = ErrorCode.EMPTY_FILE
 
 
 class UnsupportedMediaError(MediaError):
     """The container or codec is not one the server reads."""
 
-    default_code = "unsupported_media"
+    default_code = ErrorCode.UNSUPPORTED_MEDIA
 
 
 class CorruptMediaError(MediaError):
     """The file is damaged."""
 
-    default_code = "corrupt_media"
+    default_code = ErrorCode.CORRUPT_MEDIA
 
 
 class NoVideoError(MediaError):
     """The file has no picture."""
 
-    default_code = "no_video"
+    default_code = ErrorCode.NO_VIDEO
 
 
 class NoAudioError(MediaError):
     """The file has no sound."""
 
-    default_code = "no_audio"
+    default_code = ErrorCode.NO_AUDIO
 
 
 class TooShortError(MediaError):
     """Too little video to judge."""
 
-    default_code = "too_short"
+    default_code = ErrorCode.TOO_SHORT
 
 
 class TooLongError(MediaError):
     """The video lasts longer than the server accepts."""
 
-    default_code = "too_long"
+    default_code = ErrorCode.TOO_LONG
 
 
 class TooLargeError(MediaError):
     """The file has more bytes than the server accepts."""
 
-    default_code = "too_large"
+    default_code = ErrorCode.TOO_LARGE
     default_hint = "Send a smaller file: compress it or cut it into parts."
 
 
 class TooManyPixelsError(MediaError):
     """The picture is larger than the server accepts."""
 
-    default_code = "too_many_pixels"
+    default_code = ErrorCode.TOO_MANY_PIXELS
 
 
 class DecodeTimeoutError(MediaError):
     """Decoding the file took too long."""
 
-    default_code = "decode_timeout"
+    default_code = ErrorCode.DECODE_TIMEOUT
 
 
 class UnreadableFileError(MediaError):
     """The file could not be read on this machine; ``__cause__`` says why."""
 
-    default_code = "unreadable_file"
+    default_code = ErrorCode.UNREADABLE_FILE
     default_hint = "Check the path and its permissions."
 
 
 class BadOptionsError(OutOfSyncError):
     """An option is unknown or has a value it cannot take."""
 
-    default_code = "bad_options"
+    default_code = ErrorCode.BAD_OPTIONS
 
 
 class ServerError(OutOfSyncError):
@@ -172,7 +174,7 @@ class ServerError(OutOfSyncError):
 class BusyError(ServerError):
     """The server has more requests than it can take."""
 
-    default_code = "busy"
+    default_code = ErrorCode.BUSY
     default_hint = "Wait a moment and send the request again."
     repeatable = True
 
@@ -180,14 +182,14 @@ class BusyError(ServerError):
 class InternalError(ServerError):
     """A fault of the server's own."""
 
-    default_code = "internal"
+    default_code = ErrorCode.INTERNAL
     default_hint = "Try again; if it persists, report it with the request id."
 
 
 class WorkerDiedError(InternalError):
     """The process that was at the request ended; TorchServe starts another."""
 
-    default_code = "worker_died"
+    default_code = ErrorCode.WORKER_DIED
     default_hint = "Try again; if it persists, this file may be what ends it: report it with the request id."
     repeatable = True
 
@@ -195,28 +197,28 @@ class WorkerDiedError(InternalError):
 class NotDeployedError(ServerError):
     """The server runs, but it does not serve the detector."""
 
-    default_code = "not_deployed"
+    default_code = ErrorCode.NOT_DEPLOYED
     default_hint = "Register the workflow (`make serve` does) or check the URL."
 
 
 class NotFoundError(ServerError):
     """The edge has nothing under this address."""
 
-    default_code = "not_found"
+    default_code = ErrorCode.NOT_FOUND
     default_hint = "Check the URL: it ends before /v1."
 
 
 class MethodNotAllowedError(ServerError):
     """The address is asked in another way."""
 
-    default_code = "method_not_allowed"
+    default_code = ErrorCode.METHOD_NOT_ALLOWED
     default_hint = "Check the URL: it names the server alone, and ends before /v1."
 
 
 class AuthenticationError(OutOfSyncError):
     """The token or API key is missing, wrong or expired."""
 
-    default_code = "authentication"
+    default_code = ErrorCode.AUTHENTICATION
     default_hint = "Pass an API key of the edge, or TorchServe's current inference token: it makes new ones."
 
 
@@ -227,7 +229,7 @@ class TransportError(OutOfSyncError):
 class UnreachableError(TransportError):
     """Nothing listens at the server's address."""
 
-    default_code = "unreachable"
+    default_code = ErrorCode.UNREACHABLE
     default_hint = "Check that the server runs and that the URL is right."
     repeatable = True
 
@@ -235,14 +237,14 @@ class UnreachableError(TransportError):
 class UntrustedServerError(TransportError):
     """The server's certificate is not one that is trusted here."""
 
-    default_code = "untrusted"
+    default_code = ErrorCode.UNTRUSTED
     default_hint = "Name the certificate authority that signed it, or check that the URL is right."
 
 
 class ConnectionLostError(TransportError):
     """The connection broke before the answer was complete."""
 
-    default_code = "connection_lost"
+    default_code = ErrorCode.CONNECTION_LOST
     default_hint = "Try again; a server also hangs up on a file that is too large for it."
     repeatable = True
 
@@ -250,7 +252,7 @@ class ConnectionLostError(TransportError):
 class RequestTimeoutError(TransportError):
     """The server did not answer in time."""
 
-    default_code = "timeout"
+    default_code = ErrorCode.TIMEOUT
     default_hint = "Allow more time, or send a shorter video."
     repeatable = True
 
@@ -258,7 +260,7 @@ class RequestTimeoutError(TransportError):
 class UnexpectedAnswerError(TransportError):
     """What came back is not what an OutOfSync server says."""
 
-    default_code = "unexpected_answer"
+    default_code = ErrorCode.UNEXPECTED_ANSWER
     default_hint = "Check that the URL names an OutOfSync server of a matching version."
 
 

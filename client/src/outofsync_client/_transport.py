@@ -24,12 +24,12 @@ from outofsync_client._exceptions import (
 from outofsync_client._flow import Body, Call, Flow, Request, Step
 from outofsync_client._network import Certificate, proxy_for, tls_context
 from outofsync_client._version import __version__
+from outofsync_client.protocol import REQUEST_ID_HEADER
 
 T = TypeVar("T")
 C = TypeVar("C")
 
 # TorchServe gives each node an id of its own; this one is shared.
-REQUEST_ID_HEADER = "X-OutOfSync-Request-Id"
 HEADERS = {"User-Agent": f"outofsync-client/{__version__}"}
 
 # As many connections as are needed at one time, each kept for the next request until nobody wants it.

@@ -101,7 +101,9 @@ def test_what_is_only_shown_exists(command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "package", [outofsync_client, batch, calibration, management, rollout, reports], ids=lambda one: one.__name__
+    "package",
+    [outofsync_client, batch, calibration, management, rollout, reports],
+    ids=lambda one: one.__name__,
 )
 def test_everything_public_is_in_the_reference(site: Path, package: object) -> None:
     names = set(vars(package)["__all__"]) - UNDOCUMENTED

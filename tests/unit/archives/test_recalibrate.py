@@ -14,9 +14,10 @@ import torch
 from untrained import EMBEDDING, scoring_checkpoint
 
 from archives.build import BuildError
-from archives.recalibrate import MANIFEST, SCORING, recalibrate
-from archives.repack import SUMS, repack
+from archives.recalibrate import recalibrate
+from archives.repack import repack
 from outofsync.checkpoints.store import Checkpoint
+from outofsync_client.protocol import MANIFEST, SCORING_FILE, SUMS_FILE
 
 FITTED = {"bands": [0.3, 0.5, 0.7], "bias": 0.25, "promise": {"likely_fake": [0.03, 0.01, 0.09]}}
 PROMISE = {"alarms": [0.0, 0.0, 0.2], "fakes": [0.0, 0.0, 0.1]}
@@ -26,12 +27,12 @@ def write_archive(folder: Path, calibration: dict[str, Any] | None) -> Path:
     """An archive of the ensemble with hardly any code in it."""
     made = scoring_checkpoint(2 * EMBEDDING)
     replace(made, config={**made.config, "calibration": calibration}, about={"data": "none"}).save(
-        folder / SCORING
+        folder / SCORING_FILE
     )
     with zipfile.ZipFile(folder / "made.zip", "w") as file:
         file.writestr("handler.py", "print('hello')\n")
         file.writestr("sync.safetensors", b"another network")
-        file.write(folder / SCORING, SCORING)
+        file.write(folder / SCORING_FILE, SCORING_FILE)
         file.writestr(MANIFEST, json.dumps({"createdOn": "today", "model": {"modelVersion": "2.0"}}))
     repack(folder / "made.zip", folder / "ensemble.mar")
     return folder / "ensemble.mar"
@@ -43,7 +44,7 @@ def entries(archive: Path) -> dict[str, bytes]:
 
 
 def calibration_of(archive: Path, **changes: Any) -> dict[str, Any]:
-    digest = hashlib.sha256(entries(archive)[SCORING]).hexdigest()
+    digest = hashlib.sha256(entries(archive)[SCORING_FILE]).hexdigest()
     return {
         "name": "newsroom",
         "bands": [0.2, 0.6, 0.8],
@@ -65,10 +66,10 @@ def test_only_the_bands_and_the_version_change(archive: Path, tmp_path: Path) ->
     before, after = entries(archive), entries(made)
     assert list(before) == list(after)
     changed = {name for name in before if before[name] != after[name]}
-    assert changed == {SCORING, MANIFEST, SUMS}
+    assert changed == {SCORING_FILE, MANIFEST, SUMS_FILE}
     assert json.loads(after[MANIFEST])["model"]["modelVersion"] == "2.0.1"
-    (tmp_path / "after.safetensors").write_bytes(after[SCORING])
-    old, new = Checkpoint.load(tmp_path / SCORING), Checkpoint.load(tmp_path / "after.safetensors")
+    (tmp_path / "after.safetensors").write_bytes(after[SCORING_FILE])
+    old, new = Checkpoint.load(tmp_path / SCORING_FILE), Checkpoint.load(tmp_path / "after.safetensors")
     promise = {"likely_fake": PROMISE["alarms"], "fake": PROMISE["fakes"]}
     fitted = {**FITTED, "bands": [0.2, 0.6, 0.8], "name": "newsroom", "promise": promise}
     assert new.config == {**old.config, "calibration": fitted}

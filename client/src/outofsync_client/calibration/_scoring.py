@@ -14,8 +14,8 @@ from typing import Any, Optional
 from outofsync_client._checkpoints import read_metadata
 from outofsync_client.calibration._bands import Bands
 from outofsync_client.calibration._errors import UncalibratedError, UnknownCheckpointError
+from outofsync_client.protocol import SCORING_FILE
 
-SCORING_FILE = "scoring.safetensors"  # in an archive of the ensemble
 SHIPPED = "shipped"  # what a calibration is called that training has made
 
 

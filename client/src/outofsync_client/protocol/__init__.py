@@ -47,7 +47,7 @@ RECORD_FILE = "pipelines.json"  # there, too: which versions there are, and who 
 LOG_FILE = "server.log"
 SHADOW_FILE, OLD_SHADOW_FILE = "shadow.jsonl", "shadow.jsonl.1"  # files that two pipelines have judged
 TEMPORARY_LINK = "temporary"  # a link to the folder of what lives no longer than TorchServe
-UNDERWAY_FOLDER = "underway"  # in that folder: a file for each worker, locked while it is at work
+IN_FLIGHT_FOLDER = "underway"  # in that folder: a file for each worker, locked while it is at work
 
 
 # Routes
@@ -71,6 +71,12 @@ EDGE_MODELS, EDGE_DOCUMENT = "/v1/models", "/v1/openapi.json"
 
 RETRY_AFTER_S = 2  # what the edge asks for where it is busy
 EDGE_STAGE = "edge"  # where an error arose that no server has seen
+
+
+# What a result is counted in
+FRAME_RATE = 25  # windows/s: the server resamples every video to this grid
+MAX_DELAY = 15  # frames either way
+DELAYS = 2 * MAX_DELAY + 1
 
 
 class ErrorCode:
