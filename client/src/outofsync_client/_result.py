@@ -13,9 +13,8 @@ from typing import Any, Union
 import numpy as np
 from numpy.typing import NDArray
 
-FRAME_RATE = 25  # windows/s: the server resamples every video to this grid
-MAX_DELAY = 15  # frames either way
-DELAYS = 2 * MAX_DELAY + 1
+from outofsync_client.protocol import DELAYS, FRAME_RATE
+
 FAKE_VERDICTS = ("likely_fake", "fake")
 INCONCLUSIVE = "inconclusive"
 

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from outofsync import constants, errors, options
-from outofsync_client import DeblurChoice, IncludeChoice, ModeChoice, _exceptions, _result
+from outofsync_client import DeblurChoice, IncludeChoice, ModeChoice, _exceptions, protocol
 from outofsync_client._exceptions import ERRORS_BY_CODE, error_from_envelope
 
 OF_THE_CLIENT = {  # found on the way to the engine, or by the client alone
@@ -32,8 +32,8 @@ def test_choices_are_the_servers() -> None:
 
 
 def test_the_grid_is_the_engines() -> None:
-    assert (constants.FRAME_RATE, constants.MAX_DELAY) == (_result.FRAME_RATE, _result.MAX_DELAY)
-    assert constants.DELAYS == _result.DELAYS
+    assert (constants.FRAME_RATE, constants.MAX_DELAY) == (protocol.FRAME_RATE, protocol.MAX_DELAY)
+    assert constants.DELAYS == protocol.DELAYS
 
 
 def test_there_is_one_class_for_each_of_the_servers_codes() -> None:

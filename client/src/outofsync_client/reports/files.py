@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
-from outofsync_client._result import Result
 from outofsync_client.reports.document import save_pdf, save_png
 from outofsync_client.reports.page import save_page
+
+if TYPE_CHECKING:
+    from outofsync_client._result import Result
 
 FORMATS: dict[str, Callable[..., None]] = {"html": save_page, "pdf": save_pdf, "png": save_png}
 

@@ -19,16 +19,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from outofsync_client._exceptions import OutOfSyncError
 from outofsync_client._many import Outcome
-from outofsync_client._result import MAX_DELAY, Result
+from outofsync_client.protocol import MAX_DELAY
 from outofsync_client.reports.document import save_pdf
 from outofsync_client.reports.page import save_page
 from outofsync_client.reports.picture import save_picture
 from outofsync_client.reports.wording import describe, printable
+
+if TYPE_CHECKING:
+    from outofsync_client._result import Result
 
 LOG = "output.log"
 SUMMARY = "detection_summary.csv"
@@ -65,7 +69,9 @@ class ReportFolder:
         """Write what belongs to ``videos[index]`` alone."""
         self._outcomes[index] = outcome
         name = self._names[index]
-        if isinstance(outcome, Result):
+        if isinstance(outcome, OutOfSyncError):
+            _write_json(self._path(f"{name}.json"), {"error": outcome.to_dict()})
+        else:
             asked = {"file": self._videos[index].name, "options": self._options}
             _write_json(self._path(f"{name}.json"), {**outcome.to_dict(), "request": asked})
             if len(outcome.delays):
@@ -74,8 +80,6 @@ class ReportFolder:
             save_picture(self._path(f"{name}_analysis.png"), outcome, title=title)
             save_page(self._path(f"{name}_report.html"), outcome, title=title, options=self._options)
             save_pdf(self._path(f"{name}_report.pdf"), outcome, title=title, options=self._options)
-        else:
-            _write_json(self._path(f"{name}.json"), {"error": outcome.to_dict()})
         self._log(self._videos[index], outcome)
 
     def finish(self) -> None:
@@ -102,12 +106,12 @@ class ReportFolder:
 
 def score_of(outcome: Outcome) -> float | None:
     """The published score, where there is one."""
-    return outcome.score if isinstance(outcome, Result) else None
+    return None if isinstance(outcome, OutOfSyncError) else outcome.score
 
 
 def verdict_of(outcome: Outcome) -> str:
     """The verdict, or ``error``."""
-    return outcome.verdict if isinstance(outcome, Result) else "error"
+    return "error" if isinstance(outcome, OutOfSyncError) else outcome.verdict
 
 
 def distinct_names(videos: Iterable[Path]) -> list[str]:

@@ -8,17 +8,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
-from outofsync_client._result import Result
 from outofsync_client._version import __version__
 from outofsync_client.reports import story
 from outofsync_client.reports.panels import UNKNOWN_COLOUR, VERDICT_COLOURS
 from outofsync_client.reports.picture import draw, png
 from outofsync_client.reports.timeline import draw_timeline
 from outofsync_client.reports.wording import percent, printable, verdict_words
+
+if TYPE_CHECKING:
+    from outofsync_client._result import Result
 
 TEMPLATE = Path(__file__).with_name("page.html")
 DPI = 110

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from numpy.typing import NDArray
 
-from outofsync_client._result import DELAYS, FRAME_RATE, MAX_DELAY, Result
+from outofsync_client.protocol import DELAYS, FRAME_RATE, MAX_DELAY
 from outofsync_client.reports.story import is_suspicious
 from outofsync_client.reports.wording import (
     NOTHING,
@@ -21,6 +21,9 @@ from outofsync_client.reports.wording import (
     signed,
     verdict_words,
 )
+
+if TYPE_CHECKING:
+    from outofsync_client._result import Result
 
 VERDICT_COLOURS = {
     "real": "#15803d",
