@@ -13,16 +13,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import matplotlib
+from matplotlib.figure import Figure
 
 from benchmarks.footage import ROOT, stored
 from benchmarks.report import median, parser, print_table, write_json
 from benchmarks.server import served
 from outofsync_client import Client, DeblurChoice
 from serving.state import ServerState
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
 
 CASES: dict[str, DeblurChoice] = {
     "blurry faces deblurred (auto)": "auto",
@@ -102,7 +99,8 @@ def draw(profiles: Sequence[Profile], picture: Path) -> None:
     """A bar for each case, its stages side by side in one order and one colour each."""
     names = longest(profiles, len(COLOURS))
     colours = {**dict(zip(names, COLOURS, strict=False)), OTHERS: OTHERS_COLOUR, REST: REST_COLOUR}
-    figure, axes = plt.subplots(figsize=(10, 1.9 + 0.9 * len(profiles)), layout="constrained")
+    figure = Figure(figsize=(10, 1.9 + 0.9 * len(profiles)), layout="constrained")
+    axes = figure.subplots()
     for row, found in enumerate(profiles):
         left = 0.0
         for name in colours:
@@ -123,7 +121,6 @@ def draw(profiles: Sequence[Profile], picture: Path) -> None:
     figure.legend(loc="outside lower center", ncols=6, frameon=False)
     picture.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(picture, dpi=150)
-    plt.close(figure)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib
+from matplotlib.figure import Figure
 
 from archives.build import build
 from benchmarks.callers import OPTIONS, Call, Callers
@@ -33,9 +33,6 @@ from outofsync_client import Client
 from serving.lifecycle import running
 from serving.settings import LOOPBACK, ROOT, ServerSettings
 from serving.state import StateFolder
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
 
 FILES = tuple(ROOT / "samples" / f"{name}.mp4" for name in ("synchronised", "another_voice", "shifted"))
 PICTURE = ROOT / "results" / "bench" / "soak.png"
@@ -179,7 +176,8 @@ def _calls_row(kind: str, calls: Sequence[Call]) -> list[object]:
 
 def draw(soak: Soak, picture: Path) -> None:
     """Memory, threads, descriptors and latency over time, under each other."""
-    figure, axes = plt.subplots(4, 1, figsize=(10, 11), sharex=True, layout="constrained")
+    figure = Figure(figsize=(10, 11), layout="constrained")
+    axes = figure.subplots(4, 1, sharex=True)
     shown = (("pss_mb", "memory (PSS), MB"), ("threads", "threads"), ("descriptors", "file descriptors"))
     for axis, (measure, label) in zip(axes, shown, strict=False):
         for name in soak.names:
@@ -198,7 +196,6 @@ def draw(soak: Soak, picture: Path) -> None:
         axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     picture.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(picture, dpi=130)
-    plt.close(figure)
 
 
 def results(soak: Soak) -> dict[str, Any]:
