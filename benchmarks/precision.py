@@ -67,7 +67,7 @@ def answers(clips: Sequence[Clip], device: str, precision: Precision) -> Answers
     ]
     deblurred = [replace(clip, tracks=made) for clip, made in zip(clips, tracks, strict=True)]
     crops = [track.frames.read(0, len(track.frames)) for made in tracks for track in made]
-    return Answers(crops, _ensemble(device, precision).judge(deblurred))
+    return Answers(crops, [result.to_dict() for result in _ensemble(device, precision).judge(deblurred)])
 
 
 def difference(precision: str, found: Answers, expected: Answers) -> Difference:

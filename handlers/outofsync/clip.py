@@ -25,6 +25,7 @@ from outofsync.constants import FACE_SIZE
 from outofsync.errors import ErrorCode, OutOfSyncError
 from outofsync.frames import FrameStore, JpegFrames, RawFrames
 from outofsync.options import Options
+from outofsync.reasons import StatedReason
 from outofsync.spool import Spool, SpoolFile
 
 SPOOLED = b'{"spooled": '  # how the bytes begin that say where a clip lies
@@ -63,7 +64,7 @@ class Clip:
     deblur: dict[str, Any] = field(default_factory=dict)
     models: dict[str, Any] = field(default_factory=dict)
     timing_ms: dict[str, float] = field(default_factory=dict)
-    reasons: list[dict[str, str]] = field(default_factory=list)
+    reasons: list[StatedReason] = field(default_factory=list)
     handed_on_s: float = 0.0  # when the first node let go of it, in seconds of the clock
     error: dict[str, Any] | None = None
     file: SpoolFile | None = None  # in which the crops lie, if not in memory
@@ -119,7 +120,7 @@ class Clip:
             "models": self.models,
             "timing_ms": self.timing_ms,
             "handed_on_s": self.handed_on_s,
-            "reasons": self.reasons,
+            "reasons": [reason.to_dict() for reason in self.reasons],
             "error": self.error,
             "tracks": [{"id": track.id, "start": track.start} for track in self.tracks],
         }
@@ -149,6 +150,7 @@ class Clip:
     def _read(cls, data: bytes, file: SpoolFile | None = None) -> Clip:
         tensors = load_tensors(data)
         header = read_header(data)
+        header["reasons"] = [StatedReason(**reason) for reason in header["reasons"]]
         tracks = [_track(facts, tensors, file) for facts in header.pop("tracks")]
         audio = _typed(tensors["audio"], np.int16, (None,))
         return cls(tracks, audio, options=Options.from_dict(header.pop("options")), file=file, **header)

@@ -69,9 +69,9 @@ def _full(data: bytes | bytearray, limits: Limits, tracker: FaceTracker, watch: 
             track.boxes *= scale
         clip = Clip(tracks, decoder.audio, media=decoder.info.to_dict())
     if not tracks:
-        clip.reasons.append(Reason.NO_FACE.to_dict())
+        clip.reasons.append(Reason.NO_FACE.stated)
     if tracker.dropped_frames:
-        clip.reasons.append(Reason.FACES_LEFT_OUT.to_dict())
+        clip.reasons.append(Reason.FACES_LEFT_OUT.stated)
     return clip
 
 

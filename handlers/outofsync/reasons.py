@@ -1,8 +1,20 @@
-"""What a caller gets back (DESIGN: Result), and the reasons that go with a verdict."""
+"""The reasons that go with a verdict: every code that a caller can see, and its sentence."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
+
+
+@dataclass(frozen=True)
+class StatedReason:
+    """A reason as it was stated, here or by the node before, which may be of another version."""
+
+    code: str
+    message: str
+
+    def to_dict(self) -> dict[str, str]:
+        return {"code": self.code, "message": self.message}
 
 
 class Reason(Enum):
@@ -50,8 +62,6 @@ class Reason(Enum):
     IN_SYNC = "in_sync", "Lips and voice fit together throughout, as in recorded speech."
 
     @property
-    def code(self) -> str:
-        return self.value[0]
-
-    def to_dict(self) -> dict[str, str]:
-        return {"code": self.value[0], "message": self.value[1]}
+    def stated(self) -> StatedReason:
+        """As it goes with a result."""
+        return StatedReason(*self.value)

@@ -58,7 +58,7 @@ def result(
     calibration: Calibration | None = None,
 ) -> dict[str, Any]:
     clip = Clip([each.track for each in findings], audio, options=options or Options(), digest="d")
-    return Judgement(clip, findings, aligned(findings), lam=0.1, calibration=calibration).result()
+    return Judgement(clip, findings, aligned(findings), lam=0.1, calibration=calibration).result().to_dict()
 
 
 def test_a_result_says_everything() -> None:

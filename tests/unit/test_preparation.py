@@ -58,7 +58,7 @@ def test_boxes_are_in_the_videos_own_pixels(detector: RetinaFaceDetector) -> Non
 
 def test_a_video_without_a_face_says_so(detector: RetinaFaceDetector) -> None:
     clip = prepare(Media(frames=40).to_bytes(), Options(), Limits(), detector)
-    assert (clip.tracks, [reason["code"] for reason in clip.reasons]) == ([], ["no_face"])
+    assert (clip.tracks, [reason.code for reason in clip.reasons]) == ([], ["no_face"])
 
 
 def test_what_is_no_video_is_refused(detector: RetinaFaceDetector) -> None:

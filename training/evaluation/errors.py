@@ -99,7 +99,7 @@ def portrait(product: Product, task: tuple[PreparedClip, Record]) -> Portrait:
     prepared, record = task
     clip = read(prepared)
     clip = excerpt(clip, 0, min(frames_of(clip), LONGEST))
-    (result,) = product.ensemble.judge([clip])
+    result = product.ensemble.judge([clip])[0].to_dict()
     frames = clip.tracks[0].frames
     numbers = np.linspace(0, len(frames) - 1, STILLS).astype(int).tolist()
     pictures = [cv2.resize(frames.read(number, number + 1)[0], (STILL_PX, STILL_PX)) for number in numbers]

@@ -150,7 +150,7 @@ class Product:
         """Judge one clip."""
         (result,) = self.ensemble.judge([clip])
         frames = max((len(track.frames) for track in clip.tracks), default=0)
-        return record_of(result, subject, treatment, frames)
+        return record_of(result.to_dict(), subject, treatment, frames)
 
 
 _product: Product | None = None

@@ -23,6 +23,7 @@ from outofsync.nodes.outcome import Outcome, Tally
 from outofsync.nodes.request import Failure, Request, attempt
 from outofsync.options import Options
 from outofsync.preparation import prepare
+from outofsync.result import Result
 from outofsync.scoring.abstention import Abstention
 from outofsync.scoring.calibration import Calibration
 from outofsync.scoring.score import Scorer, Segment, load_scorer
@@ -112,8 +113,8 @@ class EnsembleNode:
             for outcome in outcomes
         ]
 
-    def judge(self, clips: Sequence[Clip]) -> list[dict[str, Any]]:
-        """A result as plain JSON types for each clip that holds no error, in order."""
+    def judge(self, clips: Sequence[Clip]) -> list[Result]:
+        """The result of each clip that holds no error, in order."""
         return [judgement.result() for judgement in self._judgements(clips, Stopwatch())]
 
     def _judgements(self, clips: Sequence[Clip], watch: Stopwatch) -> list[Judgement]:
@@ -207,12 +208,13 @@ class EnsembleNode:
             watch = Stopwatch()
             with watch.stage("serialise"):
                 result = judgement.result()
-                del result["timing_ms"]
-                written = json.dumps(result, allow_nan=False)
+                values = result.to_dict()
+                del values["timing_ms"]
+                written = json.dumps(values, allow_nan=False)
             tally.spend(watch.timing_ms)
             timing = json.dumps(clip.timing_ms | watch.timing_ms)
-            reasons = tuple(str(reason["code"]) for reason in result["reasons"])
-            tally.tell(Outcome(clip.request_id, result["verdict"], reasons, timing_ms=watch.timing_ms))
+            reasons = tuple(reason.code for reason in result.reasons)
+            tally.tell(Outcome(clip.request_id, result.verdict, reasons, timing_ms=watch.timing_ms))
             answers.append(f'{written[:-1]}, "timing_ms": {timing}}}'.encode())
         return answers
 

@@ -17,6 +17,7 @@ from outofsync.clip import Clip, Track
 from outofsync.frames import RawFrames
 from outofsync.judgement import Judgement
 from outofsync.reasons import Reason
+from outofsync.result import Result
 
 ENVELOPE = {
     "code": "no_audio",
@@ -48,9 +49,7 @@ def handle(handler: EnsembleHandler, *clips: bytes) -> tuple[list[dict[str, Any]
 
 def clip(request_id: str = "plain") -> bytes:
     """A clip that shows nobody."""
-    return Clip(
-        [], np.zeros(0, np.int16), request_id=request_id, reasons=[Reason.NO_FACE.to_dict()]
-    ).to_bytes()
+    return Clip([], np.zeros(0, np.int16), request_id=request_id, reasons=[Reason.NO_FACE.stated]).to_bytes()
 
 
 def crafted(**header: Any) -> bytes:
@@ -140,7 +139,7 @@ def test_a_batch_that_breaks_late_counts_each_request_once(
     """Its requests run again one by one, and the first of them had been judged already."""
     result, calls = Judgement.result, []
 
-    def fails_at_the_second(judgement: Judgement) -> Any:
+    def fails_at_the_second(judgement: Judgement) -> Result:
         calls.append(judgement)
         if len(calls) == 2:
             raise RuntimeError("out of memory")
