@@ -6,12 +6,16 @@ import argparse
 import sys
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from gateway.listeners import serve
 from gateway.request_log import set_up_logging
 from gateway.settings import LOOPBACK, GatewaySettings
 
 
 def parse(arguments: list[str]) -> GatewaySettings:
+    if arguments[:1] == ["--settings"]:  # all of them, from the process that starts it (serving/edge)
+        return TypeAdapter(GatewaySettings).validate_json(arguments[1])
     defaults = GatewaySettings((Path(),), None)
     parser = argparse.ArgumentParser(prog="python -m gateway", description=__doc__)
     parser.add_argument(

@@ -17,12 +17,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from gateway.settings import GatewaySettings
 from outofsync_client.protocol import EDGE
 from serving.edge.render import render
 from serving.edge.settings import EdgeSettings
 from serving.edge.user import WorkerUser, worker_user
 from serving.processes import POLL_S, end
-from serving.settings import ROOT, ServeError
+from serving.settings import ROOT, ServeError, to_document
 from serving.supervisor import Check, Restarts, Service, Supervisor
 
 START_S = 30.0
@@ -77,12 +78,17 @@ class Gateway(Program):
     """A gateway behind a socket that nginx's workers may use."""
 
     def __init__(self, settings: EdgeSettings, socket: Path, user: WorkerUser | None) -> None:
-        words = [sys.executable, "-m", "gateway", "--socket", str(socket), "--keys", str(settings.key_file)]
-        for state in settings.states:
-            words += ["--state", str(state)]
-        if settings.metrics_port is not None:
-            words += ["--metrics-port", str(settings.metrics_port)]
-        words += ["--answer-seconds", str(settings.answer_s)]
+        chosen = GatewaySettings(
+            states=settings.states,
+            keys=settings.key_file,
+            socket=socket,
+            metrics_port=settings.metrics_port,
+            answer_s=settings.answer_s,
+            header_s=settings.header_s,
+            notice_s=0.0,  # nginx ends first, so nobody comes any more
+            request_bytes=settings.request_bytes,
+        )
+        words = [sys.executable, "-m", "gateway", "--settings", to_document(chosen)]
         super().__init__("gateway", words, stop_with=signal.SIGTERM, log=settings.folder / "gateway.log")
         self._socket = socket
         self._user = user

@@ -82,7 +82,8 @@ def test_settings_that_are_no_option_are_passed_on(started: Started) -> None:
         "client_max_body_size 123456;",
     ):
         assert line in told, line
-    assert len(processes(settings, "gateway", "77")) == 1
+    told_gateway = ("-m gateway", '"answer_s": 77', '"header_s": 9', '"request_bytes": 123456')
+    assert len(processes(settings, *told_gateway)) == 1
 
 
 def test_workers_are_no_root_and_pages_are_served(started: Started) -> None:
