@@ -26,7 +26,8 @@ from gateway.keys import KeyFile
 from gateway.metrics import Metrics
 from gateway.openapi import DOCUMENT
 from gateway.pipelines import version_summary
-from gateway.request_context import OTHER_ROUTE, RequestContext
+from gateway.request_context import RequestContext
+from gateway.request_log import OTHER_ROUTE
 from gateway.routing import Prediction, Router
 from gateway.servers import Pool, Server
 from gateway.settings import GatewaySettings

@@ -39,6 +39,7 @@ class Key:
     revoked: str | None = None
 
     def is_valid(self, now: datetime) -> bool:
+        """Whether it opens anything at this moment."""
         return self.revoked is None and (self.expires is None or now < datetime.fromisoformat(self.expires))
 
     def state(self, now: datetime) -> str:

@@ -20,7 +20,7 @@ from gateway.app import Gateway
 from gateway.background import TaskSupervisor
 from gateway.http_protocol import EnvelopeProtocol
 from gateway.metrics_app import metrics_app
-from gateway.request_context import note_refused
+from gateway.request_log import note_refused
 from gateway.settings import GatewaySettings
 
 KEEP_ALIVE_S = 75

@@ -1,4 +1,4 @@
-"""One caller's request from its first byte to its answer's last: who asks, and what becomes of it."""
+"""One caller's request from its first byte to its response's last: who asks, and what becomes of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Send
 
-from gateway.errors import EdgeError, too_large, unauthenticated
+from gateway.errors import too_large, unauthenticated
 from gateway.form import CONTENT_TYPE, Form
 from gateway.keys import KeyFile
 from gateway.metrics import Metrics
@@ -25,7 +25,6 @@ from outofsync_client.protocol import API_KEY_HEADER, REQUEST_ID_HEADER
 
 CLIENT_CLOSED_REQUEST = 499  # nginx's word for it: nobody is left to read the answer
 CLIENT_CLOSED_CODE = "hung_up"
-OTHER_ROUTE = "other"  # whatever is none of ours
 SEND_S = 30.0  # longest pause of a caller who reads an answer, as nginx has it
 _SAFE_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -150,12 +149,6 @@ class RequestContext:
             bytes_out=self._bytes_out,
             **self.log_fields,
         )
-
-
-def note_refused(metrics: Metrics, error: EdgeError, request_id: str, peer: str) -> None:
-    """Count and log a request that ended before it was one."""
-    metrics.requests.labels(OTHER_ROUTE, str(error.status), error.code).inc()
-    log_request(request_id=request_id, route=OTHER_ROUTE, status=error.status, code=error.code, peer=peer)
 
 
 def presented_key(request: Request) -> str:

@@ -8,6 +8,11 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
+from gateway.errors import EdgeError
+from gateway.metrics import Metrics
+
+OTHER_ROUTE = "other"  # whatever is none of ours
+
 
 class JsonLines(logging.Formatter):
     """Log records as JSON, one a line; a record's ``entry`` brings fields of its own."""
@@ -30,6 +35,12 @@ def set_up_logging() -> None:
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("gateway").setLevel(logging.INFO)
+
+
+def note_refused(metrics: Metrics, error: EdgeError, request_id: str, peer: str) -> None:
+    """Count and log a request that ended before it had a route."""
+    metrics.requests.labels(OTHER_ROUTE, str(error.status), error.code).inc()
+    log_request(request_id=request_id, route=OTHER_ROUTE, status=error.status, code=error.code, peer=peer)
 
 
 def log_request(**entry: Any) -> None:

@@ -38,5 +38,6 @@ class GatewaySettings:
     def __post_init__(self) -> None:
         if not self.states:
             raise ValueError("a gateway needs the state folder of a server at least")
-        if min(self.in_flight, self.queue_s, self.patience_s, self.answer_s, self.repeats) < 0:
-            raise ValueError("no number of requests or seconds is negative")
+        numbers = [value for value in vars(self).values() if isinstance(value, (int, float))]
+        if min(numbers) < 0:
+            raise ValueError("no number is negative")

@@ -38,6 +38,7 @@ class Upload:
         self.close()
 
     def close(self) -> None:
+        """Free the disk; nothing can be read any more."""
         if self._file is not None:
             self._file.close()
 

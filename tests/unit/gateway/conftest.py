@@ -212,9 +212,8 @@ def make_gateway(tmp_path: Path) -> Iterator[MakeGateway]:
                 fakes.append(fake)
             path = tmp_path / "keys.json"
             key = keys.add(path, "tester")
-            settings = GatewaySettings(
-                states=tuple(fake.state for fake in fakes), keys=path, **{"health_s": 0.2, "drain_s": 1.0, **choices}
-            )
+            choices = {"health_s": 0.2, "drain_s": 1.0, **choices}
+            settings = GatewaySettings(tuple(fake.state for fake in fakes), path, **choices)
             built = Gateway.build(settings, httpx.AsyncClient(**LOOPBACK))
             url = running.enter_context(Background(built.app()))
             wait_until(lambda: all(server.up for server in built.pool.servers))

@@ -146,3 +146,22 @@ def test_a_video_under_way_counts_against_the_limit(make_gateway: Any) -> None:
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "busy")
         halves.let_go.set()
         list(chunks)
+
+
+def test_a_caller_who_reads_nothing_is_left(live: LiveGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.request_context.SEND_S", 0.2)
+    ended = threading.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield FIRST
+                await asyncio.sleep(0)
+        finally:
+            ended.set()
+
+    live.servers[0].answer = lambda *_: StreamingResponse(endless(), media_type=VIDEO)
+    with deblurring(live):
+        assert ended.wait(END_S)
+        wait_until(lambda: live.metric("outofsync_http_requests_total", **HUNG_UP))
+    assert live.metric("outofsync_server_in_progress", server="1") == 0
