@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
 from gateway.__main__ import parse
 from gateway.settings import GatewaySettings
@@ -39,6 +40,13 @@ def test_every_choice_arrives() -> None:
         drain_s=9.0,
         notice_s=0.5,
     )
+
+
+def test_settings_come_whole_from_another_process() -> None:
+    chosen = GatewaySettings(
+        (STATE,), Path("/k"), socket=Path("/s"), shadows=1, request_bytes=2, notice_s=0.0
+    )
+    assert parse(["--settings", TypeAdapter(GatewaySettings).dump_json(chosen).decode()]) == chosen
 
 
 def test_on_a_socket_nobody_needs_notice_unless_asked_for() -> None:

@@ -15,7 +15,7 @@ from unit.gateway.conftest import END_S, LOOPBACK, LiveGateway, said, torchserve
 
 FIRST, LAST = b"\x00\x00\x00\x18ftyp" + bytes(200_000), b"moov" * 50_000
 VIDEO = "video/mp4"
-CLIENT_CLOSED_REQUEST = {"route": "/v1/deblur", "status": "499", "code": "hung_up"}
+HUNG_UP = {"route": "/v1/deblur", "status": "499", "code": "hung_up"}
 
 
 class Halves:
@@ -79,7 +79,7 @@ def test_a_caller_who_leaves_ends_the_stream_at_its_server(live: LiveGateway) ->
         next(response.iter_bytes())
     assert halves.closed.wait(END_S)
     assert not halves.let_go.is_set()
-    wait_until(lambda: live.metric("outofsync_http_requests_total", **CLIENT_CLOSED_REQUEST))
+    wait_until(lambda: live.metric("outofsync_http_requests_total", **HUNG_UP))
     assert live.metric("outofsync_server_in_progress", server="1") == 0
     assert live.metric("outofsync_http_in_progress", route="/v1/deblur") == 0
 
