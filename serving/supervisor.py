@@ -6,17 +6,18 @@ process's start and the line that remembers the process, which would then outliv
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 import sys
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from serving import notify
 from serving.processes import POLL_S
 from serving.settings import ServeError
 
@@ -71,7 +72,7 @@ class Supervisor:
                 for one in self._services:
                     stopping.callback(one.service.stop, drained=True)
                     one.service.start(self._check)
-                notify.ready(self._status)
+                tell_manager(f"READY=1\nSTATUS={self._status}")
                 while True:
                     for one in self._services:
                         one.turn(self._check)
@@ -80,7 +81,7 @@ class Supervisor:
             finally:
                 for terminator in TERMINATORS:
                     signal.signal(terminator, signal.SIG_IGN)
-                notify.stopping()
+                tell_manager("STOPPING=1")
 
     def _ask_to_stop(self, *_: object) -> None:
         self._asked_to_stop = True
@@ -130,3 +131,14 @@ class _Supervised:
         pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (count - 1))
         sys.stderr.write(f"{self.service} is started anew in {pause:g} s\n")
         self.due = now + pause
+
+
+def tell_manager(message: str) -> None:
+    """Tell systemd how the services are (sd_notify), where it asked to be told."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    if address.startswith("@"):  # an abstract socket
+        address = "\0" + address[1:]
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.sendto(message.encode(), address)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 from configparser import ConfigParser
@@ -13,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from serving import notify
 from serving.settings import ROOT
 
 UNITS = sorted((ROOT / "config" / "systemd").glob("*.service"))
@@ -57,22 +55,6 @@ def test_systemd_understands_a_unit(path: Path, tmp_path: Path) -> None:
     here.write_text(path.read_text().replace("/opt/outofsync/.venv/bin/python", sys.executable))
     done = subprocess.run([analyze, "verify", str(here)], capture_output=True, text=True, check=False)
     assert not [line for line in done.stderr.splitlines() if path.name in line]
-
-
-def test_the_supervisor_tells_systemd_when_it_is_ready(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    address = tmp_path / "notify"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(address))
-        monkeypatch.setenv("NOTIFY_SOCKET", str(address))
-        notify.ready("as it should be")
-        assert manager.recv(1000) == b"READY=1\nSTATUS=as it should be"
-        notify.stopping()
-        assert manager.recv(1000) == b"STOPPING=1"
-    notify.ready("")  # a manager that is gone is nobody's trouble
-    monkeypatch.delenv("NOTIFY_SOCKET")
-    notify.ready("")
 
 
 def test_the_image_copies_what_there_is() -> None:

@@ -7,7 +7,9 @@ import json
 import pytest
 from pretended_torchserve import NEW, OWN, Site
 
+from outofsync_client import Client
 from outofsync_client.cli.main import cli
+from serving.rollout import Models
 
 
 def outofsync(site: Site, command: str, *words: str) -> int:
@@ -17,6 +19,11 @@ def outofsync(site: Site, command: str, *words: str) -> int:
         cli.main(["models", command, *where, *words])
     code = ended.value.code
     return code if isinstance(code, int) else 0
+
+
+def test_a_client_of_this_machines_server_rolls_out_its_versions(site: Site) -> None:
+    with Client.of_state(site.state) as client:
+        assert isinstance(client.models, Models)
 
 
 def test_the_list_says_who_serves_what(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
