@@ -7,7 +7,6 @@ promised, so that it is one of people the calibration has not seen.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -23,6 +22,7 @@ from outofsync.scoring.calibration import Calibration, Part, Videos, chosen
 from outofsync.scoring.evidence import Evidence
 from outofsync.scoring.offset import is_tolerated
 from outofsync.scoring.verdict import FACE
+from training.spans import balanced_weights
 
 Floats = NDArray[np.float64]
 
@@ -75,21 +75,16 @@ class Case:
         return MOVED if self.moved else self.side
 
 
-def balanced_weights(cases: Sequence[Case]) -> Floats:
+def weights_of(cases: Sequence[Case]) -> Floats:
     """Genuine and manipulated count alike; so do the ways of manipulating, and each identity in them."""
-    ways = [case.way for case in cases]
-    manipulated = set(ways) - {GENUINE}
-    share = {GENUINE: 1.0} | {way: 1.0 / max(1, len(manipulated)) for way in manipulated}
-    groups = [(way, case.group) for way, case in zip(ways, cases, strict=True)]
-    in_group, people = Counter(groups), Counter(way for way, _ in set(groups))
-    weights = [share[way] / people[way] / in_group[way, group] for way, group in groups]
-    return np.array(weights) * len(cases) / 2
+    ways, groups = [case.way for case in cases], [case.group for case in cases]
+    return balanced_weights(ways, groups, GENUINE) * len(cases)
 
 
 def calibrate(cases: Sequence[Case], names: dict[str, tuple[str, ...]] = USED) -> Calibration:
     """The calibration of all cases; bands and promises are those of people it has not seen."""
     whole = fitted(cases, names)
-    genuine, weights = _genuine(cases), balanced_weights(cases)
+    genuine, weights = _genuine(cases), weights_of(cases)
     stated = cross_validated(cases, names)
     low, middle, high = np.quantile(
         stated[genuine], BAND_SHARES, weights=weights[genuine], method="inverted_cdf"
@@ -100,7 +95,7 @@ def calibrate(cases: Sequence[Case], names: dict[str, tuple[str, ...]] = USED) -
 
 def fitted(cases: Sequence[Case], names: dict[str, tuple[str, ...]] = USED) -> Calibration:
     """Parts, each by itself, then how they are joined."""
-    genuine, weights = _genuine(cases), balanced_weights(cases)
+    genuine, weights = _genuine(cases), weights_of(cases)
     fits = np.array([case.whole.fit for case in cases])
     usual = float(np.quantile(fits[genuine], 0.5, weights=weights[genuine], method="inverted_cdf"))
     parts = {name: fitted_part(cases, used, name) for name, used in names.items()}
@@ -115,7 +110,7 @@ def fitted_part(cases: Sequence[Case], names: Sequence[str], part: str) -> Part 
     asked = [case for case in cases if case.side in (GENUINE, SEEN_BY[part])]
     if len({case.side for case in asked}) < 2:
         return None
-    weights, values = balanced_weights(asked), chosen(Videos.of(asked).whole, names)
+    weights, values = weights_of(asked), chosen(Videos.of(asked).whole, names)
     if not np.ptp(values, axis=0).any():
         return None
     model = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH))
@@ -189,7 +184,7 @@ def fit_abstention(cases: Sequence[Case]) -> Abstention:
     genuine clip is sure of is believed: cameras and captures do leave such offsets.
     """
     unmoved = [case for case in cases if not case.moved]
-    weights = balanced_weights(unmoved)
+    weights = weights_of(unmoved)
     strayed = np.array([case.confidence * (not is_tolerated(case.offset)) for case in unmoved])
     sides = np.array([case.side for case in unmoved])
     sure = max(

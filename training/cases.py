@@ -30,7 +30,6 @@ from outofsync.synchrony.registry import load_sync
 from training.calibration import GENERATED, GENUINE, VOICE, Case
 from training.clips import PreparedClip, prepared
 from training.evaluation import judging
-from training.evaluation.excerpts import excerpt, frames_of, moved, pieces, swapped
 from training.evaluation.material import (
     LONGEST,
     MOST_MANIPULATED,
@@ -43,6 +42,7 @@ from training.evaluation.material import (
     sound_with,
 )
 from training.preparation.workers import each, one_thread
+from training.spans import excerpt, frames_of, pieces, with_sound_shifted, with_sound_swapped
 
 INSIDE, OUTSIDE = (-2, 3), (-7, 7, 12)  # frames by which sound is made late
 SIDES = {judging.GENUINE: GENUINE, judging.GENERATED: GENERATED, judging.DUBBED: VOICE}
@@ -139,10 +139,10 @@ def _versions(task: Task) -> Iterator[tuple[str, str, Clip, bool]]:
         if not task.manipulated:
             continue
         for name, sound in sounds:
-            if (made := swapped(clip, start, stop, sound)) is not None:
+            if (made := with_sound_swapped(clip, start, stop, sound)) is not None:
                 yield VOICE, name, made, False
         for late in (*INSIDE, *OUTSIDE):
-            if (made := moved(clip, start, stop, late)) is not None:
+            if (made := with_sound_shifted(clip, start, stop, late)) is not None:
                 outside = late in OUTSIDE
                 yield (VOICE if outside else GENUINE), ("shifted" if outside else own), made, outside
 

@@ -18,14 +18,11 @@ from outofsync.constants import SAMPLES_PER_FRAME
 from outofsync.frames import FrameStore
 from outofsync.synchrony.embedding import STEM_REACH
 from outofsync.synchrony.embedding.inputs import mouth_pictures
-from training.preparation.ledger import Entry, read_ledger
-from training.preparation.moving import lateness, moved
+from training.preparation.ledger import Entry, lateness, read_ledger
 from training.preparation.shards import read_payload
+from training.spans import MAX_PACE, draw_span, in_place, inverse_frequency_weights
 
 HELD_OUT_SHARE = 0.15
-MOST_LAG = 12  # frames between the cuts of picture and sound in a training batch
-MOST_PACE = 1.22  # how much faster or slower than recorded a span is played
-PACED_SHARE = 0.7  # of spans played at another pace than their own
 GREY = 110
 
 
@@ -56,7 +53,7 @@ class PreparedClip:
         """Face crops and the sound that goes with them, moved if a check found it out of place."""
         clip = Clip.from_bytes(read_payload(self.path, self.facts))
         track = clip.tracks[0]
-        return moved(track.frames, clip.audio, start=track.start, delay=lateness(self.facts))
+        return in_place(track.frames, clip.audio, start=track.start, late=lateness(self.facts))
 
 
 def prepared(folder: Path, *, split: str, labels: Iterable[str] = ("real",)) -> list[PreparedClip]:
@@ -139,23 +136,17 @@ class Sampler:
         seed: int,
         shortest: int = 0,
         evenness: float = 0.5,
-        most_pace: float = MOST_PACE,
+        max_pace: float = MAX_PACE,
     ) -> None:
         """Clips of fewer than ``shortest`` frames are left out; raises ``ValueError`` if all are."""
         self._footage = footage
         self._frames = frames
-        self._most_pace = most_pace
+        self._max_pace = max_pace
         self._random = np.random.default_rng(seed)
-        seconds: dict[str, float] = {}
-        for face in footage.faces:
-            seconds[face.source] = seconds.get(face.source, 0.0) + len(face)
         # A source's share of the draws is its share of the footage to the power of (1 − evenness).
-        weights = np.array(
-            [
-                len(face) * seconds[face.source] ** -evenness * (len(face) >= shortest)
-                for face in footage.faces
-            ]
-        )
+        lengths, sources = [len(face) for face in footage.faces], [face.source for face in footage.faces]
+        weights = np.array(lengths) * inverse_frequency_weights(sources, evenness, lengths)
+        weights *= np.array(lengths) >= shortest
         if not weights.any():
             raise ValueError(f"no clip lasts {shortest} frames")
         self._weights = weights / weights.sum()
@@ -170,48 +161,28 @@ class Sampler:
         self._random.bit_generator.state = state
 
     def batch(self, size: int) -> tuple[Tensor, Tensor, Tensor]:
-        """uint8 (size, frames + 4, 80, 80), int16 (size, 640 · frames) and lags (size,) in frames.
+        """uint8 (size, frames + 4, 80, 80), int16 (size, 640 · frames), and by how many frames each is late.
 
-        Picture and sound are cut at different places: picture t belongs to sound t + lag. Every lag is as
-        likely as any other, or else a network would match pictures and sounds by their distance from the cut,
-        and find whatever is cut alike to be in step. Pictures reach two frames beyond either end (grey
+        Picture and sound are cut at different places: picture t belongs to sound t + late. Every lateness is
+        as likely as any other, or else a network would match pictures and sounds by their distance from the
+        cut, and find whatever is cut alike to be in step. Pictures reach two frames beyond either end (grey
         where the clip ends), as far as the visual stem looks. Most spans are played faster or slower, which
         makes other voices and other speech of those that are there.
         """
         frames, reach = self._frames, STEM_REACH
         rows = self._random.choice(len(self._weights), size, p=self._weights)
-        cuts = np.array([self._cut(len(self._footage.faces[row])) for row in rows])
+        lengths = [len(self._footage.faces[row]) for row in rows]
+        cuts = np.array([draw_span(self._random, length, frames, self._max_pace) for length in lengths])
         device = self._footage.lengths.device
         chosen = torch.from_numpy(rows).to(device)
-        paces, heard, lags = torch.from_numpy(cuts).to(device).unbind(1)
+        paces, heard, late = torch.from_numpy(cuts).to(device).unbind(1)
         offsets = torch.arange(-reach, frames + reach, device=device)
-        seen = heard + lags * paces
+        seen = heard + late * paces
         return (
             self._footage.pictures_at(chosen, seen[:, None] + paces[:, None] * offsets),
             self._footage.audio_at(chosen, heard, paces, frames),
-            lags.long(),
+            late.long(),
         )
-
-    def _cut(self, available: int) -> tuple[float, float, int]:
-        """The pace of a span, where its sound begins, and how many frames later its picture does."""
-        pace = self._pace(available)
-        length = (self._frames - 1) * pace + 1  # frames of the clip that a span takes
-        most = int(min((available - length) / pace, MOST_LAG))
-        lag = int(self._random.integers(-most, most + 1))
-        return pace, self._start(max(0, -lag) * pace, available - length - max(0, lag) * pace, pace), lag
-
-    def _pace(self, available: int) -> float:
-        """Frames of the clip for each frame of a span; never more than the clip has."""
-        if self._most_pace == 1 or self._random.uniform() >= PACED_SHARE:
-            return 1.0
-        reach = np.log(self._most_pace)
-        return min(float(np.exp(self._random.uniform(-reach, reach))), (available - 1) / (self._frames - 1))
-
-    def _start(self, first: float, last: float, pace: float) -> float:
-        """A place between two; at the clip's own pace, a whole frame."""
-        if pace == 1:
-            return float(self._random.integers(round(first), round(last) + 1))
-        return float(self._random.uniform(first, max(first, last)))
 
 
 def held_out(clip: PreparedClip) -> bool:

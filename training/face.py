@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -32,6 +31,7 @@ from training.clips import PreparedClip, prepared
 from training.face_clips import DEGRADED, DUB, EVENNESS, PSEUDO, RAW, FaceClip, measured_clips
 from training.preparation.ledger import Entry
 from training.preparation.workers import each, one_thread
+from training.spans import inverse_frequency_weights
 
 MOST_FRAMES = 250  # of a clip that is looked at: 10 s
 
@@ -53,8 +53,7 @@ def shares(clips: Sequence[FaceClip], pseudo: float) -> NDArray[np.float64]:
     keys = [
         (clip.variant == PSEUDO, clip.source if clip.label == "real" else clip.generator) for clip in clips
     ]
-    sizes = Counter(keys)
-    weights = np.array([sizes[key] ** -EVENNESS for key in keys])
+    weights = inverse_frequency_weights(keys, EVENNESS)
     false = np.array([clip.false for clip in clips])
     made = np.array([clip.variant == PSEUDO for clip in clips])
     for rows, total in ((~false, 1.0), (false & ~made, 1 - pseudo), (made, pseudo)):
@@ -120,8 +119,7 @@ def _kept_network(path: Path) -> FaceNetwork:
 
 def auc(values: Mapping[str, float], clips: Sequence[Entry]) -> float:
     """Of generated against genuine clips, every person alike; ``clips`` are their facts."""
-    people = Counter((clip["label"], clip["identity"] or clip["file"]) for clip in clips)
-    weights = [1 / people[clip["label"], clip["identity"] or clip["file"]] for clip in clips]
+    weights = inverse_frequency_weights([(clip["label"], clip["identity"] or clip["file"]) for clip in clips])
     truth = [clip["label"] != "real" for clip in clips]
     said = [values[clip["file"]] for clip in clips]
     return round(float(roc_auc_score(truth, said, sample_weight=weights)), 3)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from training.face_clips import DUB, EVENNESS, loudness_of
 from training.packed import unpacked
 from training.preparation.ledger import Entry
 from training.pseudo_fakes import pseudo_fake
+from training.spans import inverse_frequency_weights
 
 SPAN = SEEN + 2 * STEM_REACH  # frames of a stretch with what the front sees around it
 PSEUDO_SHARE = 0.35  # of what is false
@@ -95,9 +95,7 @@ class Stretches(IterableDataset[Stretch]):
         self, belongs: Callable[[FaceInMemory], bool], key: str
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         rows = np.array([row for row, face in enumerate(self._faces) if belongs(face)], np.int64)
-        names = [self._faces[row].facts[key] for row in rows]
-        sizes = Counter(names)
-        weights = np.array([sizes[name] ** -EVENNESS for name in names])
+        weights = inverse_frequency_weights([self._faces[row].facts[key] for row in rows], EVENNESS)
         return rows, weights / weights.sum()
 
     def __iter__(self) -> Iterator[Stretch]:

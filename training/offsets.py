@@ -6,7 +6,6 @@ where all of it fits best, and its parts, and known shifts of them, are held aga
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 
@@ -21,6 +20,7 @@ from outofsync.constants import EARLIEST_TOLERATED, LATEST_TOLERATED, MAX_DELAY,
 from outofsync.synchrony.embedding import STEM_REACH, EmbeddingNetwork, delay_similarity
 from outofsync.synchrony.embedding.inputs import MelTrack, centre_pictures, level
 from training.clips import TalkingFace
+from training.spans import Span, inverse_frequency_weights, pieces
 
 SHIFTS = (-5, 5)  # frames by which a span's sound is made late
 SPAN = 55  # frames: 2.2 s
@@ -86,26 +86,26 @@ def hear(network: EmbeddingNetwork, face: TalkingFace, other: TalkingFace) -> He
     """One clip, its spans and halves, and its spans with their sound moved or taken from another clip."""
     pictures, audio = face.pictures[:MOST_FRAMES], face.audio[: MOST_FRAMES * SAMPLES_PER_FRAME]
 
-    def curve(start: int, stop: int, sound: NDArray[np.int16], heard: int) -> Curve:
-        part = sound[heard * SAMPLES_PER_FRAME : (heard + stop - start) * SAMPLES_PER_FRAME]
-        return mean_similarity(*embed_span(network, pictures[start:stop], part))
+    def curve(start: int, stop: int, late: int = 0, sound: NDArray[np.int16] = audio) -> Curve:
+        span = Span.of(start, stop, late)
+        return mean_similarity(*embed_span(network, pictures[span.picture], sound[span.sound]))
 
     length = len(pictures)
-    spans = [(start, start + SPAN) for start in range(0, length - SPAN + 1, SPAN)] or [(0, length)]
+    spans = list(pieces(length, SPAN)) or [(0, length)]
     shifted = [
-        (late, curve(start, stop, audio, start - late))
-        for start, stop in spans
-        for late in SHIFTS
-        if start - late >= 0 and stop - late <= length
+        (late, curve(*span, late)) for span in spans for late in SHIFTS if Span.of(*span, late).inside(length)
     ]
     most = len(other) - SPAN
-    swapped = [curve(start, stop, other.audio, start % most if most > 0 else 0) for start, stop in spans]
+    elsewhere = [start % most if most > 0 else 0 for start, _ in spans]
+    swapped = [
+        curve(*span, span[0] - heard, other.audio) for span, heard in zip(spans, elsewhere, strict=True)
+    ]
     middle = length // 2
-    halves = (curve(0, middle, audio, 0), curve(middle, length, audio, middle))
+    halves = (curve(0, middle), curve(middle, length))
     return Heard(
         face.identity or face.file,
-        curve(0, length, audio, 0),
-        [curve(start, stop, audio, start) for start, stop in spans],
+        curve(0, length),
+        [curve(*span) for span in spans],
         shifted,
         halves if length >= HALVED_FROM else None,
         swapped,
@@ -159,8 +159,7 @@ class Tally:
         self._people.append(person)
 
     def weights(self) -> NDArray[np.float64]:
-        share = Counter(self._people)
-        return np.array([1 / share[person] for person in self._people])
+        return inverse_frequency_weights(self._people)
 
     def mean(self) -> float:
         return round(float(np.average(self.values, weights=self.weights())), 3) if self.values else 0.0

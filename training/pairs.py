@@ -6,7 +6,6 @@ have seen.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +18,7 @@ from torch import Tensor
 from training.blur import BlurSettings, Frame, Random
 from training.blur_batches import BatchBlur
 from training.frame_pack import PackedFrame
+from training.spans import inverse_frequency_weights
 
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
 
@@ -52,9 +52,9 @@ class BlurredFrames:
     ) -> None:
         """``cut`` is the side (px) of what is cut from anywhere, so that codec blocks begin anywhere."""
         self._frames = planes([frame.picture() for frame in frames]).to(device)
-        counts = Counter(frame.source for frame in frames)
         # Rare sources are drawn more often than their share.
-        self._weights = torch.tensor([counts[frame.source] ** -0.5 for frame in frames], device=device)
+        weights = inverse_frequency_weights([frame.source for frame in frames], 0.5)
+        self._weights = torch.from_numpy(weights).to(device, torch.float32)
         self._batch, self._seed = batch, seed
         self._side = self._frames.shape[-1]
         self._cut = min(cut, self._side)

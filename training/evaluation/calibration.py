@@ -14,12 +14,12 @@ from training.evaluation.statistics import (
     NOTHING,
     Bin,
     Figure,
-    balanced_weights,
     draws,
     expected_calibration_error,
     reliability,
     summary,
 )
+from training.spans import balanced_weights
 
 BINS = 15
 FITTED_ON = "val"  # the split that the shipped calibration was fitted on

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from outofsync.constants import DELAYS
 from training.clips import PreparedClip
 from training.evaluation.detection import Judged
-from training.evaluation.excerpts import excerpt, frames_of
 from training.evaluation.judging import DUBBED, GENERATED, GENUINE, Product, Record
 from training.evaluation.material import LONGEST, read
 from training.evaluation.report import Cell, Table
+from training.spans import excerpt, frames_of
 
 EACH = 10  # genuine clips, and as many manipulated ones
 OF_ONE = 2  # clips of one person at most, so that there is more to see than one person

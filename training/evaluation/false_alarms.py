@@ -9,7 +9,8 @@ from training.evaluation.bands import SHARPNESS_BANDS, SIZE_BANDS, sharpness_ban
 from training.evaluation.detection import Judged, people
 from training.evaluation.judging import GENERATED, KINDS, VERDICTS, Record
 from training.evaluation.report import Cell, Table
-from training.evaluation.statistics import NOTHING, Figure, identity_weights
+from training.evaluation.statistics import NOTHING, Figure
+from training.spans import inverse_frequency_weights
 
 LEAST_PEOPLE = 5  # of a source that is looked at by itself
 OTHER_SOURCES = "every other source"
@@ -128,7 +129,7 @@ def _promised(values: Sequence[float], percent: bool) -> Figure:
 def _reasons(records: Sequence[Record]) -> str:
     """Reason codes and the share of records that each is given for, every identity alike."""
     found = Counter[str]()
-    weights = identity_weights([record.identity for record in records])
+    weights = inverse_frequency_weights([record.identity for record in records]) / max(1, people(records))
     for record, weight in zip(records, weights.tolist(), strict=True):
         for code in record.reasons:
             found[code] += weight

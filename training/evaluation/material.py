@@ -15,7 +15,6 @@ from outofsync.constants import FACE_SIZE, FRAME_RATE, SAMPLES_PER_FRAME
 from outofsync.deblur.sharpness import sharpness
 from outofsync.frames import FrameStore, RawFrames
 from training.clips import PreparedClip
-from training.evaluation.excerpts import Sound, excerpt, frames_of, moved, pieces, swapped
 from training.evaluation.judging import (
     AS_FILED,
     DUBBED,
@@ -34,6 +33,7 @@ from training.evaluation.judging import (
     Subject,
     Treatment,
 )
+from training.spans import Sound, excerpt, frames_of, pieces, with_sound_shifted, with_sound_swapped
 
 # Frames, positive where the sound is late. Sound up to 2 frames early or 4 late is broadcast as it is (ITU-R
 # BT.1359-1); 3 frames beyond that and more is what must be found.
@@ -209,7 +209,7 @@ class Trials:
     def swap(self, start: int, stop: int, sounds: Mapping[str, Sound], cut: str) -> None:
         """Judge a span with other clips' sounds."""
         for kind, sound in sounds.items():
-            made = swapped(self._clip, start, stop, sound)
+            made = with_sound_swapped(self._clip, start, stop, sound)
             if made is not None:
                 self._judge(made, Treatment(kind, cut))
 
@@ -222,7 +222,7 @@ class Trials:
             if known is not None:
                 self.records.append(replace(known, treatment=done))
                 continue
-            made = moved(self._clip, start, stop, late)
+            made = with_sound_shifted(self._clip, start, stop, late)
             if made is not None:
                 self._by_sound[start, stop, late] = self._judge(made, done)
 

@@ -25,7 +25,6 @@ from training.evaluation.degradations import (
     degraded,
     read_footage,
 )
-from training.evaluation.excerpts import Sound, decoded, excerpt, frames_of, moved, swapped
 from training.evaluation.judging import (
     GENERATED,
     GENUINE,
@@ -37,6 +36,7 @@ from training.evaluation.judging import (
     Treatment,
 )
 from training.evaluation.material import kind_from, own_place
+from training.spans import Sound, decoded, excerpt, frames_of, with_sound_shifted, with_sound_swapped
 
 SECONDS = 4.0  # of each video
 SHORTEST = 1.0  # seconds
@@ -192,8 +192,8 @@ def _judged(
         return [itself]
     late = task.place - own_place(plain or itself)
     made = {
-        Treatment(OTHER_SPEAKER): swapped(clip, 0, length, sound),
-        Treatment(OUTSIDE, place=task.place, moved=late): moved(clip, 0, length, late),
+        Treatment(OTHER_SPEAKER): with_sound_swapped(clip, 0, length, sound),
+        Treatment(OUTSIDE, place=task.place, moved=late): with_sound_shifted(clip, 0, length, late),
     }
     others = [product.record(each, task.subject, how) for how, each in made.items() if each is not None]
     return [itself, *others]

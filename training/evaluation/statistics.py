@@ -6,12 +6,13 @@ the bootstrap draws identities, with all their clips.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from training.spans import inverse_frequency_weights
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -50,12 +51,6 @@ class Side:
     groups: Sequence[str] = ()
 
 
-def identity_weights(identities: Sequence[str]) -> Floats:
-    """One weight for each clip: those of one identity add up to one over the number of identities."""
-    sizes = Counter(identities)
-    return np.array([1 / (sizes[identity] * len(sizes)) for identity in identities], np.float64)
-
-
 def draws(identities: Sequence[str], resamples: int, seed: int = 0) -> Floats:
     """How often each clip's identity is drawn: (1 + resamples, clips); the first row draws each once."""
     names, member = np.unique(np.array(identities, str), return_inverse=True)
@@ -86,7 +81,7 @@ def mean(values: Sequence[float], identities: Sequence[str], resamples: int) -> 
     """Mean of values that are shares or differences of shares, every identity alike."""
     if not len(values):
         return NOTHING
-    weights = draws(identities, resamples) * identity_weights(identities)
+    weights = draws(identities, resamples) * inverse_frequency_weights(identities)
     means = weights @ np.array(values, np.float64) / weights.sum(1)
     return summary(means, len(set(identities)), percent=True)
 
@@ -161,7 +156,7 @@ def _weighed(genuine: Side, fake: Side, resamples: int) -> tuple[Floats, Flags, 
     """Values of both sides, which are manipulated, and their weights (1 + resamples, clips)."""
     values = np.array([*genuine.values, *fake.values], np.float64)
     is_fake = np.arange(len(values)) >= len(genuine.values)
-    weights = np.concatenate([identity_weights(side.identities) for side in (genuine, fake)])
+    weights = np.concatenate([inverse_frequency_weights(side.identities) for side in (genuine, fake)])
     return values, is_fake, draws([*genuine.identities, *fake.identities], resamples) * weights
 
 
@@ -242,17 +237,3 @@ def expected_calibration_error(
     gaps = (weights * (probabilities - is_fake)) @ member
     errors: Floats = np.abs(gaps).sum(1) / weights.sum(1)
     return errors
-
-
-def balanced_weights(kinds: Sequence[str], identities: Sequence[str], genuine: str) -> Floats:
-    """Genuine and manipulated clips weigh the same; so does each kind of the latter, each identity in it."""
-    sizes = Counter(zip(kinds, identities, strict=True))
-    people = Counter(kind for kind, _ in sizes)
-    fakes = max(1, len(set(kinds) - {genuine}))
-    shares = {kind: 0.5 if kind == genuine else 0.5 / fakes for kind in people}
-    return np.array(
-        [
-            shares[kind] / (people[kind] * sizes[kind, identity])
-            for kind, identity in zip(kinds, identities, strict=True)
-        ]
-    )

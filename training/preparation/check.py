@@ -22,10 +22,10 @@ from outofsync.synchrony.interface import SyncInput, SyncNetwork
 from outofsync.synchrony.registry import load_sync
 from training.preparation.agreement import Agreement, Decision, Rule, State, decide, pooled, put_right
 from training.preparation.ledger import Entry, append, read_ledger, rewrite
-from training.preparation.moving import moved
 from training.preparation.run import alone, manifest_of, skipped_of
 from training.preparation.shards import place, read_payload
 from training.preparation.workers import each, one_thread
+from training.spans import in_place
 
 CHECKED_LABEL = "real"  # nothing says that lips and voice of the others should fit
 MESSAGE = "lips and voice fit at no delay"
@@ -42,7 +42,7 @@ def measure(folder: Path, entry: Entry, late: float, network: Path) -> tuple[int
     """Frames of a clip with its sound moved, and its mean delays; what each worker does."""
     clip = Clip.from_bytes(read_payload(folder / entry["clip"], entry))
     track = clip.tracks[0]
-    frames, audio = moved(track.frames, clip.audio, start=track.start, delay=late)
+    frames, audio = in_place(track.frames, clip.audio, start=track.start, late=late)
     (output,) = _network(network).evaluate([SyncInput(frames, audio)])
     return len(frames), mean_delays(output.delays)
 

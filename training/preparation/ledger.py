@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,11 @@ def read_ledger(path: Path) -> list[Entry]:
         return []
     complete = path.read_bytes().rpartition(b"\n")[0]
     return [json.loads(line) for line in complete.splitlines()]
+
+
+def lateness(entry: Mapping[str, Any]) -> float:
+    """Frames by which a prepared clip's sound comes late: its own, found by a check, and its set's."""
+    return float(entry.get("sound_late", 0)) + float(entry.get("set_late", 0.0))
 
 
 def append(path: Path, entry: Entry) -> None:

@@ -17,6 +17,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -31,22 +32,22 @@ from training.clips import PreparedClip, held_out, prepared
 from training.preparation.agreement import ENOUGH, IN_STEP, Agreement, Finding, Rule, State, decide, pooled
 from training.preparation.check import mean_delays
 from training.preparation.ledger import Entry
-from training.preparation.moving import span
+from training.spans import Sound, Span, cut_frames, inverse_frequency_weights, overlap, pieces
 
 LENGTHS = (30, 60, 100, 125, 250)  # frames
 SHORTEST = 25  # frames of a clip that still counts as one of 30
-MOST_OF_A_CLIP, MOST_OF_A_SOURCE = 4, 64  # spans of one length
+MAX_OF_A_CLIP, MAX_OF_A_SOURCE = 4, 64  # spans of one length
 TOGETHER = (4, 8)  # spans of the least length that are judged as a group
 SHIFTS = (-5, 9)  # frames by which the sound is made late
 SURE_SHARE, NOWHERE_SHARE = 0.99, 0.95  # of spans with a wrong voice below each of the two strengths
 
 
 @dataclass(frozen=True)
-class Span:
-    """A stretch of one clip, and what the network says of the whole clip."""
+class Excerpt:
+    """A span of one clip, and what the network says of the whole clip."""
 
     frames: FrameStore
-    audio: NDArray[np.int16]
+    audio: Sound
     source: str
     identity: str
     whole: Agreement
@@ -85,7 +86,7 @@ def fit(trials: Sequence[Trial], network: str) -> Rule:
     nowhere, sure = np.quantile(
         [trial.agreement.strength for trial in wrong],
         [NOWHERE_SHARE, SURE_SHARE],
-        weights=identity_weights(wrong),
+        weights=weights_of(wrong),
         method="inverted_cdf",
     ).tolist()
     return Rule(round(sure, 2), round(nowhere, 2), network)
@@ -108,9 +109,7 @@ def trials_of(clips: Iterable[PreparedClip], network: SyncNetwork) -> Iterator[T
 class Whole:
     """A clip in memory, and what the network says of all of it."""
 
-    def __init__(
-        self, frames: FrameStore, audio: NDArray[np.int16], facts: Entry, network: SyncNetwork
-    ) -> None:
+    def __init__(self, frames: FrameStore, audio: Sound, facts: Entry, network: SyncNetwork) -> None:
         self.frames, self.audio = frames, audio
         self.source, self.identity = facts["source"], facts["identity"] or facts["file"]
         self._network = network
@@ -125,27 +124,25 @@ class Whole:
         return min(len(self.frames), self.audio.size // SAMPLES_PER_FRAME)
 
 
-def spans_of(read: Iterable[Whole], length: int) -> Iterator[Span]:
+def spans_of(read: Iterable[Whole], length: int) -> Iterator[Excerpt]:
     """Consecutive spans of one length, not too many of any clip or source."""
     taken: Counter[str] = Counter()
     least = SHORTEST if length == LENGTHS[0] else length
     for clip in read:
-        for start in range(0, MOST_OF_A_CLIP * length, length):
-            stop = min(start + length, len(clip))
-            if stop - start < least or taken[clip.source] >= MOST_OF_A_SOURCE:
+        for start, stop in islice(pieces(len(clip), length, least), MAX_OF_A_CLIP):
+            if taken[clip.source] >= MAX_OF_A_SOURCE:
                 break
             taken[clip.source] += 1
-            sound = clip.audio[start * SAMPLES_PER_FRAME : stop * SAMPLES_PER_FRAME]
-            frames = span(clip.frames, start, stop)
-            yield Span(frames, sound, clip.source, clip.identity, clip.agreement)
+            frames, sound = cut_frames(clip.frames, start, stop), clip.audio[Span.of(start, stop).sound]
+            yield Excerpt(frames, sound, clip.source, clip.identity, clip.agreement)
 
 
-def _trials(spans: Sequence[Span], number: int, size: str, network: SyncNetwork) -> Iterator[Trial]:
+def _trials(spans: Sequence[Excerpt], number: int, size: str, network: SyncNetwork) -> Iterator[Trial]:
     own, other = spans[number], spans[(number + len(spans) // 2) % len(spans)]
     heard = [("genuine", 0, SyncInput(own.frames, own.audio))]
     if other is not own:
         heard.append(("another voice", 0, SyncInput(own.frames, other.audio)))
-    heard += [("shifted", late, shifted(own, late)) for late in SHIFTS]
+    heard += [("shifted", late, _shifted(own, late)) for late in SHIFTS]
     outputs = network.evaluate([item for _, _, item in heard])
     for (kind, late, _), output in zip(heard, outputs, strict=True):
         agreement = mean_delays(output.delays)
@@ -153,12 +150,10 @@ def _trials(spans: Sequence[Span], number: int, size: str, network: SyncNetwork)
             yield Trial(size, kind, late, own.source, own.identity, agreement, own.whole)
 
 
-def shifted(own: Span, late: int) -> SyncInput:
-    """A span whose sound comes ``late`` frames late (negative: early), cut where one of both is missing."""
-    frames, samples = len(own.frames), late * SAMPLES_PER_FRAME
-    if late < 0:
-        return SyncInput(span(own.frames, 0, frames + late), own.audio[-samples:])
-    return SyncInput(span(own.frames, late, frames), own.audio[: own.audio.size - samples])
+def _shifted(own: Excerpt, late: int) -> SyncInput:
+    """A span whose sound comes ``late`` frames late, cut where one of both is missing."""
+    left = overlap((0, len(own.frames)), (0, own.audio.size), late)
+    return SyncInput(cut_frames(own.frames, left.picture.start, left.picture.stop), own.audio[left.sound])
 
 
 def in_groups(trials: Sequence[Trial], count: int) -> Iterator[Trial]:
@@ -173,10 +168,9 @@ def in_groups(trials: Sequence[Trial], count: int) -> Iterator[Trial]:
             yield Trial(f"{count} of {group[0].size}", kind, late, source, source, together, together, True)
 
 
-def identity_weights(trials: Sequence[Trial]) -> NDArray[np.float64]:
-    """Within each length, every identity counts alike."""
-    sizes = Counter((trial.size, trial.identity) for trial in trials)
-    return np.array([1 / sizes[trial.size, trial.identity] for trial in trials])
+def weights_of(trials: Sequence[Trial]) -> NDArray[np.float64]:
+    """Within each length, every identity counts alike: (trials,)."""
+    return inverse_frequency_weights([(trial.size, trial.identity) for trial in trials])
 
 
 def table(trials: Sequence[Trial], rule: Rule) -> Iterator[str]:
@@ -187,7 +181,7 @@ def table(trials: Sequence[Trial], rule: Rule) -> Iterator[str]:
     for trial in trials:
         rows[trial.size, trial.kind].append(trial)
     for (size, kind), members in rows.items():
-        found, weights = [outcome(trial, rule) for trial in members], identity_weights(members)
+        found, weights = [outcome(trial, rule) for trial in members], weights_of(members)
         shares = [
             float(np.average([one == wanted for one in found], weights=weights))
             for wanted in ("right", "wrong", "nowhere", "not told")

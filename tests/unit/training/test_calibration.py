@@ -15,10 +15,10 @@ from training.calibration import (
     VOICE,
     WRONGLY_OFFSET,
     Case,
-    balanced_weights,
     calibrate,
     cross_validated,
     fit_abstention,
+    weights_of,
 )
 
 
@@ -54,7 +54,7 @@ def cases(seed: int = 0) -> list[Case]:
 
 
 def test_weights_balance_genuine_and_each_way_of_manipulating() -> None:
-    weights = balanced_weights(cases())
+    weights = weights_of(cases())
     kinds = np.array([case.kind for case in cases()])
     genuine, *others = (weights[kinds == kind].sum() for kind in ("", "shifted", "swapped", "generator"))
     assert genuine == pytest.approx(sum(others))

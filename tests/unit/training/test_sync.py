@@ -56,7 +56,7 @@ def test_batches_cut_picture_and_sound_apart_by_the_lag() -> None:
     (face,) = faces(1)
     face.pictures[:] = np.arange(40)[:, None, None]
     face.audio[:] = np.repeat(np.arange(40), 640)
-    pictures, audio, lags = Sampler(Footage([face]), frames=22, seed=1, most_pace=1.0).batch(200)
+    pictures, audio, lags = Sampler(Footage([face]), frames=22, seed=1, max_pace=1.0).batch(200)
     assert pictures.shape == (200, 26, 80, 80)
     seen, heard = pictures[:, 2, 0, 0].long(), audio[:, 0].long()
     assert (seen - heard == lags).all()
@@ -201,7 +201,7 @@ def test_a_span_played_faster_still_belongs_together() -> None:
     (face,) = faces(1)
     face.pictures[:] = (np.arange(40) * 5)[:, None, None]
     face.audio[:] = np.repeat(np.arange(40) * 5, 640)
-    pictures, audio, lags = Sampler(Footage([face]), frames=20, seed=1, most_pace=1.3).batch(200)
+    pictures, audio, lags = Sampler(Footage([face]), frames=20, seed=1, max_pace=1.3).batch(200)
     seen, heard = pictures[:, 2:-2, 0, 0].float(), audio[:, ::640].float()
     pace = (seen[:, -1] - seen[:, 0]) / 19 / 5
     assert pace.min() < 0.9
@@ -252,6 +252,7 @@ with team("cpu") as company:
 """
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_network(tmp_path: Path) -> None:
     script = tmp_path / "together.py"
     script.write_text(TOGETHER)
