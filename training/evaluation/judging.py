@@ -8,17 +8,16 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
-
-import cv2
-import torch
 
 from outofsync.checkpoints.store import Checkpoint
 from outofsync.clip import Clip
 from outofsync.deblur.restorer import Restorer
 from outofsync.nodes import DeblurNode, EnsembleNode
 from outofsync.runner import Precision
+from training.preparation.workers import one_thread
 
 GENUINE = "genuine"
 OTHER_SPEAKER = "another speaker's sound"
@@ -64,7 +63,7 @@ class Treatment:
 
 @dataclass(frozen=True)
 class Record:
-    """What the product said about one clip (DESIGN: Result); None where it said nothing."""
+    """What the product said about one clip, as its result has it; None where it said nothing."""
 
     subject: Subject
     treatment: Treatment
@@ -153,26 +152,24 @@ class Product:
         return record_of(result.to_dict(), subject, treatment, frames)
 
 
-_product: Product | None = None
+@cache
+def _product(checkpoints: Path, precision: Precision) -> Product:
+    """The product of a worker, for all of its tasks."""
+    return Product(checkpoints, precision)
 
 
-def _begin(checkpoints: Path, precision: Precision) -> None:
-    global _product
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    _product = Product(checkpoints, precision)
-
-
-def _work(job: Callable[[Product, Task], Outcome], task: Task) -> Outcome:
-    assert _product is not None
-    return job(_product, task)
+def _work(
+    job: Callable[[Product, Task], Outcome], checkpoints: Path, precision: Precision, task: Task
+) -> Outcome:
+    return job(_product(checkpoints, precision), task)
 
 
 class Workers:
     """Processes that each hold the product; with one, the work is done in this process."""
 
-    def __init__(self, product: Product, pool: ProcessPoolExecutor | None) -> None:
-        self._product = product
+    def __init__(self, checkpoints: Path, precision: Precision, pool: ProcessPoolExecutor | None) -> None:
+        self._checkpoints, self._precision = checkpoints, precision
+        self._product = Product(checkpoints, precision)  # of this process, loaded where it is asked
         self._pool = pool
 
     def map(self, job: Callable[[Product, Task], Outcome], tasks: Sequence[Task], name: str) -> list[Outcome]:
@@ -180,7 +177,9 @@ class Workers:
         progress = Progress(name, len(tasks))
         if self._pool is None:
             return [progress.after(job(self._product, task)) for task in tasks]
-        futures = [self._pool.submit(_work, job, task) for task in tasks]
+        futures = [
+            self._pool.submit(_work, job, self._checkpoints, self._precision, task) for task in tasks
+        ]
         left = set(futures)
         try:
             while left:
@@ -215,10 +214,9 @@ class Progress:
 @contextmanager
 def workers(checkpoints: Path, count: int, precision: Precision = "float32") -> Iterator[Workers]:
     """``count`` processes for as long as the block lasts."""
-    product = Product(checkpoints, precision)
     if count <= 1:
-        yield Workers(product, None)
+        yield Workers(checkpoints, precision, None)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, context, initializer=_begin, initargs=(checkpoints, precision)) as pool:
-        yield Workers(product, pool)
+    with ProcessPoolExecutor(count, context, initializer=one_thread) as pool:
+        yield Workers(checkpoints, precision, pool)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
@@ -15,8 +14,6 @@ from training.evaluation.errors import Portrait
 from training.evaluation.judging import Record
 from training.evaluation.report import Cell
 from training.evaluation.statistics import Figure
-
-matplotlib.use("Agg")
 
 COLOURS = ("#1b6ca8", "#66a182")
 BARS_NAMED = 46  # characters of a name beside a bar
