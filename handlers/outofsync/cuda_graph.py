@@ -31,7 +31,7 @@ class GraphedFunction:
         self._lock = threading.Lock()
 
     def __call__(self, batch: Tensor, record: bool) -> Tensor:
-        """Queue one pass on the current stream, and return its output to be."""
+        """Queue one pass of a (batch, …) on the current stream; returns its output to be, on the card."""
         with self._lock, torch.cuda.device(self._device), FullFloat32():
             if len(self._in_flight) == IN_FLIGHT:
                 self._in_flight.popleft().synchronize()
@@ -41,7 +41,7 @@ class GraphedFunction:
         return output
 
     def fetch(self, output: Tensor) -> Callable[[], Tensor]:
-        """Begin to copy an output to main memory; the call returned waits until it is there."""
+        """Begin to copy a (batch, …) to main memory; the call returned waits until it is there."""
         with torch.cuda.device(self._device):
             self._downloads.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(self._downloads):

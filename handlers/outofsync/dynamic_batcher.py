@@ -40,7 +40,7 @@ class DynamicBatcher:
         self._working = False
 
     def __call__(self, rows: Rows) -> Rows:
-        """What ``work`` makes of these rows, in whatever company."""
+        """What ``work`` makes of these uint8 (rows, …), in whatever company."""
         mine = _Waiting(rows)
         with self._lock:
             self._queue.append(mine)

@@ -88,8 +88,8 @@ class TrackFinding:
 def elsewhere(curve: NDArray[np.floating], offset: int, longest: int) -> NDArray[np.floating]:
     """Mean logits at all delays but those near an offset, and those for which too little sound was left.
 
-    ``curve`` holds them from the earliest to the latest, no delay in the middle; ``longest`` is how many
-    windows the longest face among them has.
+    ``curve`` (delays,) holds them from the earliest to the latest, no delay in the middle; ``longest`` is how
+    many windows the longest face among them has.
     """
     middle = len(curve) // 2
     reach = min(middle, max(_LEAST_REACH, longest - _LEAST_OVERLAP))

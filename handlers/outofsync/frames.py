@@ -37,11 +37,11 @@ class FrameStore(Protocol):
         ...
 
     def replace(self, index: int, frame: NDArray[np.uint8]) -> None:
-        """Put a restored frame in the place of one."""
+        """Put a restored frame, uint8 (height, width, 3) RGB, in the place of one."""
         ...
 
     def tensors(self) -> dict[str, NDArray[Any]]:
-        """What a clip stores of them."""
+        """What a clip stores of them: tensors by name, one for all frames or one entry a frame."""
         ...
 
 
@@ -55,14 +55,17 @@ class RawFrames:
         return len(self._frames)
 
     def read(self, start: int, stop: int) -> Frames:
+        """uint8 (frames, height, width, 3) RGB."""
         return self._frames[start:stop]
 
     def replace(self, index: int, frame: NDArray[np.uint8]) -> None:
+        """uint8 (height, width, 3) RGB in the place of a frame."""
         if not self._frames.flags.writeable:
             self._frames = self._frames.copy()
         self._frames[index] = frame
 
     def tensors(self) -> dict[str, NDArray[Any]]:
+        """``raw``: uint8 (frames, height, width, 3)."""
         return {"raw": np.ascontiguousarray(self._frames)}
 
 
@@ -111,32 +114,37 @@ class JpegFrames:
 
     @staticmethod
     def decode(coded: bytes) -> NDArray[np.uint8]:
+        """A JPEG as uint8 (height, width, 3) RGB; raises ValueError for what is none."""
         frame = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_COLOR_RGB)
         if frame is None:
             raise ValueError("a coded frame is damaged")
         return frame.astype(np.uint8, copy=False)
 
     def append(self, frame: NDArray[np.uint8]) -> None:
+        """Code one more frame, uint8 (height, width, 3) RGB."""
         self._places.append(self._keep(self.encode(frame)))
 
     def replace(self, index: int, frame: NDArray[np.uint8]) -> None:
+        """uint8 (height, width, 3) RGB in the place of a frame."""
         self._places[index] = self._keep(self.encode(frame))
 
     def read(self, start: int, stop: int) -> Frames:
+        """uint8 (frames, 224, 224, 3) RGB; raises ValueError where one is damaged."""
         frames = [self.decode(self._store.read(*place)) for place in self._places[start:stop]]
         return np.stack(frames) if frames else np.zeros((0, FACE_SIZE, FACE_SIZE, 3), np.uint8)
 
     def tensors(self) -> dict[str, NDArray[Any]]:
+        """``jpeg``: all codes in a row, uint8 (bytes,); ``jpeg_sizes``: int32 (frames,) bytes of each."""
         coded = b"".join(self._store.read(*place) for place in self._places)
         return {"jpeg": np.frombuffer(coded, np.uint8), "jpeg_sizes": self._column(1).astype(np.int32)}
 
     def places(self) -> dict[str, NDArray[Any]]:
-        """Where the frames lie in their store: for a reader that has the store."""
+        """For who has the store: ``jpeg_starts`` int64 and ``jpeg_sizes`` int32 (frames,), in bytes."""
         return {"jpeg_starts": self._column(0), "jpeg_sizes": self._column(1).astype(np.int32)}
 
     @classmethod
     def from_tensors(cls, data: NDArray[np.uint8], sizes: NDArray[np.int32]) -> JpegFrames:
-        """The frames of :meth:`tensors`; raises ValueError where sizes do not add up."""
+        """The frames of :meth:`tensors`, (bytes,) and (frames,); raises ValueError where sizes are wrong."""
         ends = np.cumsum(sizes, dtype=np.int64)
         if (len(sizes) and int(ends[-1]) != data.size) or (sizes < 0).any():
             raise ValueError("coded frames do not add up")
@@ -144,7 +152,7 @@ class JpegFrames:
 
     @classmethod
     def from_places(cls, store: ByteStore, starts: NDArray[np.int64], sizes: NDArray[np.int32]) -> JpegFrames:
-        """The frames of :meth:`places`."""
+        """The frames of :meth:`places`, (frames,) each."""
         frames = cls(store=store)
         frames._places = list(zip(starts.tolist(), sizes.tolist(), strict=True))
         return frames

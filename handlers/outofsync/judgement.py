@@ -24,7 +24,7 @@ DECIMALS = 6  # finer than anything measured here, coarser than rounding in the 
 
 
 def loudness(audio: NDArray[np.int16]) -> float:
-    """Root mean square of the loudest half second, in int16 units."""
+    """Root mean square of the loudest half second of int16 (samples,), in their units."""
     block = 8_000
     blocks = [
         audio[start : start + block].astype(np.float64) for start in range(0, max(1, audio.size), block)

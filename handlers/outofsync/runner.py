@@ -47,7 +47,7 @@ class PassRunner:
 
     @torch.inference_mode()
     def __call__(self, batch: Tensor, *, record: bool = True) -> Tensor:
-        """What the network makes of a batch, on the device; floats are float32.
+        """What the network makes of a (batch, …), on the device; floats are float32.
 
         A graphics card may still be at work on it, in order with the current stream. ``record`` says that
         batches of this shape come often enough for a recording, which holds on to memory for good.
@@ -56,7 +56,7 @@ class PassRunner:
 
     @torch.inference_mode()
     def to_host(self, batches: Iterable[Tensor], *, record: bool = True) -> Iterator[Tensor]:
-        """Outputs in main memory, in order; while one is used, the next batches are on their way."""
+        """Outputs (batch, …) in main memory, in order; while one is used, the next are on their way."""
         arriving = deque[Callable[[], Tensor]]()
         for batch in batches:
             output = self(batch, record=record)

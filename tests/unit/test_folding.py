@@ -6,8 +6,7 @@ import torch
 from torch import nn
 
 from outofsync.folding import fold_batch_norms
-from outofsync.synchrony.published.audio import AudioEncoder
-from outofsync.synchrony.published.visual import VisualEncoder
+from outofsync.synchrony.published.encoders import AudioEncoder, VisualEncoder
 
 
 def with_statistics(network: nn.Module) -> nn.Module:

@@ -30,5 +30,5 @@ def pictures_of(crops: Frames, views: tuple[str, ...], side: int) -> NDArray[np.
 
 
 def normalised(pictures: NDArray[np.uint8]) -> Tensor:
-    """Grey values as the front takes them, float32."""
+    """uint8 grey of any shape → float32 of the same, as the front takes it."""
     return normalise_pictures(torch.from_numpy(pictures).float())

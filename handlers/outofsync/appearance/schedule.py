@@ -92,7 +92,7 @@ def starts_of(frames: int) -> list[int]:
 
 
 def read_stretch(track: FrameStore, start: int) -> Frames:
-    """A stretch and what the front sees around it; where a track ends, it goes back the way it came."""
+    """A stretch with what the front sees around it, (frames + 4, side, side, 3); it turns back at an end."""
     wanted = np.arange(start - STEM_REACH, start + SEEN + STEM_REACH)
     last = len(track) - 1
     wanted = np.abs((wanted + last) % (2 * last) - last) if last else np.zeros_like(wanted)

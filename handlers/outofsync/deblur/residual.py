@@ -35,6 +35,7 @@ class ResidualUNet(nn.Module):
             nn.init.zeros_(self.unet.final.bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        """RGB in 0 … 1 → RGB, (batch, 3, height, width)."""
         height, width = x.shape[-2:]
         # Repeating the edge, unlike mirroring it, works for frames smaller than the padding. Face crops need
         # none, and are spared the copy that padding by nothing would be.

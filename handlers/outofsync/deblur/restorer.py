@@ -91,7 +91,7 @@ class Restorer:
         return self._shared(frames) if self._shared else self.restore_all([frames])[0]
 
     def restore_all(self, groups: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
-        """Deblur several arrays of frames of one size as if they were one.
+        """Deblur arrays uint8 (frames, height, width, 3) of frames of one size as if they were one.
 
         Every batch has the same number of frames (the last is filled up), because a convolution may sum in
         another order for another batch size: a frame's bytes never depend on the frames around it.

@@ -32,12 +32,16 @@ class DoubleConv(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """(batch, inputs, height, width) → (batch, outputs, height, width)."""
         out: Tensor = self.double_conv(x)
         return out
 
 
 def join(skip: Tensor, up: Tensor) -> Tensor:
-    """Concatenate [skip, up], resizing ``up`` where a side was odd or no pool lay between the two."""
+    """(batch, channels, height, width) twice → their channels together, [skip, up].
+
+    ``up`` is resized where a side was odd or no pool lay between the two.
+    """
     if up.shape[-2:] != skip.shape[-2:]:
         up = F.interpolate(up, skip.shape[-2:], mode="bilinear", align_corners=True)
     return torch.cat([skip, up], dim=1)
@@ -51,6 +55,7 @@ class Down(nn.Module):
         self.conv = DoubleConv(inputs, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(batch, inputs, height, width) → (batch, outputs, height / 2, width / 2)."""
         out: Tensor = self.conv(F.max_pool2d(x, 2))
         return out
 
@@ -64,6 +69,7 @@ class Up(nn.Module):
         self.conv = DoubleConv(2 * outputs, outputs)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        """(batch, inputs, height, width), a skip of about twice its sides → (batch, outputs, as skip)."""
         out: Tensor = self.conv(join(skip, self.upconv(x)))
         return out
 
@@ -88,6 +94,7 @@ class UNetDeblur(nn.Module):
         self.final_conv = nn.Conv2d(stages[0], out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """RGB in 0 … 1 → RGB, (batch, 3, height, width)."""
         skips = [self.initial(x)]
         for down in self.encoder:
             skips.append(down(skips[-1]))
@@ -119,6 +126,7 @@ class UNetDeblurLight(nn.Module):
         self.final = nn.Conv2d(first, out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """RGB in 0 … 1 → RGB, (batch, 3, height, width)."""
         skip1 = self.enc1(x)
         skip2 = self.enc2(F.max_pool2d(skip1, 2))
         skip3 = self.enc3(F.max_pool2d(skip2, 2))

@@ -31,10 +31,12 @@ class Detection:
 
     @property
     def eyes(self) -> NDArray[np.float32]:
+        """(2, 2): x, y of either, in pixels of the frame."""
         return self.landmarks[:2]
 
     @property
     def mouth(self) -> NDArray[np.float32]:
+        """(2, 2): x, y of either corner, in pixels of the frame."""
         return self.landmarks[3:5]
 
 
@@ -60,6 +62,7 @@ class RetinaFaceDetector:
         self._session = onnxruntime.InferenceSession(WEIGHTS, options, providers=["CPUExecutionProvider"])
 
     def detect(self, frame: NDArray[np.uint8], region: Region | None = None) -> list[Detection]:
+        """As :meth:`FaceDetector.detect`: uint8 (height, width, 3) RGB; boxes and landmarks in its pixels."""
         scale = self._scale(max(frame.shape[:2]))
         whole = (0, 0, frame.shape[1], frame.shape[0])
         left, top, right, bottom = whole if region is None else _aligned(region, whole, scale)

@@ -24,11 +24,12 @@ class CropBox:
     roll: float
 
     def as_array(self) -> NDArray[np.float64]:
+        """(4,): x, y and side in pixels, roll in radians."""
         return np.array([self.x, self.y, self.side, self.roll])
 
     @property
     def corners(self) -> NDArray[np.float32]:
-        """x0, y0, x1, y1 of the square before levelling."""
+        """(4,): x0, y0, x1, y1 in pixels, of the square before levelling."""
         half = self.side / 2
         return np.array([self.x - half, self.y - half, self.x + half, self.y + half], np.float32)
 
@@ -87,7 +88,7 @@ def surroundings(
 
 
 def overlap(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
-    """Intersection over union of two boxes x0, y0, x1, y1."""
+    """Intersection over union (0 … 1) of two boxes (4,): x0, y0, x1, y1."""
     low = np.maximum(first[:2], second[:2])
     high = np.minimum(first[2:], second[2:])
     shared = float(np.prod(np.clip(high - low, 0, None)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,11 +19,13 @@ from outofsync.faces.detector import Detection, FaceDetector, Region
 from outofsync.faces.geometry import face_height, overlap, surroundings
 from outofsync.faces.path import FacePath
 from outofsync.faces.settings import FaceSettings
-from outofsync.faces.shots import CutFinder
 from outofsync.frames import ByteStore, Frames, JpegFrames
 from outofsync.timing import Stopwatch
 
 Measure = Callable[[NDArray[np.uint8]], float]  # how sharp one (height, width, 3) crop is
+
+_THUMBNAIL = (32, 18)
+_CUT = 45.0  # mean absolute difference of two thumbnails, of 255; motion and flashes stay below
 
 
 class FaceTracker:
@@ -186,3 +189,16 @@ class FaceTracker:
                 path.sharpness.append(self._measure(picture))
         with self._watch.stage("code"):
             path.crops.append(picture)
+
+
+class CutFinder:
+    """Compares each frame with the one before: nobody is followed from one shot into another person's."""
+
+    def __init__(self) -> None:
+        self._before: NDArray[np.int16] | None = None
+
+    def is_cut(self, frame: NDArray[np.uint8]) -> bool:
+        """Whether this (height, width, 3) frame begins a new shot."""
+        thumbnail = cv2.resize(frame, _THUMBNAIL, interpolation=cv2.INTER_NEAREST).astype(np.int16)
+        before, self._before = self._before, thumbnail
+        return before is not None and float(np.abs(thumbnail - before).mean()) > _CUT

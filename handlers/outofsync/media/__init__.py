@@ -6,6 +6,6 @@ package imports neither torch nor FFmpeg into the caller.
 """
 
 from outofsync.media.decoder import Decoder, probe
-from outofsync.media.info import MediaInfo
+from outofsync.media.protocol import MediaInfo
 
 __all__ = ["Decoder", "MediaInfo", "probe"]

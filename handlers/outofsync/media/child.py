@@ -14,11 +14,9 @@ import av.subtitles.stream  # noqa: F401
 from av.video.frame import VideoFrame
 
 from outofsync.errors import ErrorCode, OutOfSyncError, Stage
-from outofsync.media.info import MediaInfo
-from outofsync.media.link import Link
 from outofsync.media.picture import PictureConverter
 from outofsync.media.playback import Playback
-from outofsync.media.protocol import Task
+from outofsync.media.protocol import Link, MediaInfo, Task
 from outofsync.media.remux import encode
 from outofsync.media.ring import SLOTS, attach, frames_per_slot
 from outofsync.media.sandbox import restrict

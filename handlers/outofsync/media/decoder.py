@@ -12,9 +12,8 @@ from outofsync.constants import FRAME_RATE, SAMPLES_PER_FRAME, WINDOW_FRAMES
 from outofsync.errors import ErrorCode, OutOfSyncError, Stage
 from outofsync.limits import Limits
 from outofsync.media.containers import check_file
-from outofsync.media.info import MediaInfo
 from outofsync.media.process import ChildProcess
-from outofsync.media.protocol import FREED, Task
+from outofsync.media.protocol import FREED, MediaInfo, Task
 from outofsync.media.ring import CHANNELS, SLOTS, SharedRing, slot_bytes
 
 MIN_FRAMES = WINDOW_FRAMES + 1  # two windows, the least that a segment can be scored on
@@ -122,7 +121,7 @@ class Decoder:
 
 
 def to_int16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
-    """Samples of −1 … 1 as int16 values, ties rounded down.
+    """Samples (samples,) of −1 … 1 as int16 values, ties rounded down.
 
     Codecs sum in another order on another processor. In the published clip one sample lies on a tie or just
     below it, depending on that; rounding ties down gives the published value on both.

@@ -16,6 +16,7 @@ To encode, the parent sends batches of raw pictures, each after their COUNT, and
 from __future__ import annotations
 
 import json
+import os
 import struct
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -58,6 +59,48 @@ class Task:
         )
 
 
-def encode(message: dict[str, Any]) -> bytes:
-    """One message as a line."""
-    return json.dumps(message).encode() + b"\n"
+@dataclass(frozen=True, slots=True)
+class MediaInfo:
+    """Facts about a file, as its header and its first picture tell them, before anything was resampled."""
+
+    container: str  # mp4, mov, matroska, webm, avi, mpeg or mpegts
+    video_codec: str
+    audio_codec: str
+    width: int  # px of the upright picture with square pixels; decoded frames may be smaller
+    height: int
+    frame_rate: float  # frames/s, the average
+    duration_s: float  # as the container declares it
+    rotation: int  # degrees counter-clockwise that make the stored picture upright: 0, 90, 180 or 270
+    sample_rate: int  # Hz
+    channels: int
+    bytes: int  # size of the file
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Link:
+    """The child's end: blocking reads and writes of a socket pair."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def send(self, raw: bytes | bytearray | memoryview = b"", **message: Any) -> None:
+        self._write(json.dumps(message).encode() + b"\n")
+        self._write(raw)
+
+    def receive(self, count: int) -> bytearray:
+        """Exactly ``count`` bytes; raises EOFError where the parent is gone."""
+        received = bytearray(count)
+        view, done = memoryview(received), 0
+        while done < count:
+            chunk = os.readv(self._descriptor, [view[done:]])
+            if not chunk:
+                raise EOFError
+            done += chunk
+        return received
+
+    def _write(self, data: bytes | bytearray | memoryview) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]

@@ -17,8 +17,7 @@ from av.video.stream import VideoStream
 
 from outofsync.constants import FRAME_RATE
 from outofsync.media.grid import MICROSECONDS
-from outofsync.media.link import Link
-from outofsync.media.protocol import COUNT, Task
+from outofsync.media.protocol import COUNT, Link, Task
 from outofsync.media.ring import CHANNELS
 from outofsync.media.source import DECODING_THREADS, Source
 

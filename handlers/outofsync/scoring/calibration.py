@@ -51,7 +51,10 @@ class Videos:
         )
 
     def most(self, ratios: Floats) -> Floats:
-        """Of ratios of all segments, how much likelier each video is if just one of its segments is false."""
+        """Of ratios of all (segments,), how much likelier each video is if just one of its own is false.
+
+        Returns log-likelihood ratios (videos,), in nats.
+        """
         starts = np.concatenate([[0], np.cumsum(self.counts)[:-1]])
         likelihoods: Floats = np.log(np.add.reduceat(np.exp(ratios), starts) / self.counts)
         return likelihoods
@@ -140,7 +143,7 @@ class Calibration:
         )
 
     def joined(self, videos: Videos) -> Floats:
-        """Log-likelihood ratio of each video.
+        """Log-likelihood ratio (videos,), in nats.
 
         Two stories are weighed against "nothing was manipulated": that all of it was, and that one segment
         was. Of a single segment they are the same.
@@ -152,11 +155,11 @@ class Calibration:
         return np.where(videos.counts > 1, both, throughout)
 
     def logits(self, videos: Videos) -> Floats:
-        """Logit of each video's probability."""
+        """Logit of each video's probability (videos,)."""
         return self.slope * self.joined(videos) + self.bias
 
     def probabilities(self, ratios: Floats) -> Floats:
-        """Probability that each video with such a ratio was manipulated."""
+        """Probability that each video with such a ratio (videos,), in nats, was manipulated."""
         probabilities: Floats = 1.0 / (1.0 + np.exp(-(self.slope * ratios + self.bias).clip(-SURE, SURE)))
         return probabilities
 

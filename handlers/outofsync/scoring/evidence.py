@@ -75,6 +75,7 @@ class Evidence:
         )
 
     def as_array(self) -> NDArray[np.float64]:
+        """(numbers,) in the order of :meth:`names`."""
         return np.array(astuple(self))
 
     @classmethod
@@ -88,7 +89,7 @@ class Evidence:
 
 
 def away(curve: NDArray[np.floating], peak: int) -> NDArray[np.floating]:
-    """What a curve over delays holds beyond the neighbourhood of a peak."""
+    """What a curve (delays,) holds beyond the neighbourhood of a peak, the index of one of them."""
     elsewhere: NDArray[np.floating] = curve[np.abs(np.arange(len(curve)) - peak) > NEAR]
     return elsewhere
 

@@ -25,6 +25,7 @@ class Norm(nn.Module):
         self.b_2 = nn.Parameter(torch.zeros(WIDTH))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(batch, steps, width) → the same."""
         spread, mean = torch.std_mean(x, dim=-1, keepdim=True)
         return self.a_2 * (x - mean) / (spread + NORM_EPSILON) + self.b_2
 
@@ -49,6 +50,7 @@ class CausalAttention(nn.Module):
         self.to_out = nn.Linear(WIDTH, WIDTH)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(batch, steps, width) → the same."""
         batch, steps, _ = x.shape
         query, key, value = self.to_qkv(x).chunk(3, dim=-1)
         key = torch.cat([self.null_k.expand(batch, -1, -1), key], dim=1)
@@ -70,6 +72,7 @@ class FeedForward(nn.Module):
         self.w_2 = nn.Linear(WIDTH, WIDTH)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(batch, steps, width) → the same."""
         out: Tensor = self.w_2(F.relu(self.w_1(x)))
         return out
 
@@ -84,6 +87,7 @@ class DecoderBlock(nn.Module):
         self.ff = FeedForward()
 
     def forward(self, x: Tensor) -> Tensor:
+        """(batch, steps, width) → the same."""
         x = self.norm(self.docoder(x) + x)
         out: Tensor = self.norm(self.ff(x) + x)
         return out

@@ -44,7 +44,7 @@ class SyncOutput:
     far: NDArray[np.float32] | None = None  # (windows, 31 + 2 · reach) logits, the middle 31 are ``delays``
 
     def curve(self, start: int = 0, stop: int | None = None) -> NDArray[np.float64]:
-        """Mean logit of some windows at every delay that is known, no delay in the middle."""
+        """Mean logit (delays,) of some windows at every delay that is known, no delay in the middle."""
         known = self.delays if self.far is None else self.far
         mean: NDArray[np.float64] = known[start:stop].mean(0, dtype=np.float64)
         return mean

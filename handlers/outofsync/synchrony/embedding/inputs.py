@@ -44,7 +44,7 @@ def mouth_pictures(frames: Frames) -> NDArray[np.uint8]:
 
 
 def normalise_pictures(pictures: Tensor) -> Tensor:
-    """Grey values 0 … 255 → about zero mean and unit spread."""
+    """Grey values 0 … 255 of any shape → about zero mean and unit spread."""
     return (pictures - _GREY_MEAN) / _GREY_SPREAD
 
 
@@ -111,5 +111,5 @@ class MelTrack(torch.nn.Module):
 
 
 def normalise_bands(bands: Tensor) -> Tensor:
-    """Mel magnitudes → logarithms of about zero mean and unit spread."""
+    """Mel magnitudes (…, 80, steps) → logarithms of about zero mean and unit spread."""
     return (torch.log(bands + _MEL_FLOOR) - _MEL_MEAN) / _MEL_SPREAD

@@ -62,6 +62,7 @@ class Residual2d(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """(batch, channels, height, width) → the same."""
         return F.relu(x + self.second(self.first(x)))
 
 
@@ -209,6 +210,8 @@ def delay_similarity(visual: Tensor, audio: Tensor, most: int) -> tuple[Tensor, 
 
 def pool_over_time(similarity: Tensor, valid: Tensor, reach: int) -> Tensor:
     """Mean similarity over the frames within ``reach`` of each frame, of those that had sound.
+
+    Takes what :func:`delay_similarity` returns; returns (batch, frames, delays), in units of cosine.
 
     A delay nobody near could be compared at takes the mean over the whole clip, and 0 if there is none.
     """

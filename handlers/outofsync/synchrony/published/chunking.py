@@ -18,7 +18,7 @@ Compute = Callable[..., Row]  # stacked columns → the columns of the results
 
 
 def chunked(rows: Iterable[Row], size: int, function: Compute, *, overlap: int = 0) -> Iterator[Row]:
-    """Map rows through a function of stacked columns, at most ``size`` rows a pass; read no further.
+    """Map rows through a function of stacked columns (rows, …), at most ``size`` a pass; read no further.
 
     With an ``overlap``, a pass also sees that many rows before its own; the first of all have no results.
     """
@@ -32,7 +32,7 @@ def chunked(rows: Iterable[Row], size: int, function: Compute, *, overlap: int =
 
 
 def sliding(rows: Iterable[Row], length: int) -> Iterator[Row]:
-    """Stacks of each ``length`` consecutive rows, column by column."""
+    """Stacks (length, …) of each ``length`` consecutive rows, column by column."""
     remaining = iter(rows)
     recent = deque(islice(remaining, length - 1), maxlen=length)
     for row in remaining:

@@ -39,6 +39,7 @@ class FeedForward(nn.Module):
         )
 
     def forward(self, tokens: Tensor) -> Tensor:
+        """(batch, tokens, width) → the same."""
         out: Tensor = self.net(tokens)
         return out
 
@@ -50,6 +51,7 @@ class PreNorm(nn.Module):
         self.fn = fn
 
     def forward(self, tokens: Tensor) -> Tensor:
+        """(batch, tokens, width) → the same."""
         out: Tensor = self.fn(self.norm(tokens))
         return out
 
@@ -61,6 +63,7 @@ class Block(nn.ModuleList):
         super().__init__([PreNorm(width, Attention(width, heads)), PreNorm(width, FeedForward(width))])
 
     def forward(self, tokens: Tensor) -> Tensor:
+        """(batch, tokens, width) → the same."""
         attention, feed_forward = self
         tokens = tokens + attention(tokens)
         out: Tensor = tokens + feed_forward(tokens)

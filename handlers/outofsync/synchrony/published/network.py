@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from outofsync.checkpoints.store import CheckpointError
-from outofsync.synchrony.published.audio import AudioEncoder
+from outofsync.synchrony.published.encoders import AudioEncoder, VisualEncoder
 from outofsync.synchrony.published.fusion import Fusion
-from outofsync.synchrony.published.visual import VisualEncoder
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ class RowParallel:
             torch.set_num_threads(threads)
 
     def map(self, function: Compute, *columns: Tensor, overlap: int = 0) -> Row:
-        """``function`` of all rows of the columns, share by share; its results follow one another.
+        """``function`` of all columns (rows, …), share by share; its results follow one another.
 
         With an ``overlap``, a share also sees that many rows before its own, which have no results.
         """

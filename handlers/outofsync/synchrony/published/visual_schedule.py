@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils import convert_conv3d_weight_memory_format
 
 from outofsync.constants import WINDOW_FRAMES
-from outofsync.synchrony.published.visual import BasicBlock, VisualEncoder
+from outofsync.synchrony.published.encoders import BasicBlock, VisualEncoder
 from outofsync.synchrony.published.winograd import use_winograd
 
 

@@ -140,6 +140,7 @@ class WinogradConv3d(nn.Module):
         return kernels
 
     def forward(self, maps: Tensor) -> Tensor:
+        """(windows, inputs, frames, side, side) → (windows, outputs, frames, side, side)."""
         places = maps.permute(_PLACES_FIRST).contiguous()
         frames, side, _, windows, _ = places.shape
         out = self.bias.repeat(frames, side, side * windows, 1).flatten(2)
@@ -201,6 +202,7 @@ class PointwiseConv3d(nn.Module):
                 self.linear.bias.copy_(conv.bias)
 
     def forward(self, maps: Tensor) -> Tensor:
+        """(windows, inputs, frames, side, side) → (windows, outputs, frames, side, side)."""
         out: Tensor = self.linear(maps.permute(_PLACES_FIRST)).permute(_CHANNELS_SECOND)
         return out
 

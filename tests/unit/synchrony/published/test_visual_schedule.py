@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from outofsync.folding import fold_batch_norms
-from outofsync.synchrony.published.visual import VisualEncoder
+from outofsync.synchrony.published.encoders import VisualEncoder
 from outofsync.synchrony.published.visual_schedule import SharedVisualEncoder
 
 

@@ -1,4 +1,4 @@
-"""The published visual encoder: a ResNet-18 whose later half also sees time (METHOD §3)."""
+"""The published encoders (METHOD §3): a ResNet-18 whose later half also sees time, and one of sound."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class BasicBlock(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
+        """(batch, inputs, frames, height, width) → (batch, outputs, frames, …), sides over the stride."""
         # In place: maps are large, and memory that is new at every layer costs time.
         out: Tensor = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)), inplace=True)))
         out += self.downsample(x)
@@ -38,10 +39,7 @@ def stage(inputs: int, outputs: int, *, duration: int, stride: int) -> nn.Sequen
 
 
 class VisualEncoder(nn.Module):
-    """RGB 0 … 255 (batch, 3, frames, 224, 224) → (batch, width, frames, 14, 14).
-
-    The first half treats every frame by itself, so neighbouring windows can share it.
-    """
+    """The first half treats every frame by itself, so neighbouring windows can share it."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -61,9 +59,41 @@ class VisualEncoder(nn.Module):
         return out
 
     def encode_windows(self, features: Tensor) -> Tensor:
-        """What depends on a window's ends, beyond which its frames are padded with zeros."""
+        """What depends on a window's ends, beyond which frames are zero: → (batch, width, frames, 14, 14)."""
         out: Tensor = self.layer4(self.layer3(features))
         return out
 
     def forward(self, frames: Tensor) -> Tensor:
+        """RGB 0 … 255 (batch, 3, frames, 224, 224) → (batch, width, frames, 14, 14)."""
         return self.encode_windows(self.encode_frames(frames))
+
+
+class AudioEncoder(nn.Module):
+    """Seven convolutions over bands and steps of one window's sound."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        half, three_quarters = width // 2, 3 * width // 4
+        self.conv1 = nn.Conv2d(1, width // 8, 3, stride=(2, 1), padding=1)
+        self.bn1 = nn.BatchNorm2d(width // 8)
+        self.conv2 = nn.Conv2d(width // 8, three_quarters // 2, 3, padding=1)
+        self.bn2 = nn.BatchNorm2d(three_quarters // 2)
+        self.conv3 = nn.Conv2d(three_quarters // 2, three_quarters, 3, padding=1)
+        self.bn3 = nn.BatchNorm2d(three_quarters)
+        self.conv4 = nn.Conv2d(three_quarters, half, 3, padding=1)
+        self.bn4 = nn.BatchNorm2d(half)
+        self.conv5 = nn.Conv2d(half, half, 3, padding=1)
+        self.bn5 = nn.BatchNorm2d(half)
+        self.conv6 = nn.Conv2d(half, width, (4, 3), padding=(0, 1))
+        self.bn6 = nn.BatchNorm2d(width)
+        self.conv7 = nn.Conv2d(width, width, 1)
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """Log-mel (batch, 1, 80 bands, 20 steps) → (batch, width, 4)."""
+        x = F.max_pool2d(F.relu(self.bn1(self.conv1(mel))), (3, 1), (2, 1))
+        x = F.max_pool2d(F.relu(self.bn2(self.conv2(x))), 3, 2)
+        x = F.relu(self.bn3(self.conv3(x)))
+        x = F.relu(self.bn4(self.conv4(x)))
+        x = F.max_pool2d(F.relu(self.bn5(self.conv5(x))), (2, 3), 2)
+        out: Tensor = self.conv7(F.relu(self.bn6(self.conv6(x))))
+        return out.squeeze(2)  # bands are used up: (batch, width, 1, 4) → (batch, width, 4)
