@@ -29,7 +29,7 @@ from benchmarks.schedule import Comparison, compare, read_clip
 from benchmarks.server import detect_url, served
 from benchmarks.serving import clips
 from outofsync.constants import FRAME_RATE, MAX_WINDOWS
-from serving.settings import LOOPBACK
+from outofsync_client.protocol import LOOPBACK
 from serving.torchserve.ports import choose_ports
 
 REQUESTS = {1: 8, 8: 16}  # by the number of clients

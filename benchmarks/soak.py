@@ -30,8 +30,9 @@ from benchmarks.engine import CHECKPOINTS
 from benchmarks.report import parser, percentile, print_table, write_json
 from benchmarks.vitals import UNKNOWN, Trend, Vitals, parts, temporary, trend, vitals
 from outofsync_client import Client
+from outofsync_client.protocol import LOOPBACK
 from serving.lifecycle import running
-from serving.settings import LOOPBACK, ROOT, ServerSettings
+from serving.settings import ROOT, ServerSettings
 from serving.state import StateFolder
 
 FILES = tuple(ROOT / "samples" / f"{name}.mp4" for name in ("synchronised", "another_voice", "shifted"))

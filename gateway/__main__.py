@@ -11,7 +11,8 @@ from pydantic import TypeAdapter
 
 from gateway.listeners import serve
 from gateway.request_log import set_up_logging
-from gateway.settings import LOOPBACK, GatewaySettings
+from gateway.settings import GatewaySettings
+from outofsync_client.protocol import LOOPBACK
 
 DEFAULTS = GatewaySettings((Path(),), None)
 SECONDS = {

@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from outofsync.limits import Limits
-
-FORM_BYTES = 10_000_000  # room for what surrounds the file in a request, as in serving/settings.py
-LOOPBACK = "127.0.0.1"
+from outofsync_client.protocol import FORM_BYTES, LOOPBACK
 
 
 @dataclass(frozen=True)

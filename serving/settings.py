@@ -17,8 +17,6 @@ CONFIG = ROOT / "config"
 DEFAULT_PORT = 8080
 DEFAULT_STATE = ROOT / ".state"
 DEFAULT_STORE = ROOT / "model_store"
-LOOPBACK = "127.0.0.1"
-FORM_BYTES = 10_000_000  # room for what surrounds the file in a request: it is refused in words, not by a 413
 
 T = TypeVar("T")
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from outofsync.limits import Limits
-from serving.settings import DEFAULT_STATE, FORM_BYTES, LOOPBACK
+from outofsync_client.protocol import FORM_BYTES, LOOPBACK
+from serving.settings import DEFAULT_STATE
 
 DEFAULT_PORT = 8443
 

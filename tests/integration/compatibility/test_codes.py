@@ -37,8 +37,8 @@ from outofsync.errors import ErrorCode
 from outofsync.limits import Limits
 from outofsync_client import Client, OutOfSyncError, Timeouts
 from outofsync_client._exceptions import ERRORS_BY_CODE
+from outofsync_client.protocol import FORM_BYTES
 from serving.edge.render import FAULTS
-from serving.settings import FORM_BYTES
 
 pytestmark = pytest.mark.server
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from outofsync.limits import Limits
+from outofsync_client.protocol import LOOPBACK
 from serving.__main__ import parse_settings
 from serving.edge.__main__ import parse
 from serving.edge.settings import EdgeSettings
 from serving.settings import (
     DEFAULT_PORT,
-    LOOPBACK,
     ServeError,
     ServerSettings,
     from_document,

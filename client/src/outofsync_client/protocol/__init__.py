@@ -69,6 +69,8 @@ TORCHSERVE = Routes(detect=f"/wfpredict/{WORKFLOW}", deblur=prediction_path(DEBL
 EDGE = Routes(detect="/v1/detect", deblur="/v1/deblur", health="/v1/health")
 EDGE_MODELS, EDGE_DOCUMENT = "/v1/models", "/v1/openapi.json"
 
+LOOPBACK = "127.0.0.1"  # where servers and gateways listen unless they are told otherwise
+FORM_BYTES = 10_000_000  # room for what surrounds the file in a request: it is refused in words, not by a 413
 RETRY_AFTER_S = 2  # what the edge asks for where it is busy
 EDGE_STAGE = "edge"  # where an error arose that no server has seen
 
