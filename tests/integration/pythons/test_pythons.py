@@ -16,8 +16,6 @@ from serving.settings import ROOT
 OTHERS = ("3.9", "3.10", "3.12", "3.13")  # 3.11 runs everything else
 AT_ONCE = 2
 CLIENT_TESTS = ROOT / "tests" / "unit" / "client"
-# They make archives with torch.
-OF_THE_SERVER = ("models/test_building.py", "models/test_calibrating.py", "models/test_verifying.py")
 TOOLS = ("pytest", "pytest-timeout", "trustme")
 
 
@@ -50,7 +48,6 @@ def client_tests(python: Path, folder: Path) -> str:
     (folder / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib -p no:cacheprovider\n")
     words = ["-m", "pytest", "-q", "-c", "pytest.ini", "--rootdir", str(ROOT / "tests"), "-W", "ignore"]
     words += ["--confcutdir", str(ROOT / "tests" / "unit"), str(CLIENT_TESTS), "--timeout", "300"]
-    words += [f"--ignore={CLIENT_TESTS / name}" for name in OF_THE_SERVER]
     return run(str(python), *words, cwd=folder, PYTHONPATH=f"{ROOT}{os.pathsep}{ROOT / 'tests'}")
 
 
