@@ -25,7 +25,7 @@ def uniform(batch: int, low: float, high: float, like: Tensor) -> Tensor:
     return torch.rand(batch, device=like.device) * (high - low) + low
 
 
-def move(pictures: Tensor, size: int) -> Tensor:
+def random_affine(pictures: Tensor, size: int) -> Tensor:
     """(batch, frames, side, side) → (batch, frames, size, size): one random view for each clip.
 
     Shift, scale, turn, squeeze and mirror stay the same through a clip, so that only speech moves the mouth;
@@ -50,15 +50,14 @@ def move(pictures: Tensor, size: int) -> Tensor:
     )
 
 
-def recolour(pictures: Tensor) -> Tensor:
-    """Brightness, contrast, gamma, blur, noise, coding, a covered patch, repeated frames, now and then."""
+def photometric(pictures: Tensor) -> Tensor:
+    """Colour jitter and, now and then, blur, noise, coding, a covered patch, repeated frames.
+
+    Grey pictures 0 … 255 as float32 (batch, frames, size, size) → the same shape.
+    """
     batch, _, size, _ = pictures.shape
     shape = (batch, 1, 1, 1)
-    gamma = uniform(batch, 0.7, 1.4, pictures).view(shape)
-    gain = uniform(batch, 0.7, 1.3, pictures).view(shape)
-    lift = uniform(batch, -30, 30, pictures).view(shape)
-    pictures = 255 * (pictures.clamp(0, 255) / 255) ** gamma
-    pictures = (pictures - 110) * gain + 110 + lift
+    pictures = colour_jitter(pictures)
 
     small = int(size * float(torch.empty(1).uniform_(0.3, 0.7)))
     blurred = F.interpolate(pictures, small, mode="bilinear", antialias=True)
@@ -68,7 +67,7 @@ def recolour(pictures: Tensor) -> Tensor:
     level = (uniform(batch, 2, 14, pictures) * chance(batch, 0.35, pictures)).view(shape)
     pictures = pictures + torch.randn_like(pictures) * level
 
-    pictures = torch.where(chance(batch, 0.25, pictures).view(shape), coded(pictures), pictures)
+    pictures = torch.where(chance(batch, 0.25, pictures).view(shape), quantise_blocks(pictures), pictures)
 
     corner = (torch.rand(batch, 2, device=pictures.device) * size).view(batch, 2, 1)
     axis = torch.arange(size, device=pictures.device)
@@ -76,10 +75,21 @@ def recolour(pictures: Tensor) -> Tensor:
     patch = inside[:, 0, :, None] & inside[:, 1, None, :] & chance(batch, 0.15, pictures).view(batch, 1, 1)
     pictures = pictures.masked_fill(patch[:, None], 110.0)
 
-    return torch.where(chance(batch, 0.15, pictures).view(shape), _slow(pictures), pictures)
+    return torch.where(chance(batch, 0.15, pictures).view(shape), _lower_frame_rate(pictures), pictures)
 
 
-def coded(pictures: Tensor) -> Tensor:
+def colour_jitter(pictures: Tensor) -> Tensor:
+    """Gamma, contrast and brightness, drawn for each clip: (batch, frames, size, size) → the same."""
+    shape = (len(pictures), 1, 1, 1)
+    gamma, gain, lift = (
+        uniform(len(pictures), low, high, pictures).view(shape)
+        for low, high in ((0.7, 1.4), (0.7, 1.3), (-30, 30))
+    )
+    pictures = 255 * (pictures.clamp(0, 255) / 255) ** gamma
+    return (pictures - 110) * gain + 110 + lift
+
+
+def quantise_blocks(pictures: Tensor) -> Tensor:
     """Blocks of 8×8 px whose cosine coefficients were rounded, as JPEG and video codecs leave them.
 
     How coarsely is drawn for each clip, and grows with frequency; an edge of less than a block stays as it
@@ -101,7 +111,7 @@ def coded(pictures: Tensor) -> Tensor:
     return torch.cat([shown, pictures[..., whole:, :]], -2)
 
 
-def _slow(pictures: Tensor) -> Tensor:
+def _lower_frame_rate(pictures: Tensor) -> Tensor:
     """What a camera of 12 to 20 frames/s would have left at 25: the newest of its frames."""
     frames = pictures.shape[1]
     rate = float(torch.empty(1).uniform_(12.0, 20.0))
@@ -111,7 +121,7 @@ def _slow(pictures: Tensor) -> Tensor:
     return pictures[:, shown]
 
 
-def disturb(audio: Tensor) -> Tensor:
+def add_noise(audio: Tensor) -> Tensor:
     """Room, other voices and noise added to levelled sound (batch, samples)."""
     batch, samples = audio.shape
     audio = torch.where(chance(batch, 0.3, audio)[:, None], _reverberate(audio), audio)
@@ -142,7 +152,7 @@ def _reverberate(audio: Tensor) -> Tensor:
     return wet[:, :samples]
 
 
-def colour_bands(mel: Tensor) -> Tensor:
+def augment_mel(mel: Tensor) -> Tensor:
     """Tilt, cut and hide bands of a normalised log-mel (batch, bands, steps), as codecs do."""
     batch, bands, _ = mel.shape
     axis = torch.linspace(-1, 1, bands, device=mel.device)

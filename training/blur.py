@@ -123,7 +123,7 @@ def rescale(frame: Frame, random: Random, settings: BlurSettings) -> Frame:
     return np.asarray(cv2.resize(small, (width, height), interpolation=int(up)), np.uint8)
 
 
-def grain(frame: Frame, random: Random, settings: BlurSettings) -> Frame:
+def add_noise(frame: Frame, random: Random, settings: BlurSettings) -> Frame:
     """Sensor noise, mostly the same in the three colours."""
     level = random.uniform(*settings.noise)
     noise = random.normal(0, level, frame.shape[:2])[..., None] + random.normal(0, level / 2, frame.shape)
@@ -151,7 +151,7 @@ def blur(frame: Frame, random: Random, settings: BlurSettings | None = None) -> 
     if random.uniform() < settings.scale_share:
         frame = rescale(frame, random, settings)
     if random.uniform() < settings.noise_share:
-        frame = grain(frame, random, settings)
+        frame = add_noise(frame, random, settings)
     if random.uniform() < settings.compress_share:
         frame = compress(frame, random, settings)
     return frame

@@ -25,7 +25,7 @@ from training.blur import (
     motion_path,
     path_kernel,
 )
-from training.codec_batches import Jpeg, Rescaling, grain, uniform, whole
+from training.codec_batches import Jpeg, Rescaling, add_noise, uniform, whole
 
 REACH = 14  # px on each side of a kernel's middle: more than the longest path or widest Gaussian takes
 MOMENTS = 9  # of a turning head
@@ -80,7 +80,7 @@ class BatchBlur:
         blurred = _from_light(light)
         steps: tuple[tuple[float, Callable[[Tensor], Tensor]], ...] = (
             (settings.scale_share, lambda some: self._rescale(some, generator)),
-            (settings.noise_share, lambda some: grain(some, settings, generator)),
+            (settings.noise_share, lambda some: add_noise(some, settings, generator)),
             (settings.compress_share, lambda some: self._jpeg.compress(some, settings, generator)),
         )
         for share, step in steps:

@@ -32,8 +32,8 @@ from training.clips import PreparedClip, prepared
 from training.evaluation import judging
 from training.evaluation.material import (
     LONGEST,
-    MOST_MANIPULATED,
-    MOST_PIECES,
+    MAX_MANIPULATED,
+    MAX_PIECES,
     PIECE_FRAMES,
     donors_of,
     identity_of,
@@ -66,11 +66,11 @@ class Task:
     manipulated: bool = False
 
 
-class Remembering(FaceJudge):
+class CachedFaceJudge(FaceJudge):
     """A face network that is asked once about each track, however many sounds it is put to."""
 
     @cached_property
-    def _known(self) -> dict[tuple[int, bytes, bytes], NDArray[np.float32]]:
+    def _scores(self) -> dict[tuple[int, bytes, bytes], NDArray[np.float32]]:
         return {}
 
     def _one(self, track: FrameStore) -> NDArray[np.float32]:
@@ -79,9 +79,9 @@ class Remembering(FaceJudge):
             hashlib.sha256(track.read(number, number + 1).tobytes()).digest() for number in (0, last)
         )
         key = last, first, end
-        if key not in self._known:
-            self._known[key] = super()._one(track)
-        return self._known[key]
+        if key not in self._scores:
+            self._scores[key] = super()._one(track)
+        return self._scores[key]
 
 
 def cases_of(networks: Networks, clips: Path, *, split: str = "val", workers: int = 2) -> list[Case]:
@@ -92,7 +92,7 @@ def cases_of(networks: Networks, clips: Path, *, split: str = "val", workers: in
     tasks = []
     for clip in sorted(found, key=lambda clip: -int(clip.facts["frames"])):
         counted[identity_of(clip)] += 1
-        chosen = kind_of(clip) == judging.GENUINE and counted[identity_of(clip)] <= MOST_MANIPULATED
+        chosen = kind_of(clip) == judging.GENUINE and counted[identity_of(clip)] <= MAX_MANIPULATED
         tasks.append(Task(clip, tuple(donors_of(clip, genuine).items()) if chosen else (), chosen))
     calls = ((number, (networks, task)) for number, task in enumerate(tasks))
     answers = each(_cases_of_clip, calls, workers=workers, begin=one_thread)
@@ -102,7 +102,7 @@ def cases_of(networks: Networks, clips: Path, *, split: str = "val", workers: in
 
 @cache
 def _node(networks: Networks) -> EnsembleNode:
-    face = networks.face and Remembering.from_checkpoint(Checkpoint.load(networks.face, kind="face"))
+    face = networks.face and CachedFaceJudge.from_checkpoint(Checkpoint.load(networks.face, kind="face"))
     return EnsembleNode(
         load_sync(Checkpoint.load(networks.sync, kind="sync")),
         load_scorer(Checkpoint.load(networks.scoring, kind="scoring")),
@@ -134,7 +134,7 @@ def _versions(task: Task) -> Iterator[tuple[str, str, Clip, bool]]:
     side = SIDES[kind]
     own = str(task.clip.facts["generator"]) or kind
     sounds = [(name, sound_with(donor)) for name, donor in task.donors]
-    for start, stop in [(0, length), *list(pieces(length, PIECE_FRAMES))[:MOST_PIECES]]:
+    for start, stop in [(0, length), *list(pieces(length, PIECE_FRAMES))[:MAX_PIECES]]:
         yield side, own, excerpt(clip, start, stop), False
         if not task.manipulated:
             continue

@@ -63,7 +63,7 @@ class Rescaling:
         return whole(larger @ small @ larger.transpose(-1, -2))
 
 
-def grain(pictures: Tensor, settings: BlurSettings, generator: torch.Generator) -> Tensor:
+def add_noise(pictures: Tensor, settings: BlurSettings, generator: torch.Generator) -> Tensor:
     """Sensor noise, mostly the same in the three colours."""
     count, colours, height, width = pictures.shape
     level = uniform(settings.noise, count, generator)[:, None, None, None]

@@ -30,7 +30,7 @@ from outofsync.deblur.residual import ARCHITECTURE, WIDTHS, ResidualUNet, load_r
 from outofsync.deblur.restorer import Restorer
 from outofsync.deblur.sharpness import BLURRY_BELOW
 from training.blur import BlurSettings
-from training.distributed import Team
+from training.distributed import ProcessGroup
 from training.frame_pack import VAL_FRAMES, read_pack, selected, val_frames
 from training.pairs import BlurredFrames, Pair, PairedFolders, PairSource, read_pairs
 from training.restoration import (
@@ -98,7 +98,7 @@ class DeblurTrainer(ResumableRun):
         self, network: ResidualUNet, settings: DeblurTraining, source: PairSource, device: torch.device
     ) -> None:
         self._settings, self._source, self._device = settings, source, device
-        self.team = Team(0, 1, str(device))
+        self.group = ProcessGroup(0, 1, str(device))
         self.network = network.to(device).train()
         for value in self.network.parameters():  # in the layout of tensor cores
             if value.dim() == 4:

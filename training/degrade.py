@@ -68,7 +68,7 @@ class Degradation:
         return frame
 
 
-def recolour(frames: Frames, random: Random) -> Frames:
+def colour_jitter(frames: Frames, random: Random) -> Frames:
     """Gamma, contrast, brightness and white balance, the same for all frames."""
     levels = np.arange(256, dtype=np.float32) / 255
     gain = random.uniform(0.8, 1.2) * random.uniform(0.93, 1.07, 3)
@@ -79,7 +79,7 @@ def recolour(frames: Frames, random: Random) -> Frames:
     return np.stack([table[frames[..., channel], channel] for channel in range(3)], -1)
 
 
-def reframe(frames: Frames, random: Random) -> Frames:
+def random_affine(frames: Frames, random: Random) -> Frames:
     """Shift, scale, turn and mirror, the same for all frames, as crops differ from face to face."""
     side = frames.shape[1]
     middle = (side / 2, side / 2)

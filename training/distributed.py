@@ -16,28 +16,31 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
-class Team:
+class ProcessGroup:
     """Which of how many processes this is, and the device it works on."""
 
     rank: int
-    size: int
+    world_size: int
     device: str
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process looks at val, writes files and talks."""
         return self.rank == 0
 
-    def share(self, network: nn.Module) -> nn.Module:
-        """The network, its gradients averaged over the team."""
-        if self.size == 1:
-            return network
-        on_gpu = torch.device(self.device).type == "cuda"
-        return DistributedDataParallel(network, device_ids=[self.device] if on_gpu else None)
+    @property
+    def on_gpu(self) -> bool:
+        return torch.device(self.device).type == "cuda"
 
-    def agree(self, value: bool) -> bool:
-        """What the leader says, for everybody; waits until all have asked."""
-        if self.size == 1:
+    def wrap(self, network: nn.Module) -> nn.Module:
+        """The network, its gradients averaged over the group."""
+        if self.world_size == 1:
+            return network
+        return DistributedDataParallel(network, device_ids=[self.device] if self.on_gpu else None)
+
+    def broadcast(self, value: bool) -> bool:
+        """What the main process says, for everybody; waits until all have asked."""
+        if self.world_size == 1:
             return value
         said = torch.tensor([float(value)], device=self.device)
         distributed.broadcast(said, 0)
@@ -45,18 +48,18 @@ class Team:
 
     def gather(self, value: Value) -> list[Value]:
         """What each process has, by rank; waits until all have asked."""
-        values = [value] * self.size
-        if self.size > 1:
+        values = [value] * self.world_size
+        if self.world_size > 1:
             distributed.all_gather_object(values, value)
         return values
 
 
 @contextmanager
-def team(device: str) -> Iterator[Team]:
-    """The team that torchrun started this process in; without torchrun, a team of one."""
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1:
-        yield Team(0, 1, device)
+def process_group(device: str) -> Iterator[ProcessGroup]:
+    """The group that torchrun started this process in; without torchrun, a group of one."""
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    if world_size == 1:
+        yield ProcessGroup(0, 1, device)
         return
     on_gpu = torch.device(device).type == "cuda"
     if on_gpu:
@@ -64,6 +67,6 @@ def team(device: str) -> Iterator[Team]:
         torch.cuda.set_device(device)
     distributed.init_process_group("nccl" if on_gpu else "gloo")
     try:
-        yield Team(distributed.get_rank(), size, device)
+        yield ProcessGroup(distributed.get_rank(), world_size, device)
     finally:
         distributed.destroy_process_group()

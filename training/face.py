@@ -33,7 +33,7 @@ from training.preparation.ledger import Entry
 from training.preparation.workers import each, one_thread
 from training.spans import inverse_frequency_weights
 
-MOST_FRAMES = 250  # of a clip that is looked at: 10 s
+MAX_FRAMES = 250  # of a clip that is looked at: 10 s
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def _say(clip: PreparedClip, path: Path) -> NDArray[np.float32]:
         network.apart(*(part[None] for part in seen_of(small(read_stretch(frames, start)), network.config)))[
             0
         ]
-        for start in starts_of(min(len(frames), MOST_FRAMES))
+        for start in starts_of(min(len(frames), MAX_FRAMES))
     ]
     mean: NDArray[np.float32] = torch.stack(said).mean(0).numpy()
     return mean

@@ -20,14 +20,14 @@ from outofsync.constants import SAMPLES_PER_FRAME
 from outofsync.frames import Frames
 from outofsync.synchrony.embedding import STEM_REACH
 from training.clips import PreparedClip
-from training.degrade import Degradation, recolour, reframe
+from training.degrade import Degradation, colour_jitter, random_affine
 from training.preparation.workers import each, one_thread
 from training.pseudo_fakes import pseudo_fake
 
 EVENNESS = 0.6  # a source's share of the draws is its share of the clips to the power of (1 − evenness)
 DUB = "McGurk"  # in the name of what put another voice to a real picture: no face was made
 RAW, DEGRADED, PSEUDO = "raw", "degraded", "pseudo"
-MOST_FRAMES = 76  # of one clip: two stretches
+MAX_FRAMES = 76  # of one clip: two stretches
 SHORTEST = 16  # frames
 NEWS, NEWS_KEPT = "LRW-AR", 8  # two thousand clips of a few dozen people: one in so many is looked at
 
@@ -78,7 +78,7 @@ def _path(folder: Path, clip: PreparedClip, variant: str) -> Path:
 def _measure(clip: PreparedClip, variant: str, folder: Path) -> None:
     """Measure one variant of one clip; what is too short is kept as nothing."""
     frames, audio = clip.read()
-    length = min(len(frames), audio.size // SAMPLES_PER_FRAME, MOST_FRAMES)
+    length = min(len(frames), audio.size // SAMPLES_PER_FRAME, MAX_FRAMES)
     path = _path(folder, clip, variant)
     partial = path.with_suffix(".partial.npz")
     if length < SHORTEST:
@@ -100,7 +100,7 @@ def _varied(
     if variant == PSEUDO:
         crops = pseudo_fake(crops, loudness, random)
         return Degradation.drawn(random).apply(crops, random) if random.uniform() < 0.5 else crops
-    return Degradation.drawn(random).apply(reframe(recolour(crops, random), random), random)
+    return Degradation.drawn(random).apply(random_affine(colour_jitter(crops, random), random), random)
 
 
 def _numbers(crops: Frames) -> NDArray[np.float32]:

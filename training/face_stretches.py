@@ -19,7 +19,7 @@ from outofsync.appearance.network import FaceConfig
 from outofsync.appearance.schedule import SEEN
 from outofsync.frames import Frames
 from outofsync.synchrony.embedding import STEM_REACH
-from training.degrade import Degradation, recolour, reframe
+from training.degrade import Degradation, colour_jitter, random_affine
 from training.face_clips import DUB, EVENNESS, loudness_of
 from training.packed import unpacked
 from training.preparation.ledger import Entry
@@ -120,7 +120,9 @@ class Stretches(IterableDataset[Stretch]):
         if random.uniform() < FILMED_SHARE:
             crops = crops[filmed_at(float(random.choice(RATES)), float(random.uniform()))]
         if random.uniform() < DEGRADED_SHARE:
-            crops = Degradation.drawn(random).apply(reframe(recolour(crops, random), random), random)
+            crops = Degradation.drawn(random).apply(
+                random_affine(colour_jitter(crops, random), random), random
+            )
         elif random.uniform() < 0.5:
             crops = np.ascontiguousarray(crops[:, :, ::-1])
         return (*seen(crops), torch.tensor(float(false)))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:  # reading clips takes libraries that a machine with only a pa
 SHARP_FACE_PX = 150  # side of the crop in the source; a smaller one was enlarged and has no fine detail
 SHARP_ABOVE = 0.16  # by outofsync.deblur.sharpness: what is learnt from must have something to lose
 EACH = 6  # frames of a clip that are looked at
-MOST = 450  # frames of one source
+MAX_OF_A_SOURCE = 450  # frames of one source
 CROWD = 100  # clips; an identity with more of them stands for people whom nobody told apart
 MEGABYTES = 20.5  # of frames to train on
 VAL_FRAMES = 48
@@ -109,7 +109,9 @@ def candidates(clips: Sequence[PreparedClip]) -> Iterator[Candidate]:
             yield Candidate(packed, person, facts["file"], value)
 
 
-def chosen(frames: Iterable[Candidate], most_bytes: int, most: int = MOST) -> list[PackedFrame]:
+def chosen(
+    frames: Iterable[Candidate], max_bytes: int, max_of_a_source: int = MAX_OF_A_SOURCE
+) -> list[PackedFrame]:
     """As many as fit: everybody's first frame before anybody's second, each time the sharpest first."""
     ranked = sorted(frames, key=lambda frame: -frame.sharpness)
     # A person's other clips come before more of the same clip.
@@ -118,7 +120,7 @@ def chosen(frames: Iterable[Candidate], most_bytes: int, most: int = MOST) -> li
     taken, size, packed = Counter[str](), 0, list[PackedFrame]()
     for frame in ranked:
         one = frame.packed
-        if taken[one.source] < most and size + len(one.jpeg) <= most_bytes:
+        if taken[one.source] < max_of_a_source and size + len(one.jpeg) <= max_bytes:
             packed.append(one)
             taken[one.source] += 1
             size += len(one.jpeg)
@@ -136,11 +138,11 @@ def _by_turn(frames: Iterable[Candidate], group: Callable[[Candidate], str]) -> 
 
 def val_frames(clips: Iterable[PreparedClip], count: int) -> list[Frame]:
     """Sharp frames of unseen people, no more than an eighth of them from any one source."""
-    most = max(2, count // 8)
+    max_of_a_source = max(2, count // 8)
     taken, frames = Counter[str](), list[Frame]()
     for clip in clips:
         source = clip.facts["source"]
-        if taken[source] >= most:
+        if taken[source] >= max_of_a_source:
             continue
         found = [picture for picture, _ in sharp_frames(clip, 2)]
         frames += found

@@ -24,7 +24,7 @@ from training.spans import Span, inverse_frequency_weights, pieces
 
 SHIFTS = (-5, 5)  # frames by which a span's sound is made late
 SPAN = 55  # frames: 2.2 s
-MOST_FRAMES = 250  # of one clip
+MAX_FRAMES = 250  # of one clip
 HALVED_FROM = 100  # frames: 4 s
 
 Curve = NDArray[np.float64]  # (31,) mean cosines by delay
@@ -84,7 +84,7 @@ class Heard:
 
 def hear(network: EmbeddingNetwork, face: TalkingFace, other: TalkingFace) -> Heard:
     """One clip, its spans and halves, and its spans with their sound moved or taken from another clip."""
-    pictures, audio = face.pictures[:MOST_FRAMES], face.audio[: MOST_FRAMES * SAMPLES_PER_FRAME]
+    pictures, audio = face.pictures[:MAX_FRAMES], face.audio[: MAX_FRAMES * SAMPLES_PER_FRAME]
 
     def curve(start: int, stop: int, late: int = 0, sound: NDArray[np.int16] = audio) -> Curve:
         span = Span.of(start, stop, late)
@@ -95,8 +95,8 @@ def hear(network: EmbeddingNetwork, face: TalkingFace, other: TalkingFace) -> He
     shifted = [
         (late, curve(*span, late)) for span in spans for late in SHIFTS if Span.of(*span, late).inside(length)
     ]
-    most = len(other) - SPAN
-    elsewhere = [start % most if most > 0 else 0 for start, _ in spans]
+    last = len(other) - SPAN
+    elsewhere = [start % last if last > 0 else 0 for start, _ in spans]
     swapped = [
         curve(*span, span[0] - heard, other.audio) for span, heard in zip(spans, elsewhere, strict=True)
     ]
@@ -142,7 +142,7 @@ def offset_report(network: EmbeddingNetwork, faces: list[TalkingFace]) -> dict[s
     }
 
 
-def merit(report: dict[str, float]) -> float:
+def selection_metric(report: dict[str, float]) -> float:
     """One number to compare two networks by."""
     return report["shift_found"] + report["halves_agree"] + 2 * report["auc_swapped"]
 

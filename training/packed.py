@@ -124,7 +124,7 @@ def pack_mouths(clips: Iterable[PreparedClip], folder: Path, quality: int = MOUT
 
 
 def pack_faces(
-    clips: Iterable[PreparedClip], folder: Path, quality: int = FACE_QUALITY, most: int = LOOKED_AT
+    clips: Iterable[PreparedClip], folder: Path, quality: int = FACE_QUALITY, max_frames: int = LOOKED_AT
 ) -> None:
     """What the face network learns from and is watched by; of news one clip in so many."""
     writer = PackWriter(folder, SIDE, quality)
@@ -132,7 +132,7 @@ def pack_faces(
         if clip.facts["source"].startswith(NEWS) and number % NEWS_KEPT:
             continue
         frames, audio = clip.read()
-        length = min(len(frames), audio.size // SAMPLES_PER_FRAME, most)
+        length = min(len(frames), audio.size // SAMPLES_PER_FRAME, max_frames)
         if length >= SHORTEST:
             writer.add(small(frames.read(0, length)), audio, clip.facts)
     writer.close()

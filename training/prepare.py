@@ -27,7 +27,7 @@ from pathlib import Path
 from outofsync.checkpoints.store import CheckpointError
 from samples.speech.espeak import EspeakMissingError
 from training.preparation.agreement import Rule, RuleError
-from training.preparation.check import Listener, check, note_set
+from training.preparation.check import ScoreCache, check, note_set
 from training.preparation.heads import heads, render_heads
 from training.preparation.run import BusyError, Preparation
 from training.preparation.sources import AUTO, Defaults, Source, SourceError, in_folder, listed
@@ -71,9 +71,9 @@ def run(options: argparse.Namespace) -> None:
         refit(options.output_dir, options.check).save(options.rule)
         print(f"{options.rule} written")
     elif options.check is not None:
-        listener = Listener(options.output_dir, options.check, workers=options.workers)
-        rule = Rule.load(options.rule, listener.sha256)
-        check(options.output_dir, listener, rule, splits=options.check_splits)
+        scores = ScoreCache(options.output_dir, options.check, workers=options.workers)
+        rule = Rule.load(options.rule, scores.sha256)
+        check(options.output_dir, scores, rule, splits=options.check_splits)
     print(summary(options.output_dir))
 
 

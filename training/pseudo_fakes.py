@@ -31,7 +31,7 @@ Random = np.random.Generator
 
 MOUTH = (0.5, 0.67)  # middle of the mouth, in sides of the crop
 FACE = (0.5, 0.52)
-LEAST_JUMP = 8  # frames between a moment and the one whose mouth it gets
+MIN_JUMP = 8  # frames between a moment and the one whose mouth it gets
 
 
 def _ellipse(side: int, centre: tuple[float, float], radii: tuple[float, float], soft: float) -> Floats:
@@ -76,7 +76,7 @@ def blend(frames: Frames, others: Floats, mask: Floats) -> Frames:
 def other_moment(frames: Frames, random: Random) -> Frames:
     """The mouth of another stretch of the same clip, forwards or backwards, put in by a soft mask."""
     count = len(frames)
-    jump = int(random.integers(LEAST_JUMP, max(LEAST_JUMP + 1, count - 1)))
+    jump = int(random.integers(MIN_JUMP, max(MIN_JUMP + 1, count - 1)))
     order = (np.arange(count) + jump) % count
     if random.uniform() < 0.5:
         order = order[::-1]
@@ -140,7 +140,7 @@ def moved_still(frames: Frames, random: Random, opening: Floats) -> Frames:
     x, y = columns / side - MOUTH[0], rows / side - MOUTH[1]
     reach = float(random.uniform(0.1, 0.16))
     near = np.exp(-(x**2) / (2 * (1.3 * reach) ** 2) - (y - 0.03) ** 2 / (2 * reach**2)).astype(np.float32)
-    most = float(random.uniform(0.03, 0.08)) * side
+    max_pull = float(random.uniform(0.03, 0.08)) * side
     times = np.arange(count)
     sway = [
         random.uniform(0, 0.012) * side * np.sin(times / random.uniform(6, 30) + random.uniform(0, 6))
@@ -151,7 +151,7 @@ def moved_still(frames: Frames, random: Random, opening: Floats) -> Frames:
         np.float32
     )  # the lower lip goes down, the upper one up a little
     for number in range(count):
-        pull = near * lower * np.float32(opening[number] * most)
+        pull = near * lower * np.float32(opening[number] * max_pull)
         made[number] = cv2.remap(
             still,
             columns - np.float32(sway[0][number]),

@@ -123,7 +123,7 @@ def fit_regressor(
         sequence, mask = sequences.batch(settings.batch)
         if features:
             sequence = F.normalize(sequence, dim=-1)
-        output = regressor(disturbed(sequence[:, :-1], settings, features=features))
+        output = regressor(corrupted(sequence[:, :-1], settings, features=features))
         loss = losses(output, sequence[:, 1:])[mask].mean()
         optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
@@ -136,7 +136,7 @@ def fit_regressor(
     return regressor.eval()
 
 
-def disturbed(past: Tensor, settings: RegressorTraining, *, features: bool) -> Tensor:
+def corrupted(past: Tensor, settings: RegressorTraining, *, features: bool) -> Tensor:
     """Inputs with a little noise, and some with a false past.
 
     A false past of delays peaks elsewhere and less clearly; one of features belongs to another track.

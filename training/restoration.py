@@ -39,7 +39,7 @@ Frames = NDArray[np.uint8]  # (frames, height, width, 3) RGB
 MIXTURE = "mixture with noise and compression"
 HELD_OUT_SEED = 20_000  # of the blur on val frames
 CLEARLY_LARGE_PX = 180  # faces that auto must leave alone when sharp
-MOST_DB = 60.0  # what equal pictures count as: their PSNR would have no end
+MAX_DB = 60.0  # what equal pictures count as: their PSNR would have no end
 ALWAYS_BLURRED = BlurSettings(sharp_share=0.0)
 
 KINDS: dict[str, Callable[[Frame, Random], Frame]] = {
@@ -62,7 +62,7 @@ class Fidelity:
 def psnr(picture: Frame, truth: Frame) -> float:
     """Peak signal-to-noise ratio in dB."""
     error = float(np.mean((picture.astype(np.float32) - truth) ** 2))
-    return min(MOST_DB, 10 * math.log10(255**2 / max(error, 1e-9)))
+    return min(MAX_DB, 10 * math.log10(255**2 / max(error, 1e-9)))
 
 
 def ssim(picture: Frame, truth: Frame) -> float:
@@ -146,7 +146,7 @@ class Look:
 
     def _psnr(self, pictures: Tensor) -> float:
         error = (pictures - self._sharp).square().mean((1, 2, 3)).clamp_min(1e-9)
-        return float((10 * torch.log10(255**2 / error)).clamp_max(MOST_DB).mean())
+        return float((10 * torch.log10(255**2 / error)).clamp_max(MAX_DB).mean())
 
 
 def figures(restorer: Restorer, frames: Sequence[Frame], seed: int) -> list[str]:

@@ -10,7 +10,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from training.distributed import Team
+from training.distributed import ProcessGroup
 from training.schedule import OneCycle
 
 EARLY_STEPS = 10  # about how many an average looks back at first
@@ -30,7 +30,7 @@ class ResumableRun:
     idle: int = 0  # looks at val since the best one
     _optimiser: Optimizer
     _schedule: OneCycle
-    team: Team
+    group: ProcessGroup
 
     @property
     def progress(self) -> float:
@@ -45,10 +45,10 @@ class ResumableRun:
     def save(self, path: Path) -> None:
         """Everything that resuming needs; a crash never leaves half of it under its real name.
 
-        All processes of a team take part, for each draws batches of its own; the leader writes.
+        All processes of a group take part, for each draws batches of its own; the main one writes.
         """
-        chances = self.team.gather(self._chance())
-        if not self.team.leads:
+        random = self.group.gather(self._random_state())
+        if not self.group.is_main:
             return
         state = {
             "network": self.network.state_dict(),
@@ -58,15 +58,15 @@ class ResumableRun:
             "step": self.step,
             "best": self.best,
             "idle": self.idle,
-            "chances": chances,
+            "random": random,
         }
         torch.save(state, path.with_suffix(".partial"))
         path.with_suffix(".partial").replace(path)
 
     def resume(self, path: Path) -> None:
         """Go on where :meth:`save` left off; raises ``ValueError`` for a state of an earlier version."""
-        state = torch.load(path, map_location=self.team.device, weights_only=True)
-        if "chances" not in state:
+        state = torch.load(path, map_location=self.group.device, weights_only=True)
+        if "random" not in state:
             raise ValueError(f"{path} is of an earlier version of training, which kept too little to go on")
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
@@ -74,21 +74,21 @@ class ResumableRun:
         self._schedule.load_state_dict(state["schedule"])
         self.step, self.best, self.idle = state["step"], state["best"], state["idle"]
         # Another number of processes cuts the batches otherwise: there is nothing to repeat.
-        if len(state["chances"]) == self.team.size:
-            self._set_chance(state["chances"][self.team.rank])
+        if len(state["random"]) == self.group.world_size:
+            self._set_random_state(state["random"][self.group.rank])
 
-    def _chance(self) -> dict[str, Any]:
-        """The state of all that this process draws by."""
-        on_gpu = torch.device(self.team.device).type == "cuda"
+    def _random_state(self) -> dict[str, Any]:
+        """The state of all that this process draws with."""
+        on_gpu = torch.device(self.group.device).type == "cuda"
         return {
-            "processor": torch.get_rng_state(),
-            "card": torch.cuda.get_rng_state(self.team.device) if on_gpu else None,
+            "cpu": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state(self.group.device) if on_gpu else None,
         }
 
-    def _set_chance(self, chance: dict[str, Any]) -> None:
-        torch.set_rng_state(chance["processor"].cpu())
-        if chance["card"] is not None and torch.device(self.team.device).type == "cuda":
-            torch.cuda.set_rng_state(chance["card"].cpu(), self.team.device)
+    def _set_random_state(self, state: dict[str, Any]) -> None:
+        torch.set_rng_state(state["cpu"].cpu())
+        if state["cuda"] is not None and torch.device(self.group.device).type == "cuda":
+            torch.cuda.set_rng_state(state["cuda"].cpu(), self.group.device)
 
     def _update_average(self, keep: float) -> None:
         """Move the average towards the weights; ``keep`` is the share of it that stays."""

@@ -179,8 +179,8 @@ def draw_span(random: Random, available: int, frames: int, max_pace: float) -> t
     """
     pace = _draw_pace(random, available, frames, max_pace)
     length = (frames - 1) * pace + 1  # frames of the clip that the span takes
-    most = int(min((available - length) / pace, MAX_LATE))
-    late = int(random.integers(-most, most + 1))
+    max_late = int(min((available - length) / pace, MAX_LATE))
+    late = int(random.integers(-max_late, max_late + 1))
     first, last = max(0, -late) * pace, available - length - max(0, late) * pace
     if pace == 1:  # whole frames, so that what is not played otherwise stays as it is
         return pace, float(random.integers(round(first), round(last) + 1)), late

@@ -26,8 +26,8 @@ from torch.utils.tensorboard import SummaryWriter
 from outofsync.checkpoints.store import Checkpoint
 from outofsync.synchrony.embedding import EmbeddingConfig
 from training.clips import TalkingFace, held_out, load_faces, prepared
-from training.distributed import Team, team
-from training.offsets import merit, offset_report
+from training.distributed import ProcessGroup, process_group
+from training.offsets import offset_report, selection_metric
 from training.packed import unpacked
 from training.sync_trainer import MARGIN, SyncTrainer, SyncTraining
 
@@ -61,7 +61,7 @@ def train(
     folder: RunFolder | None,
     state: Path,
 ) -> None:
-    """Run to the end or until ``watched`` has not improved for long; the leader has a folder.
+    """Run to the end or until ``watched`` has not improved for long; the main process has a folder.
 
     ``state`` is where every look at ``watched`` leaves what resuming needs.
     """
@@ -73,7 +73,7 @@ def train(
             sums[name] = sums.get(name, 0.0) + value
         since += 1
         # Clocks differ between processes, so several of them end together only where they look at val.
-        ended = trainer.over and (trainer.team.size == 1 or trainer.step == settings.steps)
+        ended = trainer.over and (trainer.group.world_size == 1 or trainer.step == settings.steps)
         if trainer.step % settings.every and not ended:
             continue
         if folder is not None:
@@ -86,13 +86,13 @@ def train(
             checkpoint = trainer.checkpoint(
                 {"settings": asdict(settings), "step": trainer.step, "val": report}
             )
-            if merit(report) > trainer.best:
-                trainer.best, trainer.idle = merit(report), 0
+            if selection_metric(report) > trainer.best:
+                trainer.best, trainer.idle = selection_metric(report), 0
                 checkpoint.save(folder.best)
             checkpoint.save(folder.last)
         trainer.save(state)
         sums, since = {}, 0
-        if trainer.team.agree(trainer.idle >= settings.patience or trainer.over):
+        if trainer.group.broadcast(trainer.idle >= settings.patience or trainer.over):
             return
 
 
@@ -157,11 +157,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=SyncTraining.seed)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
-    with team(arguments.device) as company:
-        run(arguments, company)
+    with process_group(arguments.device) as group:
+        run(arguments, group)
 
 
-def run(arguments: argparse.Namespace, company: Team) -> None:
+def run(arguments: argparse.Namespace, group: ProcessGroup) -> None:
     """Load clips, begin or go on, train."""
     settings = SyncTraining(
         **{name: getattr(arguments, name) for name in SETTINGS} | {"frames": tuple(arguments.frames)},
@@ -183,19 +183,19 @@ def run(arguments: argparse.Namespace, company: Team) -> None:
             blocks=arguments.blocks,
         ),
         faces,
-        company,
+        group,
     )
     last = arguments.run_dir / "last.pt"
     if last.exists():
         trainer.resume(last)
     elif arguments.start:
         trainer.start_from(Checkpoint.load(arguments.start, kind="sync"))
-    if not company.leads:
+    if not group.is_main:
         train(trainer, settings, [], None, last)
         return
     minutes = sum(map(len, faces)) / 1500
     print(f"{len(faces)} clips to train on, {minutes:.1f} min; {len(watched)} to look at", flush=True)
-    print(f"at step {trainer.step} of {settings.steps}, {company.size} process(es)", flush=True)
+    print(f"at step {trainer.step} of {settings.steps}, {group.world_size} process(es)", flush=True)
     train(trainer, settings, watched, RunFolder(arguments.run_dir), last)
 
 

@@ -12,10 +12,10 @@ from torch import nn
 from outofsync.checkpoints.store import Checkpoint
 from outofsync.synchrony.embedding import EmbeddingConfig, EmbeddingNetwork
 from outofsync.synchrony.embedding.inputs import level, normalise_pictures
-from training.augment import WarpedMelTrack, colour_bands, disturb, move, recolour
+from training.augment import WarpedMelTrack, add_noise, augment_mel, photometric, random_affine
 from training.clips import Footage, Sampler, TalkingFace
 from training.contrastive import Pairs, clip_loss, delay_loss, frame_loss
-from training.distributed import Team
+from training.distributed import ProcessGroup
 from training.run_state import ResumableRun
 from training.schedule import OneCycle
 
@@ -51,16 +51,16 @@ class SyncTrainer(ResumableRun):
     average: EmbeddingNetwork
 
     def __init__(
-        self, settings: SyncTraining, config: EmbeddingConfig, faces: list[TalkingFace], company: Team
+        self, settings: SyncTraining, config: EmbeddingConfig, faces: list[TalkingFace], group: ProcessGroup
     ) -> None:
         torch.manual_seed(settings.seed)
-        self._settings, self.team = settings, company
-        self._device = company.device
+        self._settings, self.group = settings, group
+        self._device = group.device
         longest = max((len(face) for face in faces), default=0) - MARGIN
         lengths = [frames for frames in settings.frames if frames <= longest]
         if not lengths:
             raise ValueError(f"no clip lasts {min(settings.frames) + MARGIN} frames")
-        footage, seed = Footage(faces, self._device), settings.seed + company.rank
+        footage, seed = Footage(faces, self._device), settings.seed + group.rank
         self._samplers = [
             (
                 Sampler(footage, frames=frames, seed=seed, shortest=frames + MARGIN),
@@ -70,8 +70,8 @@ class SyncTrainer(ResumableRun):
         ]
         self.network = EmbeddingNetwork(config).to(self._device)
         self.average = copy.deepcopy(self.network).eval()
-        self._shared = company.share(self.network)
-        torch.manual_seed(settings.seed + company.rank)  # of augmentation
+        self._shared = group.wrap(self.network)
+        torch.manual_seed(settings.seed + group.rank)  # of augmentation
         self._mel = WarpedMelTrack().to(self._device)
         decayed = [p for p in self.network.parameters() if p.ndim > 1]
         plain = [p for p in self.network.parameters() if p.ndim <= 1]
@@ -90,13 +90,13 @@ class SyncTrainer(ResumableRun):
         self.step = 0
         self.best = -1.0
 
-    def _chance(self) -> dict[str, Any]:
-        return super()._chance() | {"samplers": [sampler.state for sampler, _ in self._samplers]}
+    def _random_state(self) -> dict[str, Any]:
+        return super()._random_state() | {"samplers": [sampler.state for sampler, _ in self._samplers]}
 
-    def _set_chance(self, chance: dict[str, Any]) -> None:
-        super()._set_chance(chance)
-        for (sampler, _), state in zip(self._samplers, chance["samplers"], strict=True):
-            sampler.state = state
+    def _set_random_state(self, state: dict[str, Any]) -> None:
+        super()._set_random_state(state)
+        for (sampler, _), drawn in zip(self._samplers, state["samplers"], strict=True):
+            sampler.state = drawn
 
     def train_step(self) -> dict[str, float]:
         """One batch; returns the parts of the loss."""
@@ -105,8 +105,8 @@ class SyncTrainer(ResumableRun):
         pictures, audio, lags = sampler.batch(clips)
         with torch.no_grad():
             size = self.network.config.picture
-            pictures = normalise_pictures(recolour(move(pictures.float(), size)))
-            mel = colour_bands(self._mel(disturb(level(audio))))
+            pictures = normalise_pictures(photometric(random_affine(pictures.float(), size)))
+            mel = augment_mel(self._mel(add_noise(level(audio))))
         self._shared.train()
         with torch.autocast(torch.device(self._device).type, torch.bfloat16):
             visual, sound = self._shared(pictures, mel)

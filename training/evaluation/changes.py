@@ -10,7 +10,7 @@ import numpy as np
 from training.evaluation.detection import Judged, side
 from training.evaluation.judging import GENERATED, GENUINE, OTHER_SPEAKER, OUTSIDE, Record
 from training.evaluation.report import Cell, Table
-from training.evaluation.robustness import MOST, SECONDS, SHORTEST, Setting, Tried
+from training.evaluation.robustness import MAX_PEOPLE, SECONDS, SHORTEST, Setting, Tried
 from training.evaluation.statistics import NOTHING, Figure, auc_change, mean
 
 ATTACKS = (OTHER_SPEAKER, OUTSIDE, GENERATED)
@@ -45,7 +45,7 @@ def changes(found: Sequence[Sequence[Tried]], resamples: int) -> list[Change]:
                 _share(judged, first, lambda record: record.called_fake),
                 _share(judged, first, lambda record: record.abstained),
                 float(np.mean([tried.deblurred for tried in group])),
-                sum(every[0].measure(record) is None for record in judged.records),
+                sum(every[0].metric(record) is None for record in judged.records),
             )
         )
     return rows
@@ -55,12 +55,12 @@ def _auc(judged: Judged, first: Judged | None, kind: str) -> Figure:
     """AUC, or by how much it differs from the first one's, of clips that are ranked in both."""
     if first is None:
         return judged.auc(judged.of(kind), judged.genuine())
-    measure = first.measure
+    metric = first.metric
     pairs = [
-        [pair for pair in _pairs(first.of(each), judged.of(each)) if None not in map(measure, pair)]
+        [pair for pair in _pairs(first.of(each), judged.of(each)) if None not in map(metric, pair)]
         for each in (GENUINE, kind)
     ]
-    before, after = ([side([pair[which] for pair in group], measure) for group in pairs] for which in (0, 1))
+    before, after = ([side([pair[which] for pair in group], metric) for group in pairs] for which in (0, 1))
     return auc_change((before[0], before[1]), (after[0], after[1]), judged.resamples)
 
 
@@ -114,9 +114,9 @@ def robustness_table(split: str, name: str, rows: Sequence[Change]) -> Table:
         "not ranked",
     )
     note = (
-        f"The longest video of up to {MOST} people, genuine and generated, {SHORTEST:g} to {SECONDS:g} s of "
-        "it, degraded, then decoded, tracked and judged like an upload. The first row is the plain "
-        "re-encode, the others are differences to it, of the same clips. Gaussian blur has a standard "
-        "deviation of 1.2 %, motion blur a length of 4 % of the picture's shorter side."
+        f"The longest video of up to {MAX_PEOPLE} people, genuine and generated, {SHORTEST:g} to "
+        f"{SECONDS:g} s of it, degraded, then decoded, tracked and judged like an upload. The first row is "
+        "the plain re-encode, the others are differences to it, of the same clips. Gaussian blur has a "
+        "standard deviation of 1.2 %, motion blur a length of 4 % of the picture's shorter side."
     )
     return Table(name, f"Robustness ({name}), `{split}`", header, cells, note)

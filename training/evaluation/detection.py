@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from training.evaluation.judging import GENUINE, WHOLE, Record, Subject
 from training.evaluation.statistics import Detection, Figure, Side, detection, share
 
-Measure = Callable[[Record], float | None]
+Metric = Callable[[Record], float | None]
 Group = Callable[[Subject], str]
 GroupedAuc = Callable[[Side, Side, int], Figure]
 
@@ -30,7 +30,7 @@ def by_face(record: Record) -> float | None:
     return record.face
 
 
-def ranking(records: Iterable[Record]) -> Measure:
+def ranking(records: Iterable[Record]) -> Metric:
     """What clips are ranked by: the probability, or the score where nothing is calibrated."""
     return by_probability if any(record.probability is not None for record in records) else by_score
 
@@ -41,7 +41,7 @@ class Judged:
     def __init__(self, records: Sequence[Record], resamples: int) -> None:
         self.records = records
         self.resamples = resamples
-        self.measure = ranking(records)
+        self.metric = ranking(records)
 
     def of(self, kind: str, cut: str = WHOLE) -> list[Record]:
         return [record for record in self.records if record.kind == kind and record.treatment.cut == cut]
@@ -49,18 +49,16 @@ class Judged:
     def genuine(self, cut: str = WHOLE) -> list[Record]:
         return self.of(GENUINE, cut)
 
-    def auc(
-        self, fakes: Sequence[Record], genuine: Sequence[Record], measure: Measure | None = None
-    ) -> Figure:
-        """AUC of manipulated against genuine records, by the run's own measure or another one."""
-        chosen = measure or self.measure
+    def auc(self, fakes: Sequence[Record], genuine: Sequence[Record], metric: Metric | None = None) -> Figure:
+        """AUC of manipulated against genuine records, by the run's own metric or another one."""
+        chosen = metric or self.metric
         return detection(side(genuine, chosen), side(fakes, chosen), self.resamples).auc
 
     def grouped(
         self, how: GroupedAuc, fakes: Sequence[Record], genuine: Sequence[Record], group: Group
     ) -> Figure:
-        """AUC by the run's own measure, with regard to the groups that records belong to."""
-        return how(side(genuine, self.measure, group), side(fakes, self.measure, group), self.resamples)
+        """AUC by the run's own metric, with regard to the groups that records belong to."""
+        return how(side(genuine, self.metric, group), side(fakes, self.metric, group), self.resamples)
 
     def called_fake(self, records: Sequence[Record]) -> Figure:
         return self.share(records, lambda record: record.called_fake)
@@ -74,9 +72,9 @@ class Judged:
         return share(flags, [record.identity for record in records], self.resamples)
 
 
-def side(records: Sequence[Record], measure: Measure, group: Group | None = None) -> Side:
+def side(records: Sequence[Record], metric: Metric, group: Group | None = None) -> Side:
     """The records that have a value, in their groups."""
-    ranked = [(value, record) for record in records if (value := measure(record)) is not None]
+    ranked = [(value, record) for record in records if (value := metric(record)) is not None]
     return Side(
         [value for value, _ in ranked],
         [record.identity for _, record in ranked],
@@ -106,7 +104,7 @@ def row_of(name: str, records: Sequence[Record], genuine: Sequence[Record], judg
     """One kind of manipulation; ``genuine`` is empty for the row of genuine files themselves."""
     mine, published = (
         detection(side(genuine, each), side(records, each), judged.resamples)
-        for each in (judged.measure, by_score)
+        for each in (judged.metric, by_score)
     )
     return Row(
         name,
@@ -116,5 +114,5 @@ def row_of(name: str, records: Sequence[Record], genuine: Sequence[Record], judg
         published,
         judged.called_fake(records),
         judged.abstained(records),
-        sum(judged.measure(record) is None for record in records),
+        sum(judged.metric(record) is None for record in records),
     )

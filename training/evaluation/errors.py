@@ -40,7 +40,7 @@ def worst(judged: Judged) -> list[Record]:
 
 
 def _first(judged: Judged, records: Sequence[Record], sign: int) -> list[Record]:
-    ranked = [(value, record) for record in records if (value := judged.measure(record)) is not None]
+    ranked = [(value, record) for record in records if (value := judged.metric(record)) is not None]
     seen = Counter[str]()
     chosen = []
     for _, record in sorted(ranked, key=lambda pair: (sign * pair[0], pair[1].subject.file)):

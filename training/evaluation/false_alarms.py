@@ -12,7 +12,7 @@ from training.evaluation.report import Cell, Table
 from training.evaluation.statistics import NOTHING, Figure
 from training.spans import inverse_frequency_weights
 
-LEAST_PEOPLE = 5  # of a source that is looked at by itself
+MIN_PEOPLE = 5  # of a source that is looked at by itself
 OTHER_SOURCES = "every other source"
 
 
@@ -21,7 +21,7 @@ def by_source(judged: Judged) -> dict[str, list[Record]]:
     found: dict[str, list[Record]] = {}
     for record in judged.genuine():
         found.setdefault(record.subject.source, []).append(record)
-    large = {name: group for name, group in sorted(found.items()) if people(group) >= LEAST_PEOPLE}
+    large = {name: group for name, group in sorted(found.items()) if people(group) >= MIN_PEOPLE}
     rest = [record for name, group in found.items() if name not in large for record in group]
     return large | ({OTHER_SOURCES: rest} if rest else {})
 
@@ -40,7 +40,7 @@ def sources_table(split: str, judged: Judged) -> Table:
     """False alarms of each source."""
     rows = [_alarms(name, group, judged) for name, group in by_source(judged).items()]
     header = ("source", "clips", "people", "called fake", "`fake` alone", "inconclusive")
-    note = f"Genuine clips; sources of fewer than {LEAST_PEOPLE} people are taken together."
+    note = f"Genuine clips; sources of fewer than {MIN_PEOPLE} people are taken together."
     return Table("sources", f"False alarms by source, `{split}`", header, rows, note)
 
 

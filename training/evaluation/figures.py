@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from outofsync.constants import FRAME_RATE
 from training.evaluation.bands import both_bands
 from training.evaluation.detection import Judged, people
-from training.evaluation.false_alarms import LEAST_PEOPLE, worst_source
-from training.evaluation.generators import LEAST_CLIPS, worst_family
+from training.evaluation.false_alarms import MIN_PEOPLE, worst_source
+from training.evaluation.generators import MIN_CLIPS, worst_family
 from training.evaluation.judging import (
     DUBBED,
     GENERATED,
@@ -23,7 +23,7 @@ from training.evaluation.judging import (
     Record,
     Subject,
 )
-from training.evaluation.material import FAIR_CONFIDENCE, MOST_MANIPULATED, PLACES_INSIDE, PLACES_OUTSIDE
+from training.evaluation.material import FAIR_CONFIDENCE, MAX_MANIPULATED, PLACES_INSIDE, PLACES_OUTSIDE
 from training.evaluation.offsets import halves_agree, shifts_found
 from training.evaluation.report import Table
 from training.evaluation.statistics import Figure, grouped_auc, matched_auc
@@ -61,7 +61,7 @@ def figures_table(split: str, judged: Judged, *lines: Line) -> Table:
             line.aim,
             len(line.records) or None,
             people(line.records) or None,
-            sum(judged.measure(record) is None for record in line.records) if line.records else None,
+            sum(judged.metric(record) is None for record in line.records) if line.records else None,
         )
         for line in every
     ]
@@ -70,7 +70,7 @@ def figures_table(split: str, judged: Judged, *lines: Line) -> Table:
     )
     note = (
         "Every identity counts alike; 95 % intervals by drawing identities anew. Clips as they are, at most "
-        f"10 s, unless said; of one identity at most {MOST_MANIPULATED} clips are manipulated. Sound is "
+        f"10 s, unless said; of one identity at most {MAX_MANIPULATED} clips are manipulated. Sound is "
         f"moved to {inside} frames (inside the window) and {outside} (beyond it), positive for late, from "
         "where the clip has it by itself: the offset found on the untouched clip where its confidence is "
         f"{FAIR_CONFIDENCE:g} or more, else none. AUC ranks by `probability_fake`, against all genuine clips "
@@ -88,7 +88,7 @@ def _false_alarms(judged: Judged) -> list[Line]:
         Line("the same, sound moved inside the window", judged.called_fake(inside), "6 %", "2 %", inside),
         Line("genuine left `inconclusive`, 5 s and more", judged.abstained(long), "10 %", "3 %", long),
         Line(
-            f"false alarms of the worst source of {LEAST_PEOPLE} people or more: {source}",
+            f"false alarms of the worst source of {MIN_PEOPLE} people or more: {source}",
             alarms,
             "15 %",
             "5 %",
@@ -136,7 +136,7 @@ def _generated(judged: Judged) -> list[Line]:
             "0.90",
             on_page,
         ),
-        Line(f"the worst family of {LEAST_CLIPS} clips or more: {name}", auc, "0.60", "0.85", of_family),
+        Line(f"the worst family of {MIN_CLIPS} clips or more: {name}", auc, "0.60", "0.85", of_family),
     ]
     for kind in (DUBBED, SYNTHETIC_VOICE):
         apart = judged.of(kind)

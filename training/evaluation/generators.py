@@ -10,7 +10,7 @@ from training.evaluation.judging import DUBBED, GENERATED, SYNTHETIC_VOICE, Reco
 from training.evaluation.report import Cell, Table
 from training.evaluation.statistics import NOTHING, Figure
 
-LEAST_CLIPS = 10  # of a family that can be the worst
+MIN_CLIPS = 10  # of a family that can be the worst
 
 
 def families(records: Sequence[Record]) -> dict[str, list[Record]]:
@@ -23,9 +23,7 @@ def families(records: Sequence[Record]) -> dict[str, list[Record]]:
 
 def worst_family(judged: Judged) -> tuple[str, Figure, list[Record]]:
     """The family of ten clips or more with the lowest AUC, which that is, and its records."""
-    large = {
-        name: group for name, group in families(judged.of(GENERATED)).items() if len(group) >= LEAST_CLIPS
-    }
+    large = {name: group for name, group in families(judged.of(GENERATED)).items() if len(group) >= MIN_CLIPS}
     aucs = {name: judged.auc(group, judged.genuine()) for name, group in large.items()}
     ranked = [(auc.value, name) for name, auc in aucs.items() if auc.value is not None]
     if not ranked:
@@ -81,5 +79,5 @@ def _row(name: str, records: Sequence[Record], judged: Judged) -> tuple[Cell, ..
         *(judged.auc(records, genuine, measure) for measure in (None, by_score, by_synchrony, by_face)),
         judged.called_fake(records),
         judged.abstained(records),
-        sum(judged.measure(record) is None for record in records),
+        sum(judged.metric(record) is None for record in records),
     )

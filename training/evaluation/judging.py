@@ -177,9 +177,7 @@ class Workers:
         progress = Progress(name, len(tasks))
         if self._pool is None:
             return [progress.after(job(self._product, task)) for task in tasks]
-        futures = [
-            self._pool.submit(_work, job, self._checkpoints, self._precision, task) for task in tasks
-        ]
+        futures = [self._pool.submit(_work, job, self._checkpoints, self._precision, task) for task in tasks]
         left = set(futures)
         try:
             while left:

@@ -42,8 +42,8 @@ PLACES_OUTSIDE = (-7, 7, 12)
 PLACES_OF_PIECES = (-7, 7)
 FAIR_CONFIDENCE = 0.9  # from which a clip's own offset is believed: every second clip
 
-MOST_MANIPULATED = 4  # genuine clips of one identity that are manipulated; one talker has dozens of clips
-MOST_PIECES = 2  # of one clip
+MAX_MANIPULATED = 4  # genuine clips of one identity that are manipulated; one talker has dozens of clips
+MAX_PIECES = 2  # of one clip
 LONGEST = 10 * FRAME_RATE  # frames; of longer clips the beginning, so that no clip counts for too much
 PIECE_FRAMES = 55  # 2.2 s
 SHORTEST_HALVED = 4 * FRAME_RATE  # frames
@@ -131,7 +131,7 @@ def tasks_of(clips: Sequence[PreparedClip], pages: Mapping[str, str]) -> list[Cl
         page = pages.get(str(clip.facts["file"]), "")
         if kind_of(clip) == GENUINE:
             manipulated[identity_of(clip)] += 1
-        if kind_of(clip) != GENUINE or manipulated[identity_of(clip)] > MOST_MANIPULATED:
+        if kind_of(clip) != GENUINE or manipulated[identity_of(clip)] > MAX_MANIPULATED:
             tasks.append(ClipTask(clip, page))
         else:
             tasks.append(ClipTask(clip, page, True, donors_of(clip, genuine)))
@@ -177,7 +177,7 @@ def judge_task(product: Product, task: ClipTask) -> list[Record]:
         trials.move(0, length, own, PLACES_INSIDE, Treatment(INSIDE))
         trials.move(0, length, own, PLACES_OUTSIDE, Treatment(OUTSIDE))
         trials.move(0, length, 0, PLACES_INSIDE, Treatment(AS_FILED))
-        for start, stop in list(pieces(length, PIECE_FRAMES))[:MOST_PIECES]:
+        for start, stop in list(pieces(length, PIECE_FRAMES))[:MAX_PIECES]:
             trials.as_it_is(start, stop, Treatment(cut=PIECE))
             trials.swap(start, stop, sounds, PIECE)
             trials.move(start, stop, own, PLACES_OF_PIECES, Treatment(OUTSIDE, PIECE))

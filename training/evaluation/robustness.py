@@ -40,7 +40,7 @@ from training.spans import Sound, decoded, excerpt, frames_of, with_sound_shifte
 
 SECONDS = 4.0  # of each video
 SHORTEST = 1.0  # seconds
-MOST = 24  # people of either side
+MAX_PEOPLE = 24  # people of either side
 PLACES = (7, -7)  # frames, in turn: where the sound is moved
 BLANK: Footage = Footage([np.full((64, 64, 3), 128, np.uint8)] * 2, [0.0, 1.0], np.zeros(0, np.int16), 44_100)
 
@@ -105,7 +105,7 @@ def videos_of(table: Path, split: str, kind: str) -> list[tuple[Path, Subject]]:
             )
     chosen = [subject for seconds, _, subject in longest.values() if seconds >= SHORTEST]
     group = _source if kind == GENUINE else _family
-    return [(table.parent / subject.file, subject) for subject in _in_turn(chosen, group)[:MOST]]
+    return [(table.parent / subject.file, subject) for subject in _in_turn(chosen, group)[:MAX_PEOPLE]]
 
 
 def _source(subject: Subject) -> str:
@@ -127,12 +127,12 @@ def _in_turn(subjects: Sequence[Subject], group: Callable[[Subject], str]) -> li
 
 
 def tasks_of(
-    table: Path, split: str, settings: tuple[Setting, ...], most: int | None = None
+    table: Path, split: str, settings: tuple[Setting, ...], max_people: int | None = None
 ) -> list[RobustnessTask]:
     """A task for each genuine video, which gets the sound of the next one, and for each generated one."""
     tasks = []
     for kind in (GENUINE, GENERATED):
-        videos = videos_of(table, split, kind)[:most]
+        videos = videos_of(table, split, kind)[:max_people]
         donors = [path for path, _ in videos[1:]] + [path for path, _ in videos[:1]]
         for number, ((path, subject), donor) in enumerate(zip(videos, donors, strict=True)):
             tasks.append(RobustnessTask(path, kind, subject, donor, PLACES[number % 2], settings))

@@ -38,7 +38,7 @@ def asked(entry: Entry, late: int) -> Asked:
     return place(entry), late + float(entry.get("set_late", 0.0))
 
 
-def measure(folder: Path, entry: Entry, late: float, network: Path) -> tuple[int, Agreement]:
+def score_clip(folder: Path, entry: Entry, late: float, network: Path) -> tuple[int, Agreement]:
     """Frames of a clip with its sound moved, and its mean delays; what each worker does."""
     clip = Clip.from_bytes(read_payload(folder / entry["clip"], entry))
     track = clip.tracks[0]
@@ -58,7 +58,7 @@ def _network(path: Path) -> SyncNetwork:
     return load_sync(Checkpoint.load(path, kind="sync"))
 
 
-class Listener:
+class ScoreCache:
     """What one network says about the clips of a folder, asked once and kept."""
 
     def __init__(self, folder: Path, network: Path, *, workers: int = 1) -> None:
@@ -72,12 +72,12 @@ class Listener:
             agreement = Agreement(line["windows"], np.array(line["delays"]))
             self._known[line["clip"], line["late"]] = line["frames"], agreement
 
-    def ask(self, questions: Iterable[tuple[Entry, int]]) -> None:
+    def fill(self, questions: Iterable[tuple[Entry, int]]) -> None:
         """Have an answer to each question: a clip, and by how many frames its sound is taken to be late."""
         missing = [(entry, asked(entry, late)) for entry, late in questions]
         missing = [(entry, key) for entry, key in missing if key not in self._known]
         calls = ((key, (self._folder, entry, key[1], self._network)) for entry, key in missing)
-        answers = each(measure, calls, workers=self._workers, begin=one_thread)
+        answers = each(score_clip, calls, workers=self._workers, begin=one_thread)
         for done, ((clip, late), (frames, agreement)) in enumerate(answers, start=1):
             self._known[clip, late] = frames, agreement
             append(
@@ -101,7 +101,7 @@ class Listener:
 
 
 def check(
-    folder: Path, listener: Listener, rule: Rule, *, splits: Sequence[str] = ("train",)
+    folder: Path, scores: ScoreCache, rule: Rule, *, splits: Sequence[str] = ("train",)
 ) -> Counter[str]:
     """Check genuine clips of some splits, those dropped by an earlier check too; returns clips by state.
 
@@ -117,11 +117,11 @@ def check(
             for entry in everything.values()
             if entry["split"] in splits and entry["label"] == CHECKED_LABEL
         ]
-        listener.ask((entry, 0) for entry in checked)
-        decisions = confirmed(checked, first_decisions(checked, listener, rule), listener)
+        scores.fill((entry, 0) for entry in checked)
+        decisions = confirmed(checked, first_decisions(checked, scores, rule), scores)
         for entry in checked:
             decision = decisions[place(entry)]
-            everything[place(entry)] = with_decision(entry, decision, listener)
+            everything[place(entry)] = with_decision(entry, decision, scores)
         _write(folder, list(everything.values()), skipped)
         return Counter(decision.state.value for decision in decisions.values())
 
@@ -153,38 +153,38 @@ def groups_of(entries: Iterable[Entry]) -> dict[tuple[str, str], list[Entry]]:
     return dict(groups)
 
 
-def first_decisions(entries: Sequence[Entry], listener: Listener, rule: Rule) -> dict[str, Decision]:
+def first_decisions(entries: Sequence[Entry], scores: ScoreCache, rule: Rule) -> dict[str, Decision]:
     """By place: what the clips say as they are."""
     decisions = {}
     for members in groups_of(entries).values():
-        group = pooled([listener.agreement(entry) for entry in members])
+        group = pooled([scores.agreement(entry) for entry in members])
         for entry in members:
-            decisions[place(entry)] = decide(listener.agreement(entry), group, rule)
+            decisions[place(entry)] = decide(scores.agreement(entry), group, rule)
     return decisions
 
 
 def confirmed(
-    entries: Sequence[Entry], decisions: dict[str, Decision], listener: Listener
+    entries: Sequence[Entry], decisions: dict[str, Decision], scores: ScoreCache
 ) -> dict[str, Decision]:
     """The same decisions, but moves that a second look does not bear out are taken back."""
     moves = [(entry, decisions[place(entry)]) for entry in entries if decisions[place(entry)].late]
-    listener.ask((entry, decision.late) for entry, decision in moves)
+    scores.fill((entry, decision.late) for entry, decision in moves)
     unconfirmed = {}
     for members in groups_of(entry for entry, _ in moves).values():
         together = [entry for entry in members if decisions[place(entry)].state is State.AS_GROUP]
-        as_group = [listener.agreement(entry, decisions[place(entry)].late) for entry in together]
+        as_group = [scores.agreement(entry, decisions[place(entry)].late) for entry in together]
         for entry in members:
             decision = decisions[place(entry)]
-            alone_now = listener.agreement(entry, decision.late)
+            alone_now = scores.agreement(entry, decision.late)
             if not put_right(pooled(as_group) if decision.state is State.AS_GROUP else alone_now):
                 unconfirmed[place(entry)] = Decision(State.UNCHECKED)
     return decisions | unconfirmed
 
 
-def with_decision(entry: Entry, decision: Decision, listener: Listener) -> Entry:
+def with_decision(entry: Entry, decision: Decision, scores: ScoreCache) -> Entry:
     """A clip's line with what was found; that of a dropped clip says why, and reads as one skipped."""
-    own = listener.agreement(entry)
-    frames = listener.frames(entry, decision.late)
+    own = scores.agreement(entry)
+    frames = scores.frames(entry, decision.late)
     kept = {key: value for key, value in entry.items() if key not in ("code", "message")}
     found = {
         "frames": frames,
@@ -193,7 +193,7 @@ def with_decision(entry: Entry, decision: Decision, listener: Listener) -> Entry
         "sound_late": decision.late,
         "best_delay": own.best,
         "sync_strength": round(own.strength, 2),
-        "sync_network": listener.sha256[:12],
+        "sync_network": scores.sha256[:12],
     }
     if decision.state is State.NOT_IN_SYNC:
         found |= {"code": State.NOT_IN_SYNC.value, "message": MESSAGE}

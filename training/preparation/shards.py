@@ -18,15 +18,15 @@ SHARD_BYTES = 256 * 1024 * 1024
 class ShardWriter:
     """Appends clips to the last shard of a folder, and begins another when that one is full."""
 
-    def __init__(self, folder: Path, *, most_bytes: int = SHARD_BYTES) -> None:
+    def __init__(self, folder: Path, *, max_bytes: int = SHARD_BYTES) -> None:
         self._folder = folder
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._number = max((_number(path) for path in folder.glob("shard-*.clips")), default=0)
 
     def append(self, payload: bytes) -> dict[str, Any]:
         """Write one clip; returns what its manifest line says about where it lies."""
         path = self._path()
-        if path.exists() and path.stat().st_size >= self._most_bytes:
+        if path.exists() and path.stat().st_size >= self._max_bytes:
             self._number += 1
             path = self._path()
         with path.open("ab") as file:

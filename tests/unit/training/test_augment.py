@@ -7,7 +7,16 @@ import torch
 import torch.nn.functional as F
 
 from outofsync.synchrony.embedding.inputs import MelTrack
-from training.augment import BLOCK, COARSENESS, WarpedMelTrack, coded, colour_bands, disturb, move, recolour
+from training.augment import (
+    BLOCK,
+    COARSENESS,
+    WarpedMelTrack,
+    add_noise,
+    augment_mel,
+    photometric,
+    quantise_blocks,
+    random_affine,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +26,7 @@ def _seed() -> None:
 
 def test_views_differ_between_clips_but_not_within_one() -> None:
     picture = torch.rand(80, 80) * 255
-    views = move(picture.expand(6, 5, 80, 80).contiguous(), 64)
+    views = random_affine(picture.expand(6, 5, 80, 80).contiguous(), 64)
     assert views.shape == (6, 5, 64, 64)
     assert (views - views[:, :1]).abs().max() < 1e-3
     assert (views[0] - views[1]).abs().mean() > 5
@@ -25,7 +34,7 @@ def test_views_differ_between_clips_but_not_within_one() -> None:
 
 def test_recoloured_pictures_stay_pictures() -> None:
     pictures = torch.rand(16, 5, 64, 64) * 255
-    changed = recolour(pictures.clone())
+    changed = photometric(pictures.clone())
     assert changed.shape == pictures.shape
     assert torch.isfinite(changed).all()
     assert (changed - pictures).abs().mean() > 1
@@ -36,14 +45,14 @@ def test_the_same_seed_recolours_alike() -> None:
     found = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        found.append(recolour(pictures.clone()))
+        found.append(photometric(pictures.clone()))
     assert torch.equal(found[0], found[1])
     assert not torch.equal(found[0], found[2])
 
 
 def test_coding_loses_detail_but_keeps_each_block_about_as_light() -> None:
     pictures = torch.rand(16, 5, 64, 64) * 255
-    found = coded(pictures)
+    found = quantise_blocks(pictures)
     assert found.shape == pictures.shape
     lost = (found - pictures).abs().mean((1, 2, 3))
     assert (lost > 1).all()
@@ -56,9 +65,9 @@ def test_blocks_are_coded_apart_from_each_other() -> None:
     pictures = torch.full((4, 3, 32, 32), 128.0)
     pictures[:, 1, 8:16, 16:24] = torch.rand(8, 8) * 255
     torch.manual_seed(1)
-    found = coded(pictures)
+    found = quantise_blocks(pictures)
     torch.manual_seed(1)
-    even = coded(torch.full_like(pictures, 128.0))
+    even = quantise_blocks(torch.full_like(pictures, 128.0))
     outside = torch.ones(3, 32, 32, dtype=torch.bool)
     outside[1, 8:16, 16:24] = False
     torch.testing.assert_close(found[:, outside], even[:, outside])
@@ -68,15 +77,15 @@ def test_blocks_are_coded_apart_from_each_other() -> None:
 def test_what_was_coded_before_stays_as_it_is() -> None:
     pictures = torch.rand(4, 2, 32, 32) * 255
     torch.manual_seed(1)
-    once = coded(pictures)
+    once = quantise_blocks(pictures)
     torch.manual_seed(1)
-    torch.testing.assert_close(coded(once), once, atol=1e-2, rtol=0)
+    torch.testing.assert_close(quantise_blocks(once), once, atol=1e-2, rtol=0)
 
 
 @pytest.mark.parametrize("side", [7, 60])
 def test_an_edge_of_less_than_a_block_is_not_coded(side: int) -> None:
     pictures = torch.rand(2, 3, side, side) * 255
-    found = coded(pictures)
+    found = quantise_blocks(pictures)
     whole = side // BLOCK * BLOCK
     assert found.shape == pictures.shape
     assert torch.equal(found[..., whole:, :], pictures[..., whole:, :])
@@ -86,14 +95,14 @@ def test_an_edge_of_less_than_a_block_is_not_coded(side: int) -> None:
 def test_disturbed_sound_keeps_its_time() -> None:
     audio = torch.zeros(32, 16_000)
     audio[:, 8_000:8_200] = 10_000.0
-    peaks = disturb(audio).abs().unfold(1, 200, 100).mean(-1).argmax(1) * 100
+    peaks = add_noise(audio).abs().unfold(1, 200, 100).mean(-1).argmax(1) * 100
     assert ((peaks - 8_000).abs() <= 200).float().mean() > 0.8
 
 
 def test_bands_change_level_but_not_time() -> None:
     mel = torch.zeros(8, 80, 40)
     mel[:, :, 20] = 3.0
-    assert (colour_bands(mel).mean(1).argmax(-1) == 20).all()
+    assert (augment_mel(mel).mean(1).argmax(-1) == 20).all()
 
 
 def test_another_vocal_tract_moves_bands_but_not_time() -> None:

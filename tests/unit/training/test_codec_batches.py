@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from training.blur import BlurSettings, Frame
-from training.codec_batches import Jpeg, Rescaling, grain
+from training.codec_batches import Jpeg, Rescaling, add_noise
 
 CPU = torch.device("cpu")
 SIDE = 64
@@ -60,6 +60,6 @@ def test_scaling_is_that_of_opencv() -> None:
 
 def test_noise_has_its_strength_and_is_mostly_grey() -> None:
     flat = torch.full((4, 3, SIDE, SIDE), 120.0)
-    noise = grain(flat, BlurSettings(noise=(4.0, 4.0)), torch.Generator().manual_seed(0)) - flat
+    noise = add_noise(flat, BlurSettings(noise=(4.0, 4.0)), torch.Generator().manual_seed(0)) - flat
     assert float(noise.std()) == pytest.approx(4 * 1.25**0.5, rel=0.05)
     assert float(noise.mean(1).std()) > 0.9 * 4

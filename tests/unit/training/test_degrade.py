@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from outofsync.frames import Frames
-from training.degrade import Degradation, recolour, reframe
+from training.degrade import Degradation, colour_jitter, random_affine
 
 
 def crops(frames: int = 10) -> Frames:
@@ -39,7 +39,7 @@ def test_each_step_is_drawn_now_and_then() -> None:
 
 def test_colour_and_frame_stay_the_same_through_a_clip() -> None:
     still = np.repeat(crops(1), 5, 0)
-    for change in (recolour, reframe):
+    for change in (colour_jitter, random_affine):
         changed = change(still, np.random.default_rng(3))
         assert changed.shape == still.shape
         assert (changed == changed[0]).all()

@@ -48,4 +48,4 @@ def test_everybody_comes_before_anybody_twice_and_other_clips_before_the_same() 
 def test_no_source_gives_more_than_its_share() -> None:
     frames = [candidate(str(n), str(n), str(n), 0.3 - n / 100) for n in range(5)]
     frames.append(candidate("other", "other", "other", 0.16, source="b"))
-    assert names(chosen(frames, 100, most=2)) == ["0", "1", "other"]
+    assert names(chosen(frames, 100, max_of_a_source=2)) == ["0", "1", "other"]

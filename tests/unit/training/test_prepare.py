@@ -180,7 +180,7 @@ def test_two_runs_do_not_write_into_one_folder(videos: Path, tmp_path: Path) -> 
 
 def test_shards_are_filled_one_after_another(tmp_path: Path) -> None:
     payloads = [bytes([number]) * 10 for number in range(5)]
-    entries = [ShardWriter(tmp_path, most_bytes=15).append(payload) for payload in payloads]
+    entries = [ShardWriter(tmp_path, max_bytes=15).append(payload) for payload in payloads]
     assert [entry["clip"] for entry in entries] == [f"shard-{number:05d}.clips" for number in (0, 0, 1, 1, 2)]
     assert [read_payload(tmp_path / entry["clip"], entry) for entry in entries] == payloads
     assert stored(entries, tmp_path) == entries

@@ -13,7 +13,7 @@ from outofsync.clip import Clip, Track
 from outofsync.frames import RawFrames
 from training.clips import prepared
 from training.preparation.agreement import Rule
-from training.preparation.check import Listener, check, note_set
+from training.preparation.check import ScoreCache, check, note_set
 from training.preparation.ledger import Entry, append, read_ledger
 from training.preparation.run import Preparation, manifest_of, skipped_of
 from training.preparation.shards import ShardWriter, place
@@ -30,7 +30,7 @@ class Folder:
         self.path = path
         self.network = path / "sync.safetensors"
         sync_checkpoint().save(self.network)
-        self._listener = Listener(path, self.network)
+        self._scores = ScoreCache(path, self.network)
         self._shards = ShardWriter(path)
 
     def add(self, name: str, answers: Answers, **facts: Any) -> None:
@@ -44,12 +44,12 @@ class Folder:
         for late, (windows, best, height) in answers.items():
             delays = height * np.exp(-(((np.arange(-15, 16) - best) / 1.5) ** 2))
             answer = {"clip": place(entry), "late": late, "frames": FRAMES - abs(late), "windows": windows}
-            ledger = self.path / f"agreement-{self._listener.sha256[:12]}.jsonl"
+            ledger = self.path / f"agreement-{self._scores.sha256[:12]}.jsonl"
             append(ledger, answer | {"delays": delays.tolist()})
 
     def check(self, nowhere: float = 9.0, **options: Any) -> dict[str, int]:
-        listener = Listener(self.path, self.network)
-        return dict(check(self.path, listener, Rule(12.0, nowhere, listener.sha256), **options))
+        scores = ScoreCache(self.path, self.network)
+        return dict(check(self.path, scores, Rule(12.0, nowhere, scores.sha256), **options))
 
     def entry(self, name: str) -> Entry:
         (found,) = (entry for entry in read_ledger(manifest_of(self.path)) if entry["file"] == name)

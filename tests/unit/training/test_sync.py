@@ -15,7 +15,7 @@ import torch
 from outofsync.synchrony.embedding import EmbeddingConfig
 from training.clips import Footage, Sampler, TalkingFace
 from training.contrastive import Pairs, clip_loss, delay_loss, frame_loss
-from training.distributed import Team
+from training.distributed import ProcessGroup
 from training.offsets import best_delay, fit, hear, offset_report, peak_delay
 from training.sync import RunFolder, train
 from training.sync_trainer import SyncTrainer, SyncTraining
@@ -83,7 +83,7 @@ def test_rare_sources_are_drawn_more_often_than_their_share() -> None:
 
 
 def alone(settings: SyncTraining = SETTINGS) -> SyncTrainer:
-    return SyncTrainer(settings, SMALL, faces(4), Team(0, 1, "cpu"))
+    return SyncTrainer(settings, SMALL, faces(4), ProcessGroup(0, 1, "cpu"))
 
 
 def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
@@ -163,7 +163,7 @@ def test_a_state_that_lacks_what_decides_the_next_steps_is_refused(tmp_path: Pat
     trainer = alone()
     trainer.save(tmp_path / "last.pt")
     state = torch.load(tmp_path / "last.pt", weights_only=True)
-    del state["chances"]
+    del state["random"]
     torch.save(state, tmp_path / "last.pt")
     with pytest.raises(ValueError, match="earlier version"):
         alone().resume(tmp_path / "last.pt")
@@ -174,7 +174,7 @@ def test_what_trains_can_be_served() -> None:
 
 
 def test_the_report_of_an_untrained_network_is_no_better_than_chance() -> None:
-    network = SyncTrainer(SETTINGS, SMALL, faces(2), Team(0, 1, "cpu")).average
+    network = SyncTrainer(SETTINGS, SMALL, faces(2), ProcessGroup(0, 1, "cpu")).average
     report = offset_report(network, faces(12, frames=120))
     assert report["spans"] == 24
     assert 0.1 < report["auc_swapped"] < 0.9
@@ -182,7 +182,7 @@ def test_the_report_of_an_untrained_network_is_no_better_than_chance() -> None:
 
 
 def test_a_clip_is_heard_whole_in_spans_in_halves_and_with_other_sound() -> None:
-    network = SyncTrainer(SETTINGS, SMALL, faces(1), Team(0, 1, "cpu")).average
+    network = SyncTrainer(SETTINGS, SMALL, faces(1), ProcessGroup(0, 1, "cpu")).average
     long, short = faces(1, frames=120)[0], faces(1, frames=30)[0]
     heard = hear(network, long, short)
     assert (len(heard.spans), len(heard.swapped), heard.halves is None) == (2, 2, False)
@@ -219,14 +219,14 @@ def test_a_peak_between_two_delays_is_found_by_a_parabola() -> None:
 
 def test_spans_of_several_lengths_are_learnt_from_in_turn() -> None:
     settings = SyncTraining(steps=2, first_phase=0, frames=(18, 40, 90), batch=5, warmup=1)
-    trainer = SyncTrainer(settings, SMALL, [*faces(3), *faces(2, frames=60)], Team(0, 1, "cpu"))
+    trainer = SyncTrainer(settings, SMALL, [*faces(3), *faces(2, frames=60)], ProcessGroup(0, 1, "cpu"))
     losses = [trainer.train_step() for _ in range(2)]  # nobody lasts long enough for the third
     assert all(np.isfinite(list(parts.values())).all() for parts in losses)
 
 
 def test_the_first_phase_knows_only_other_clips() -> None:
     settings = SyncTraining(steps=2, first_phase=1, batch=3, warmup=1)
-    trainer = SyncTrainer(settings, SMALL, faces(4), Team(0, 1, "cpu"))
+    trainer = SyncTrainer(settings, SMALL, faces(4), ProcessGroup(0, 1, "cpu"))
     assert set(trainer.train_step()) == {"clip"}
     assert set(trainer.train_step()) == {"clip", "frame", "delay3", "delay12"}
 
@@ -235,17 +235,17 @@ TOGETHER = """
 import sys, torch
 from pathlib import Path
 from tests.unit.training.test_sync import SETTINGS, SMALL, faces, same
-from training.distributed import team
+from training.distributed import process_group
 from training.sync_trainer import SyncTrainer
-with team("cpu") as company:
-    trainer = SyncTrainer(SETTINGS, SMALL, faces(4), company)
+with process_group("cpu") as group:
+    trainer = SyncTrainer(SETTINGS, SMALL, faces(4), group)
     for _ in range(2):
         trainer.train_step()
-    assert company.agree(company.leads)
-    torch.save(trainer.network.state_dict(), f"{sys.argv[1]}/{company.rank}.pt")
+    assert group.broadcast(group.is_main)
+    torch.save(trainer.network.state_dict(), f"{sys.argv[1]}/{group.rank}.pt")
     trainer.save(Path(sys.argv[1], "last.pt"))
     trainer.train_step()
-    resumed = SyncTrainer(SETTINGS, SMALL, faces(4), company)
+    resumed = SyncTrainer(SETTINGS, SMALL, faces(4), group)
     resumed.resume(Path(sys.argv[1], "last.pt"))
     resumed.train_step()
     assert same(resumed.network, trainer.network)
