@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -23,6 +24,22 @@ def test_ssim_is_one_for_equal_pictures_and_falls_with_noise() -> None:
     noisy = [np.clip(PICTURE + level * noise, 0, 255).astype(np.uint8) for level in (10, 40)]
     assert ssim(PICTURE, PICTURE) == pytest.approx(1.0)
     assert 1 > ssim(noisy[0], PICTURE) > ssim(noisy[1], PICTURE)
+
+
+def test_ssim_follows_its_definition() -> None:
+    """Local means, variances and covariance under a Gaussian window, averaged over all of the picture."""
+    other = np.asarray(cv2.GaussianBlur(PICTURE, (0, 0), 1.0), np.uint8)
+    x, y = (cv2.cvtColor(each, cv2.COLOR_RGB2GRAY).astype(np.float64) for each in (other, PICTURE))
+    means, squares = (
+        [cv2.GaussianBlur(each, (11, 11), 1.5) for each in some] for some in ((x, y), (x * x, y * y))
+    )
+    covariance = cv2.GaussianBlur(x * y, (11, 11), 1.5) - means[0] * means[1]
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    variances = squares[0] - means[0] ** 2 + squares[1] - means[1] ** 2
+    local = (2 * means[0] * means[1] + c1) * (2 * covariance + c2)
+    local /= (means[0] ** 2 + means[1] ** 2 + c1) * (variances + c2)
+    # Beyond the edge one mirrors about the last pixel and the other about its edge.
+    assert ssim(other, PICTURE) == pytest.approx(float(local.mean()), abs=2e-3)
 
 
 def test_held_out_blur_is_the_same_every_time() -> None:
