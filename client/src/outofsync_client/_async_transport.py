@@ -17,9 +17,9 @@ from outofsync_client._transport import (
     NO_ANSWER,
     NO_WHOLE_ANSWER,
     BaseTransport,
+    PoolKey,
+    SocketTimeouts,
     Timeouts,
-    Waits,
-    Way,
 )
 
 T = TypeVar("T")
@@ -90,32 +90,32 @@ class AsyncTransport(BaseTransport):
 
     async def _send(self, request: Request) -> Answer:
         """As :class:`Transport` does."""
-        waits = self._waits(request)
-        content = None if request.body is None else self._chunks(request.body, request, waits)
+        timeouts = self._socket_timeouts(request)
+        content = None if request.body is None else self._chunks(request.body, request, timeouts)
         client = self._client_for(request)
-        with self._explained(request, NO_ANSWER):
-            built = client.build_request(content=content, **self._arguments(request, waits))
+        with self._mapped_errors(request, NO_ANSWER):
+            built = client.build_request(content=content, **self._arguments(request, timeouts))
             response = await client.send(built, stream=True)
         try:
-            with self._explained(request, NO_WHOLE_ANSWER):
-                waits.update(self._waits(request))
+            with self._mapped_errors(request, NO_WHOLE_ANSWER):
+                timeouts.update(self._socket_timeouts(request))
                 chunks = []
                 async for chunk in response.aiter_bytes():
                     chunks.append(chunk)
-                    self._waits(request)
+                    self._socket_timeouts(request)
         finally:
             await response.aclose()
         return self._answer(request, response, b"".join(chunks))
 
-    async def _chunks(self, body: Body, request: Request, waits: Waits) -> AsyncIterator[bytes]:
-        for chunk in self._upload(body, request, waits):
+    async def _chunks(self, body: Body, request: Request, timeouts: SocketTimeouts) -> AsyncIterator[bytes]:
+        for chunk in self._upload(body, request, timeouts):
             yield chunk
 
     def _client_for(self, request: Request) -> httpx.AsyncClient:
-        clients, way = self._in_loop().clients, Way.of(request)
-        if way not in clients:
-            clients[way] = self._made(httpx.AsyncClient, way)
-        return clients[way]
+        clients, key = self._in_loop().clients, PoolKey.of(request)
+        if key not in clients:
+            clients[key] = self._new_client(httpx.AsyncClient, key)
+        return clients[key]
 
 
 @dataclass
@@ -123,7 +123,7 @@ class _InLoop:
     """What belongs to one event loop: its connections, and the requests that are under way or wait."""
 
     slots: asyncio.Semaphore
-    clients: dict[Way, httpx.AsyncClient] = field(default_factory=dict)
+    clients: dict[PoolKey, httpx.AsyncClient] = field(default_factory=dict)
     requests: set[asyncio.Future[None]] = field(default_factory=set)
 
     @contextmanager

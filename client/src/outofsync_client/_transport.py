@@ -64,17 +64,18 @@ class Timeouts:
             raise ValueError("a time-out has more than zero seconds")
 
 
-Waits = dict[str, Optional[float]]
+SocketTimeouts = dict[str, Optional[float]]
+"""Seconds for single waits, as httpx has them."""
 
 
-class Way(NamedTuple):
+class PoolKey(NamedTuple):
     """What requests must have in common to share connections."""
 
     secure: bool
     proxy: Optional[str]
 
     @classmethod
-    def of(cls, request: Request) -> Way:
+    def of(cls, request: Request) -> PoolKey:
         return cls(request.url.lower().startswith("https:"), proxy_for(request.url))
 
 
@@ -91,22 +92,19 @@ class BaseTransport:
         # To read the authorities that everybody trusts takes a while, and plain HTTP needs none.
         self._tls = None if verify is True and cert is None else tls_context(verify, cert)
 
-    def _made(self, kind: Callable[..., C], way: Way) -> C:
+    def _new_client(self, kind: Callable[..., C], key: PoolKey) -> C:
         """An httpx client. It follows no redirection: a secret goes to the server it is meant for."""
         try:
-            if way.secure and self._tls is None:
+            if key.secure and self._tls is None:
                 self._tls = tls_context()
-            tls = self._tls if way.secure else False
-            return kind(verify=tls, proxy=way.proxy, headers=HEADERS, limits=LIMITS, trust_env=False)
-        except (
-            ValueError,
-            ImportError,
-            httpx.InvalidURL,
-        ) as error:  # nothing is quoted: a proxy has a password
+            tls = self._tls if key.secure else False
+            return kind(verify=tls, proxy=key.proxy, headers=HEADERS, limits=LIMITS, trust_env=False)
+        except (ValueError, ImportError, httpx.InvalidURL) as error:
+            # Nothing is quoted: a proxy's address may hold a password.
             message = f"the environment names a proxy or certificates of no use ({type(error).__name__})"
             raise UnreachableError(message) from None
 
-    def _arguments(self, request: Request, waits: Waits) -> dict[str, Any]:
+    def _arguments(self, request: Request, timeouts: SocketTimeouts) -> dict[str, Any]:
         """How an httpx request is made, but for its content."""
         headers = {**request.headers, **request.address.headers, REQUEST_ID_HEADER: request.request_id}
         if request.body is not None:
@@ -115,10 +113,10 @@ class BaseTransport:
             "method": request.method,
             "url": request.url,
             "headers": headers,
-            "extensions": {"timeout": waits},
+            "extensions": {"timeout": timeouts},
         }
 
-    def _waits(self, request: Request) -> Waits:
+    def _socket_timeouts(self, request: Request) -> SocketTimeouts:
         """Seconds for each single wait from now on, none of which goes beyond the deadline."""
         left = request.deadline - time.monotonic()
         if left <= 0:
@@ -126,21 +124,21 @@ class BaseTransport:
         connect, read = min(self.timeouts.connect, left), min(self.timeouts.read, left)
         return {"connect": connect, "write": connect, "read": read, "pool": None}
 
-    def _upload(self, body: Body, request: Request, waits: Waits) -> Iterator[bytes]:
-        """The body's pieces. httpx looks at the waits anew once all are sent."""
+    def _upload(self, body: Body, request: Request, timeouts: SocketTimeouts) -> Iterator[bytes]:
+        """The body's pieces. httpx looks at the time-outs anew once all are sent."""
         for chunk in body.chunks():
             yield chunk
-            waits.update(self._waits(request))
+            timeouts.update(self._socket_timeouts(request))
 
     @contextmanager
-    def _explained(self, request: Request, lacking: str) -> Iterator[None]:
-        """Our own errors in place of httpx's; ``lacking`` is what has not come yet."""
+    def _mapped_errors(self, request: Request, missing: str) -> Iterator[None]:
+        """Our own errors in place of httpx's; ``missing`` is what has not come yet."""
         try:
             yield
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
-            raise self._explanation(error, request, lacking) from None
+            raise self._error_of(error, request, missing) from None
 
-    def _explanation(self, error: Exception, request: Request, lacking: str) -> TransportError:
+    def _error_of(self, error: Exception, request: Request, missing: str) -> TransportError:
         url, request_id = request.address.url, request.request_id
         causes = list(_causes(error))
         broken = any(isinstance(cause, _BROKEN_OFF) for cause in causes)
@@ -149,7 +147,7 @@ class BaseTransport:
         if isinstance(error, httpx.ConnectTimeout):
             return UnreachableError(f"{url} does not answer", request_id=request_id)
         if isinstance(error, httpx.ReadTimeout):
-            message = f"{lacking} within {self.timeouts.read:g} seconds"
+            message = f"{missing} within {self.timeouts.read:g} seconds"
             return RequestTimeoutError(message, request_id=request_id)
         if not broken and any(isinstance(cause, ssl.SSLError) for cause in causes):
             return UntrustedServerError(f"no trusted connection to {url}", request_id=request_id)
@@ -189,7 +187,7 @@ class Transport(BaseTransport):
     def __init__(self, timeouts: Timeouts, **settings: Any) -> None:
         super().__init__(timeouts, **settings)
         self._lock = threading.Lock()
-        self._clients: dict[Way, _Shared] = {}
+        self._clients: dict[PoolKey, _Shared] = {}
 
     def run(self, flow: Flow[T]) -> T:
         """Carry out the flow's steps, one after the other; what comes of it."""
@@ -223,29 +221,29 @@ class Transport(BaseTransport):
 
     def _send(self, request: Request) -> Answer:
         """The answer, whatever it says. Raises a :class:`TransportError` where none came."""
-        waits = self._waits(request)
-        content = None if request.body is None else self._upload(request.body, request, waits)
+        timeouts = self._socket_timeouts(request)
+        content = None if request.body is None else self._upload(request.body, request, timeouts)
         with self._client_for(request) as client:
-            with self._explained(request, NO_ANSWER):
-                built = client.build_request(content=content, **self._arguments(request, waits))
+            with self._mapped_errors(request, NO_ANSWER):
+                built = client.build_request(content=content, **self._arguments(request, timeouts))
                 response = client.send(built, stream=True)
             try:
-                with self._explained(request, NO_WHOLE_ANSWER):
-                    waits.update(self._waits(request))
+                with self._mapped_errors(request, NO_WHOLE_ANSWER):
+                    timeouts.update(self._socket_timeouts(request))
                     chunks = []
                     for chunk in response.iter_bytes():
                         chunks.append(chunk)
-                        self._waits(request)
+                        self._socket_timeouts(request)
             finally:
                 response.close()
         return self._answer(request, response, b"".join(chunks))
 
     @contextmanager
     def _client_for(self, request: Request) -> Iterator[httpx.Client]:
-        way = Way.of(request)
+        key = PoolKey.of(request)
         with self._lock:
-            shared = self._clients.get(way) or _Shared(self._made(httpx.Client, way))
-            self._clients[way] = shared
+            shared = self._clients.get(key) or _Shared(self._new_client(httpx.Client, key))
+            self._clients[key] = shared
             shared.users += 1
         try:
             yield shared.client

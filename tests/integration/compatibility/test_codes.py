@@ -95,7 +95,7 @@ class Case:
     edge: Told
     doors: tuple[str, ...] = DOORS
 
-    def told(self, door: str) -> Told:
+    def expected(self, door: str) -> Told:
         return self.direct if door in DIRECT else self.edge
 
 
@@ -322,11 +322,11 @@ CASES: dict[str, Case] = {
 )
 def test_each_error_is_told_as_what_it_is_whichever_door(site: Site, code: str, door: str) -> None:
     case = CASES[code]
-    told = case.told(door)
+    told = case.expected(door)
     error = case.provoke(site, door)
     assert type(error) is told.kind
     assert (error.code, error.status, error.stage) == (told.kind.default_code, told.status, told.stage)
-    assert ERRORS_BY_CODE[code] is case.told(case.doors[0]).kind
+    assert ERRORS_BY_CODE[code] is case.expected(case.doors[0]).kind
     assert error.message
     assert error.hint
     assert error.message.rstrip(".") in str(error)

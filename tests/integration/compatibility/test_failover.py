@@ -20,10 +20,10 @@ from integration.compatibility.troubles import (
     PLAIN,
     VIDEO,
     at_the_first_wait,
+    edge_error,
     identities,
     judge,
     lasting,
-    told,
 )
 
 import outofsync_client as oos
@@ -35,7 +35,7 @@ ELSEWHERE: dict[str, Fault | None] = {
     "nobody listens": None,
     "the connection breaks before the request": Reset(),
     "the connection breaks in the midst of the upload": Reset(after=HALF),
-    "busy": told("busy", 503, Retry_After="3600"),
+    "busy": edge_error("busy", 503, Retry_After="3600"),
     "a full queue": NO_WORKER,
     "a gateway alone": answer(502),
 }
@@ -93,7 +93,7 @@ def test_an_edge_that_keeps_silent_before_anything_was_sent_is_passed_over(
         assert client.url == site.edge.url
 
 
-@pytest.mark.parametrize("fault", [told("busy", 429), DIED, answer(504)])
+@pytest.mark.parametrize("fault", [edge_error("busy", 429), DIED, answer(504)])
 def test_what_is_not_the_servers_own_trouble_is_not_taken_to_another(
     site: Site, expected: dict[str, object], caplog: pytest.LogCaptureFixture, fault: Fault
 ) -> None:
@@ -111,7 +111,7 @@ def test_of_several_failures_that_is_told_which_was_an_answer(site: Site) -> Non
     retries = Retries(attempts=2, first_wait=0.0)
     with (
         FaultProxy(site.url("token"), *[Reset()] * 2) as first,
-        FaultProxy(site.url("token"), *[told("busy", 503)] * 2) as second,
+        FaultProxy(site.url("token"), *[edge_error("busy", 503)] * 2) as second,
         Client([first.url, second.url], **site.keys("token"), retries=retries) as client,
     ):
         error = error_of(lambda: judge(client, VIDEO))

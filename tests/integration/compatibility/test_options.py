@@ -178,7 +178,7 @@ VIDEOS = [Media(frames=frames).to_bytes() for frames in FRAMES]
 MANY = [VIDEOS[0], b"", VIDEOS[1], VIDEOS[2], b"a letter" * 99, VIDEOS[0]]
 
 
-def told(judged: list[oos.Judged[bytes]]) -> dict[int, object]:
+def outcomes_of(judged: list[oos.Judged[bytes]]) -> dict[int, object]:
     """Each outcome by its file's place: a result, or an error's code."""
     for one in judged:
         assert one.file is MANY[one.place]
@@ -206,7 +206,7 @@ def test_many_are_judged_like_one(
         heard.append((done, total))
 
     found = list(clients[door].detect_many(MANY, jobs=3, ordered=ordered, on_done=hear))
-    assert told(found) == outcomes
+    assert outcomes_of(found) == outcomes
     assert heard == [(done, len(MANY)) for done in range(1, len(MANY) + 1)]
     if ordered:
         assert [one.place for one in found] == list(range(len(MANY)))
@@ -216,7 +216,7 @@ def test_many_are_judged_like_one(
             return [one async for one in client.detect_many(MANY, jobs=3, ordered=ordered)]
 
     awaited = asyncio.run(ask())
-    assert told(awaited) == outcomes
+    assert outcomes_of(awaited) == outcomes
     if ordered:
         assert [one.place for one in awaited] == list(range(len(MANY)))
 

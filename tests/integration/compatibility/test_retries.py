@@ -25,11 +25,11 @@ from integration.compatibility.troubles import (
     VIDEO,
     at_the_first_wait,
     behind,
+    edge_error,
     identities,
     judge,
     lasting,
-    said,
-    told,
+    torchserve_error,
 )
 from media_factory import Media
 from under_load import wait_for
@@ -43,20 +43,20 @@ PATIENT = Retries(attempts=50, longest_wait=2.0)
 PASSING: dict[str, tuple[Fault, str]] = {
     **{name: (fault, "connection_lost") for name, fault in LOST.items()},
     "no HTTP at all": (Say(b"\x00\x01garbage\r\n\r\n"), "connection_lost"),
-    "too many requests": (told("busy", 429), "busy"),
+    "too many requests": (edge_error("busy", 429), "busy"),
     "too many requests, and not in our words": (answer(429), "busy"),
-    "busy": (told("busy", 503), "busy"),
+    "busy": (edge_error("busy", 503), "busy"),
     "busy, and not in our words": (answer(503, b"<html>"), "busy"),
     "a full queue": (NO_WORKER, "busy"),
-    "no memory for uploads": (said(507, "OutOfMemoryError", "Cannot reserve memory"), "busy"),
+    "no memory for uploads": (torchserve_error(507, "OutOfMemoryError", "Cannot reserve memory"), "busy"),
     "a dead worker": (DIED, "worker_died"),
     "a gateway alone": (answer(502, b"<html>"), "unreachable"),
     "a gateway that waited in vain": (answer(504), "timeout"),
 }
 LASTING: dict[str, tuple[Fault, type[oos.OutOfSyncError]]] = {
-    "a fault of the server's own": (told("internal", 500), oos.InternalError),
+    "a fault of the server's own": (edge_error("internal", 500), oos.InternalError),
     "too large": (answer(413), oos.TooLargeError),
-    "nothing there": (said(404, "WorkflowNotFoundException", "Not found"), oos.NotDeployedError),
+    "nothing there": (torchserve_error(404, "WorkflowNotFoundException", "Not found"), oos.NotDeployedError),
     "asked in another way": (answer(405), oos.MethodNotAllowedError),
     "no answer of a detector": (answer(200, b"<html>"), oos.UnexpectedAnswerError),
     "sent elsewhere": (answer(307, Location="/elsewhere"), oos.UnexpectedAnswerError),
@@ -156,7 +156,7 @@ def test_an_async_client_sends_again_as_well(
 def test_deblurring_is_sent_again_as_well(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     for door in PLAIN:
         caplog.clear()
-        with behind(site, door, told("busy", 503), Reset(after=1)) as (client, proxy):
+        with behind(site, door, edge_error("busy", 503), Reset(after=1)) as (client, proxy):
             assert client.deblur(VIDEO)[4:8] == b"ftyp"
             assert len(identities(proxy.asked)) == 1
         assert [code for code, *_ in repetitions(caplog)] == ["busy", "connection_lost"]
@@ -191,7 +191,7 @@ def test_another_request_has_another_id_and_the_same_work_the_same_key(site: Sit
 def test_nobody_returns_before_the_time_a_server_named(
     site: Site, caplog: pytest.LogCaptureFixture, door: str, status: int
 ) -> None:
-    with behind(site, door, told("busy", status, Retry_After="1")) as (client, proxy):
+    with behind(site, door, edge_error("busy", status, Retry_After="1")) as (client, proxy):
         judge(client, VIDEO)
         first, second = proxy.connections
         assert second.opened - first.opened >= 1.0
@@ -310,7 +310,7 @@ def test_an_answer_that_is_late_is_asked_for_again_where_that_is_wanted(
 
 def test_health_asks_once_and_says_what_it_heard(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     for door in PLAIN:
-        with behind(site, door, Reset(after=1), told("busy", 503), answer(504)) as (client, proxy):
+        with behind(site, door, Reset(after=1), edge_error("busy", 503), answer(504)) as (client, proxy):
             assert type(error_of(client.health)) is oos.ConnectionLostError
             for _ in range(2):
                 health = client.health()
@@ -321,7 +321,7 @@ def test_health_asks_once_and_says_what_it_heard(site: Site, caplog: pytest.LogC
 
 def test_whoever_waits_until_a_server_is_ready_is_told_when_it_is(site: Site) -> None:
     for door in PLAIN:
-        with behind(site, door, Reset(after=1), told("busy", 503)) as (client, proxy):
+        with behind(site, door, Reset(after=1), edge_error("busy", 503)) as (client, proxy):
             assert client.wait_until_ready(PATIENCE_S).ready
             assert len(proxy.connections) == 3
         with behind(site, door, Reset(after=1)) as (client, _):

@@ -25,19 +25,21 @@ HEADER = b"a header"  # stands before the video in a file that is read from behi
 HALF = len(BIG) // 2
 
 
-def said(status: int, kind: str, message: str) -> Say:
+def torchserve_error(status: int, kind: str, message: str) -> Say:
     """An error in TorchServe's words."""
     return answer(status, json.dumps({"code": status, "type": kind, "message": message}).encode())
 
 
-def told(code: str, status: int, **headers: str) -> Say:
+def edge_error(code: str, status: int, **headers: str) -> Say:
     """An error in the edge's words."""
     error = {"code": code, "status": status, "stage": "edge", "message": "No.", "hint": "Wait."}
     return answer(status, json.dumps({"error": {**error, "request_id": "r"}}).encode(), **headers)
 
 
-NO_WORKER = said(500, "InternalServerException", 'Model "deepfake__deblur" has no worker to serve')
-DIED = said(507, "InternalServerException", "Worker died.")
+NO_WORKER = torchserve_error(
+    500, "InternalServerException", 'Model "deepfake__deblur" has no worker to serve'
+)
+DIED = torchserve_error(507, "InternalServerException", "Worker died.")
 LOST: dict[str, Fault] = {
     "before the request": Reset(after=1),
     "in the midst of the upload": Reset(after=HALF),

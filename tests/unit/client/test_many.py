@@ -12,7 +12,7 @@ import pytest
 
 from outofsync_client import Client, NoAudioError, Result
 from outofsync_client._many import judge_many
-from outofsync_client.cli.options import MOST_JOBS
+from outofsync_client.cli.options import MAX_JOBS
 
 if TYPE_CHECKING:
     from unit.client.conftest import Received, StubServer
@@ -81,17 +81,17 @@ def test_no_more_run_at_once_than_asked_for(make_result: MakeResult) -> None:
 def test_each_job_keeps_its_connection(server: StubServer, client: Client, make_result: MakeResult) -> None:
     """As many as the command line allows: none is closed for want of room, to be made anew."""
     result = json.dumps(make_result()).encode()
-    together = threading.Barrier(MOST_JOBS, timeout=60)
+    together = threading.Barrier(MAX_JOBS, timeout=60)
 
     def answer(_: Received) -> tuple[int, bytes]:
         together.wait()  # nobody is answered before all have asked
         return 200, result
 
     server.answer = answer
-    videos = [b"video"] * MOST_JOBS
+    videos = [b"video"] * MAX_JOBS
     for _ in range(3):
-        assert len(list(client.detect_many(videos, jobs=MOST_JOBS))) == MOST_JOBS
-    assert server.connections == MOST_JOBS
+        assert len(list(client.detect_many(videos, jobs=MAX_JOBS))) == MAX_JOBS
+    assert server.connections == MAX_JOBS
 
 
 def test_without_jobs_nothing_can_be_done() -> None:

@@ -145,10 +145,10 @@ def require_enough(videos: OwnVideos) -> None:
         return
     if videos.reasons[UNCALIBRATED]:
         raise UncalibratedError("the server gives verdicts without probabilities: it has no calibration")
-    said = f"{len(videos.judged)} of {len(videos.judged) + len(videos.left_out)} videos could be judged"
+    judged = f"{len(videos.judged)} of {len(videos.judged) + len(videos.left_out)} videos could be judged"
     why = ", ".join(f"{count} {reason}" for reason, count in videos.reasons.most_common(3))
     raise TooFewVideosError(
-        f"{said}{f' (left out: {why})' if why else ''}, and bands take {FEWEST_VIDEOS} at least"
+        f"{judged}{f' (left out: {why})' if why else ''}, and bands take {FEWEST_VIDEOS} at least"
     )
 
 

@@ -135,11 +135,11 @@ def person_of(folder: Path, path: Path) -> str:
 def _why_not(result: Mapping[str, Any]) -> str:
     """Why no band decides about this result, empty where one does."""
     reasons = [str(reason["code"]) for reason in result.get("reasons") or ()]
-    said = " ".join(reasons) or INCONCLUSIVE
+    codes = " ".join(reasons) or INCONCLUSIVE
     if result.get("probability_fake") is None:
-        return said if result["verdict"] == INCONCLUSIVE else UNCALIBRATED
+        return codes if result["verdict"] == INCONCLUSIVE else UNCALIBRATED
     if result["verdict"] == INCONCLUSIVE and result.get(ALIGNED) is None:
-        return said
+        return codes
     return ""
 
 

@@ -30,7 +30,7 @@ from outofsync_client.calibration._calibrating import CALIBRATION_FILE, calibrat
 from outofsync_client.calibration._calibration import FALSE_ALARMS, LOWEST_ALARM
 from outofsync_client.cli.batch import Pace, live
 from outofsync_client.cli.options import (
-    MOST_JOBS,
+    MAX_JOBS,
     client_of,
     options_among,
     with_options,
@@ -45,8 +45,8 @@ from outofsync_client.reports.wording import number, percent, printable
 OUTPUT_FOLDER = Path("calibration")
 ROWS = {"called likely fake or fake": FAKE_VERDICTS, "inconclusive": (INCONCLUSIVE,)}
 BANDS = {"low": "real below", "middle": "likely fake from", "high": "fake from"}
-MOST_NAMED = 5  # files that are left out for one reason; the ledger holds all
-MOST_CLIPS = 4  # judged twice more before anybody depends on the version
+MAX_NAMED = 5  # files that are left out for one reason; the ledger holds all
+MAX_CLIPS = 4  # judged twice more before anybody depends on the version
 SUSPECTS = 3  # files whose probabilities are highest
 
 
@@ -61,7 +61,7 @@ SUSPECTS = 3  # files whose probabilities are highest
 )
 @click.option("--resume", is_flag=True, help="Pass over what the ledger holds, by content and options.")
 @click.option("--retry-failed", is_flag=True, help="With --resume: try those again that failed before.")
-@click.option("--jobs", type=click.IntRange(1, MOST_JOBS), default=4, show_default=True)
+@click.option("--jobs", type=click.IntRange(1, MAX_JOBS), default=4, show_default=True)
 @click.option("--quiet", is_flag=True, help="Print the outcome alone.")
 @click.option("--name", help="What results call the calibration. [default: the folder's name and the day]")
 @click.option(
@@ -129,7 +129,7 @@ def calibrate(
         calibration.write(output_dir / CALIBRATION_FILE)
         Console().print(shown(videos, calibration))
         if promote:
-            clips = videos.spread(MOST_CLIPS)
+            clips = videos.spread(MAX_CLIPS)
             _versions_at(state, model_store).roll_out(
                 calibration, clips=clips, version=version, project=project, say=click.echo
             )
@@ -220,8 +220,8 @@ def _left_out(videos: OwnVideos) -> Iterator[Table]:
         table.add_column(name, overflow="fold")
     for why, count in videos.reasons.most_common():
         names = [printable(video.path.name) for video in videos.left_out if video.why == why]
-        more = f" and {count - MOST_NAMED} more" if count > MOST_NAMED else ""
-        table.add_row(Text(why), str(count), Text(", ".join(names[:MOST_NAMED]) + more))
+        more = f" and {count - MAX_NAMED} more" if count > MAX_NAMED else ""
+        table.add_row(Text(why), str(count), Text(", ".join(names[:MAX_NAMED]) + more))
     yield table
 
 

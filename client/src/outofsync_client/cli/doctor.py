@@ -1,4 +1,4 @@
-"""``outofsync doctor``: what this machine has, what is missing, and how to mend it."""
+"""``outofsync doctor``: what this machine has, what is missing, and how to fix it."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ DEFAULT_PORT = 8080
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at, and what to do where it is not well; ``well`` None: it does not matter here."""
+    """One thing looked at, and what to do where it is not ok; ``ok`` None: it does not matter here."""
 
     what: str
-    well: Optional[bool]
-    said: str
-    mend: str = ""
+    ok: Optional[bool]
+    detail: str
+    fix: str = ""
 
 
 def examine(directory: Path, open_client: Callable[[], Client]) -> Iterator[Finding]:
@@ -49,8 +49,8 @@ def examine(directory: Path, open_client: Callable[[], Client]) -> Iterator[Find
 
 def python() -> Finding:
     found = platform.python_version()
-    well = sys.version_info[:2] >= OLDEST_PYTHON
-    return Finding("Python", well, f"{found} at {sys.executable}", "" if well else "Use Python 3.9 or later.")
+    ok = sys.version_info[:2] >= OLDEST_PYTHON
+    return Finding("Python", ok, f"{found} at {sys.executable}", "" if ok else "Use Python 3.9 or later.")
 
 
 def packages() -> Finding:
@@ -83,15 +83,15 @@ def server_needs(project: Path) -> Iterator[Finding]:
     enough = environment.exists() or free >= FREE_GB
     yield Finding("disk", enough, f"{free:.1f} GB free", f"Setting up takes {FREE_GB:.0f} GB: make room.")
     gpu = shutil.which("nvidia-smi")
-    said = "nvidia-smi is there: make serve DEVICE=cuda:0" if gpu else "none found: the CPU it is"
-    yield Finding("GPU", None, said)
-    for name, mend in (("checkpoints", "git checkout -- checkpoints"), ("model_store", "make archives")):
+    detail = "nvidia-smi is there: make serve DEVICE=cuda:0" if gpu else "none found: the CPU it is"
+    yield Finding("GPU", None, detail)
+    for name, fix in (("checkpoints", "git checkout -- checkpoints"), ("model_store", "make archives")):
         pattern = "*.safetensors" if name == "checkpoints" else "*.mar"
         found = sorted(path.name for path in (project / name).glob(pattern))
-        yield Finding(name, bool(found), ", ".join(found) or "empty", mend)
+        yield Finding(name, bool(found), ", ".join(found) or "empty", fix)
     nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    said = nginx or "not installed: only the edge needs it (apt-get install nginx)"
-    yield Finding("nginx", True if nginx else None, said)
+    detail = nginx or "not installed: only the edge needs it (apt-get install nginx)"
+    yield Finding("nginx", True if nginx else None, detail)
 
 
 def server(directory: Path, open_client: Callable[[], Client]) -> Iterator[Finding]:
@@ -99,8 +99,8 @@ def server(directory: Path, open_client: Callable[[], Client]) -> Iterator[Findi
     state = find_state(directory)
     if state is None:
         taken = _is_taken(DEFAULT_PORT)
-        said = "is taken by another program: servers choose another" if taken else "is free"
-        yield Finding("port", None, f"{DEFAULT_PORT} {said}")
+        detail = "is taken by another program: servers choose another" if taken else "is free"
+        yield Finding("port", None, f"{DEFAULT_PORT} {detail}")
     else:
         try:
             yield Finding("state", True, f"{state} names {read_state(state).url}")
@@ -114,8 +114,8 @@ def server(directory: Path, open_client: Callable[[], Client]) -> Iterator[Findi
     except OutOfSyncError as error:
         yield Finding("server", False, error.message, error.hint)
     else:
-        said = f"answers after {health.seconds:.2f} s" if health.ready else health.problem
-        yield Finding("server", health.ready, said, "" if health.ready else "The server's log says more.")
+        detail = f"answers after {health.seconds:.2f} s" if health.ready else health.problem
+        yield Finding("server", health.ready, detail, "" if health.ready else "The server's log says more.")
 
 
 def _is_taken(port: int) -> bool:

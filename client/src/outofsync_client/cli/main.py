@@ -30,7 +30,7 @@ from outofsync_client.cli.calibrate import calibrate
 from outofsync_client.cli.display import json_line, show_warnings, verdict_table
 from outofsync_client.cli.doctor import examine
 from outofsync_client.cli.options import (
-    MOST_JOBS,
+    MAX_JOBS,
     client_of,
     opened,
     options_among,
@@ -99,7 +99,7 @@ def cli() -> None:
 )
 @with_options
 @click.option(
-    "--jobs", type=click.IntRange(1, MOST_JOBS), default=1, show_default=True, help="Videos at a time."
+    "--jobs", type=click.IntRange(1, MAX_JOBS), default=1, show_default=True, help="Videos at a time."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON per video instead of a table.")
 @click.option("--quiet", is_flag=True, help="Print nothing but what --json asks for; the exit code tells.")
@@ -198,7 +198,7 @@ def _judge_all(
 )
 @click.option("--resume", is_flag=True, help="Pass over what the ledger holds, by content and options.")
 @click.option("--retry-failed", is_flag=True, help="With --resume: try those again that failed before.")
-@click.option("--jobs", type=click.IntRange(1, MOST_JOBS), default=4, show_default=True)
+@click.option("--jobs", type=click.IntRange(1, MAX_JOBS), default=4, show_default=True)
 @click.option("--quiet", is_flag=True, help="Print the summary alone.")
 @with_options
 @with_server
@@ -289,10 +289,10 @@ def doctor(**server: Any) -> int:
     table = Table(box=None, show_header=False, pad_edge=False)
     broken = False
     for finding in examine(Path.cwd(), lambda: opened(**server)):
-        broken = broken or finding.well is False
-        word, style = marks[finding.well]
-        said = finding.said if finding.well is not False else f"{finding.said}\n→ {finding.mend}"
-        table.add_row(Text(word, style), finding.what, Text(said))
+        broken = broken or finding.ok is False
+        word, style = marks[finding.ok]
+        detail = finding.detail if finding.ok is not False else f"{finding.detail}\n→ {finding.fix}"
+        table.add_row(Text(word, style), finding.what, Text(detail))
     Console().print(table)
     return EXIT_ERROR if broken else EXIT_REAL
 

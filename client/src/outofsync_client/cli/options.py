@@ -20,7 +20,7 @@ from outofsync_client.cli.server import (
 )
 from outofsync_client.protocol import STATE_FOLDER, STORE_FOLDER
 
-MOST_JOBS = 16  # below a server's queue size, so that one command never fills it
+MAX_JOBS = 16  # below a server's queue size, so that one command never fills it
 
 
 def with_server(command: Any) -> Any:

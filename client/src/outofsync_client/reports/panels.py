@@ -38,7 +38,7 @@ FAINT = "#94a3b8"
 PAPER = "#f1f5f9"
 PEAK = "#db2777"
 LINE_WIDTH_LETTERS = 45
-MOST_REASON_LINES = 6
+MAX_REASON_LINES = 6
 
 
 def delay_distribution(result: Result) -> NDArray[np.float64]:
@@ -202,8 +202,8 @@ def _reason_lines(result: Result) -> list[str]:
     for reason in result.reasons:
         message = printable(reason.message)
         lines += textwrap.wrap(message, LINE_WIDTH_LETTERS, initial_indent="• ", subsequent_indent="   ")
-    if len(lines) > MOST_REASON_LINES:
-        lines = [*lines[: MOST_REASON_LINES - 1], "… the rest is in the JSON result"]
+    if len(lines) > MAX_REASON_LINES:
+        lines = [*lines[: MAX_REASON_LINES - 1], "… the rest is in the JSON result"]
     return lines
 
 

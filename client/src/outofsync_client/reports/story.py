@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from outofsync_client.reports.wording import NOTHING, delay_words, number, percent, printable
 
-MOST_MOMENTS = 6
+MAX_MOMENTS = 6
 SUSPICIOUS = 0.5  # a segment's probability of being fake from which it is marked
 
 Fact = tuple[str, str]
@@ -78,7 +78,7 @@ def moments(result: Result) -> list[Moment]:
     def weight(segment: Segment) -> tuple[float, float]:
         return (segment.probability_fake or 0.0, segment.score or 0.0)
 
-    chosen = sorted(result.segments, key=weight, reverse=True)[:MOST_MOMENTS]
+    chosen = sorted(result.segments, key=weight, reverse=True)[:MAX_MOMENTS]
     stills = _stills(result)
     found = []
     for segment in sorted(chosen, key=lambda segment: (segment.start, segment.track or 0)):
