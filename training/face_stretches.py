@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from outofsync.appearance.detail import looks_of
+from outofsync.appearance.detail import as_looks, looks_of, pairs_of
 from outofsync.appearance.inputs import pictures_of
 from outofsync.appearance.network import FaceConfig
 from outofsync.appearance.schedule import SEEN
@@ -99,13 +99,23 @@ class Stretches(IterableDataset[Stretch]):
         return rows, weights / weights.sum()
 
     def __iter__(self) -> Iterator[Stretch]:
+        for random in self.chances():
+            yield self._one(random)
+
+    def chances(self) -> Iterator[Random]:
+        """What this worker draws by, for one stretch after another."""
         cv2.setNumThreads(1)  # there are as many workers as cores are to be used
         worker = get_worker_info()
         random = np.random.default_rng([self._seed, 0 if worker is None else worker.id])
         while True:
-            yield self._one(random)
+            yield random
 
     def _one(self, random: Random) -> Stretch:
+        crops, false = self.cut(random)
+        return (*seen(as_seen_elsewhere(crops, random)), torch.tensor(float(false)))
+
+    def cut(self, random: Random) -> tuple[Frames, bool]:
+        """A stretch (36, 144, 144, 3) of a clip, and whether it is false."""
         false = random.uniform() < 0.5
         rows, shares = self._made
         pseudo = false and (not rows.size or random.uniform() < PSEUDO_SHARE)
@@ -119,10 +129,28 @@ class Stretches(IterableDataset[Stretch]):
             crops = pseudo_fake(crops, face.loudness[wanted], random)
         if random.uniform() < FILMED_SHARE:
             crops = crops[filmed_at(float(random.choice(RATES)), float(random.uniform()))]
-        if random.uniform() < DEGRADED_SHARE:
-            crops = Degradation.drawn(random).apply(
-                random_affine(colour_jitter(crops, random), random), random
-            )
-        elif random.uniform() < 0.5:
-            crops = np.ascontiguousarray(crops[:, :, ::-1])
-        return (*seen(crops), torch.tensor(float(false)))
+        return crops, false
+
+
+class Pairs(IterableDataset[tuple[Tensor, Tensor]]):
+    """The same stretches for the detail network alone: pairs in colour, and 1 where they are false.
+
+    Only the frames that it looks at are degraded, which takes a quarter of the time.
+    """
+
+    def __init__(self, stretches: Stretches) -> None:
+        self._stretches = stretches
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for random in self._stretches.chances():
+            crops, false = self._stretches.cut(random)
+            pairs = pairs_of(len(crops))
+            looked_at = as_seen_elsewhere(crops[pairs.ravel()], random)
+            yield as_looks(looked_at.reshape(*pairs.shape, *crops.shape[1:])), torch.tensor(float(false))
+
+
+def as_seen_elsewhere(crops: Frames, random: Random) -> Frames:
+    """Crops as other cameras, editors and web sites would show them; one in four as they are."""
+    if random.uniform() < DEGRADED_SHARE:
+        return Degradation.drawn(random).apply(random_affine(colour_jitter(crops, random), random), random)
+    return np.ascontiguousarray(crops[:, :, ::-1]) if random.uniform() < 0.5 else crops

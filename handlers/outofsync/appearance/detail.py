@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from outofsync.frames import Frames
@@ -20,11 +21,20 @@ FINE_SIDE = 5  # px over which the mean is taken that fine structure is what rem
 DIFFERENCE_GAIN, FINE_GAIN = 4.0, 6.0  # both are small against the picture itself
 
 
+def pairs_of(frames: int) -> NDArray[np.int64]:
+    """The frames (pairs, 2) of a stretch that are looked at, evenly spaced."""
+    first = np.linspace(STEM_REACH, frames - STEM_REACH - 1, LOOKS).astype(np.int64)
+    return np.stack([first, first + 1], 1)
+
+
 def looks_of(crops: Frames) -> Tensor:
-    """uint8 (frames, side, side, 3) crops → uint8 (pairs, 2, 3, side, side), evenly spaced."""
-    first = np.linspace(STEM_REACH, len(crops) - STEM_REACH - 1, LOOKS).astype(int)
-    pairs = torch.from_numpy(np.stack([crops[first], crops[first + 1]], 1))
-    return pairs.permute(0, 1, 4, 2, 3).contiguous()
+    """uint8 (frames, side, side, 3) crops of a stretch → uint8 (pairs, 2, 3, side, side)."""
+    return as_looks(crops[pairs_of(len(crops))])
+
+
+def as_looks(pairs: Frames) -> Tensor:
+    """uint8 (pairs, 2, side, side, 3) → the same with channels before height and width."""
+    return torch.from_numpy(pairs).permute(0, 1, 4, 2, 3).contiguous()
 
 
 def prepared(looks: Tensor) -> Tensor:

@@ -13,8 +13,10 @@ from outofsync.appearance.network import FaceConfig, FaceNetwork, movement
 from outofsync.checkpoints.store import Checkpoint
 from outofsync.synchrony.embedding import EmbeddingConfig, EmbeddingNetwork
 from outofsync.synchrony.embedding.inputs import normalise_pictures
+from training import face_detail
+from training.face_detail import DetailTrainer, DetailTraining
 from training.face_network import FaceTrainer, NetworkTraining, train
-from training.face_stretches import SPAN, FaceInMemory, Stretches, filmed_at, stretch_of
+from training.face_stretches import SPAN, FaceInMemory, Pairs, Stretches, filmed_at, stretch_of
 
 
 def face(number: int, label: str, frames: int = 44) -> FaceInMemory:
@@ -100,3 +102,26 @@ def test_a_run_learns_and_writes_what_can_be_served(
         )
         served = network.movement(movement(vectors, network.config.lags))
         torch.testing.assert_close(served, trainer.movement.average(views), rtol=0.02, atol=0.02)
+
+
+def test_detail_goes_on_from_a_checkpoint_and_leaves_the_rest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.manual_seed(1)
+    begun = Checkpoint("face", "movement", {}, FaceNetwork(FaceConfig()).state_dict()).halved()
+    begun.save(tmp_path / "begun.safetensors")
+    settings = DetailTraining(minutes=60, steps=3, batch=4)
+    trainer = DetailTrainer(tmp_path / "begun.safetensors", settings, "cpu")
+    batches = iter(torch.utils.data.DataLoader(Pairs(Stretches(faces(), 0)), settings.batch))
+    looks, truth = next(batches)
+    assert looks.shape == (4, 4, 2, 3, 144, 144)
+    assert truth.shape == (4,)
+    face_detail.train(trainer, batches, faces(), tmp_path / "run", every=1e6)
+    assert '"step": 3' in capsys.readouterr().out
+
+    written = Checkpoint.load(tmp_path / "run" / "networks.safetensors", kind="face")
+    changed = {
+        name for name, tensor in written.tensors.items() if not torch.equal(tensor, begun.tensors[name])
+    }
+    assert changed
+    assert {name.split(".")[0] for name in changed} == {"detail"}
