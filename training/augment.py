@@ -22,6 +22,7 @@ def chance(batch: int, probability: float, like: Tensor) -> Tensor:
 
 
 def uniform(batch: int, low: float, high: float, like: Tensor) -> Tensor:
+    """(batch,) float32 numbers between two, where ``like`` is."""
     return torch.rand(batch, device=like.device) * (high - low) + low
 
 
@@ -92,6 +93,7 @@ def colour_jitter(pictures: Tensor) -> Tensor:
 def quantise_blocks(pictures: Tensor) -> Tensor:
     """Blocks of 8×8 px whose cosine coefficients were rounded, as JPEG and video codecs leave them.
 
+    Float32 (batch, frames, size, size) of grey values 0 … 255 → the same shape.
     How coarsely is drawn for each clip, and grows with frequency; an edge of less than a block stays as it
     is.
     """
@@ -182,7 +184,7 @@ class WarpedMelTrack(MelTrack):
         self.register_buffer("banks", banks, persistent=False)
 
     def forward(self, audio: Tensor) -> Tensor:
-        """As :meth:`MelTrack.forward`."""
+        """Int16 levels as float32 (batch, samples) → normalised log-mel (batch, bands, steps)."""
         chosen = torch.randint(TRACTS, (len(audio),), device=audio.device)
         return normalise_bands(self.banks[chosen] @ self.spectrum(audio))
 

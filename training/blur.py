@@ -42,10 +42,12 @@ class BlurSettings:
 
 
 def to_light(frame: Frame) -> Light:
+    """uint8 (height, width, 3) as the camera coded it → linear float32 0 … 1, the same shape."""
     return np.asarray(_TO_LIGHT[frame])
 
 
 def from_light(light: Light) -> Frame:
+    """Linear float32 (height, width, 3), cut to 0 … 1, → coded uint8 of the same shape."""
     coded = np.power(np.clip(light, 0, 1), np.float32(1 / GAMMA)) * 255 + 0.5
     return coded.astype(np.uint8)
 
@@ -60,7 +62,10 @@ def motion_path(random: Random, length: float, bend: float, moments: int = 24) -
 
 
 def path_kernel(path: NDArray[np.float64]) -> Light:
-    """The kernel of a movement along ``path``: each moment falls on its four nearest pixels."""
+    """The kernel (side, side) of a movement along ``path`` (moments, 2) in px, adding up to one.
+
+    Each moment falls on its four nearest pixels.
+    """
     reach = int(np.ceil(abs(path).max())) + 1
     kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
     low = np.floor(path).astype(int)
@@ -73,7 +78,7 @@ def path_kernel(path: NDArray[np.float64]) -> Light:
 
 
 def disc_kernel(radius: float) -> Light:
-    """A lens out of focus: a disc whose edge pixels count by how far they reach in."""
+    """A lens out of focus, as a kernel (side, side): a disc whose edge counts by how far it reaches in."""
     reach = int(np.ceil(radius)) + 1
     axis = np.arange(-reach, reach + 1)
     kernel = np.clip(radius + 0.5 - np.hypot(axis[:, None], axis[None]), 0, 1).astype(np.float32)
@@ -81,24 +86,28 @@ def disc_kernel(radius: float) -> Light:
 
 
 def motion(light: Light, random: Random, settings: BlurSettings) -> Light:
-    """Camera or face moved during the exposure, everywhere alike."""
+    """Camera or face moved during the exposure, everywhere alike: linear (height, width, 3) → the same."""
     length = random.uniform(*settings.motion)
     kernel = path_kernel(motion_path(random, length, settings.bend * random.uniform() ** 2))
     return _filtered(light, kernel)
 
 
 def defocus(light: Light, random: Random, settings: BlurSettings) -> Light:
+    """A lens out of focus: linear (height, width, 3) → the same."""
     return _filtered(light, disc_kernel(random.uniform(*settings.defocus)))
 
 
 def gauss(light: Light, random: Random, settings: BlurSettings) -> Light:
-    """The blur that many small causes add up to."""
+    """The blur that many small causes add up to: linear (height, width, 3) → the same."""
     blurred = cv2.GaussianBlur(light, (0, 0), random.uniform(*settings.gauss), borderType=EDGE)
     return np.asarray(blurred, np.float32)
 
 
 def shake(light: Light, random: Random, settings: BlurSettings) -> Light:
-    """The mean of what is seen while the head turns, nears and moves: blur that varies over the picture."""
+    """The mean of what is seen while the head turns, nears and moves: blur that varies over the picture.
+
+    Linear (height, width, 3) → the same.
+    """
     moments = 9
     height, width = light.shape[:2]
     centre = (random.uniform(0, width), random.uniform(0, height))
@@ -114,7 +123,7 @@ def shake(light: Light, random: Random, settings: BlurSettings) -> Light:
 
 
 def rescale(frame: Frame, random: Random, settings: BlurSettings) -> Frame:
-    """Sent small, shown large."""
+    """Sent small, shown large: uint8 (height, width, 3) → the same."""
     height, width = frame.shape[:2]
     scale = random.uniform(*settings.scale)
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -124,14 +133,17 @@ def rescale(frame: Frame, random: Random, settings: BlurSettings) -> Frame:
 
 
 def add_noise(frame: Frame, random: Random, settings: BlurSettings) -> Frame:
-    """Sensor noise, mostly the same in the three colours."""
+    """Sensor noise, mostly the same in the three colours: uint8 (height, width, 3) → the same."""
     level = random.uniform(*settings.noise)
     noise = random.normal(0, level, frame.shape[:2])[..., None] + random.normal(0, level / 2, frame.shape)
     return np.clip(frame + noise + 0.5, 0, 255).astype(np.uint8)
 
 
 def compress(frame: Frame, random: Random, settings: BlurSettings) -> Frame:
-    """Blocks, ringing and coarse colour, by JPEG: the same transform coding as a video's key frames."""
+    """Blocks, ringing and coarse colour, by JPEG: the same transform coding as a video's key frames.
+
+    uint8 (height, width, 3) → the same.
+    """
     quality = int(random.integers(settings.quality[0], settings.quality[1] + 1))
     _, coded = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)

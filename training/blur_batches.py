@@ -91,7 +91,10 @@ class BatchBlur:
 
 
 def filtered(light: Tensor, kernels: Tensor) -> Tensor:
-    """Each picture correlated with its kernel, mirrored at its edges as OpenCV does."""
+    """Pictures (batch, 3, height, width) correlated with a kernel each (batch, side, side).
+
+    They are mirrored at their edges as OpenCV does.
+    """
     height, width = light.shape[-2:]
     padded = F.pad(light, (REACH,) * 4, mode="reflect")
     # Lengths that are multiples of 32 transform fast; what wraps around them falls on the padding.
@@ -102,7 +105,7 @@ def filtered(light: Tensor, kernels: Tensor) -> Tensor:
 
 
 def shake(light: Tensor, settings: BlurSettings, generator: torch.Generator) -> Tensor:
-    """The mean of what is seen while the head turns, nears and moves."""
+    """The mean of what is seen while the head turns, nears and moves: linear (batch, 3, height, width)."""
     count, colours, height, width = light.shape
     moments = torch.linspace(-0.5, 0.5, MOMENTS, device=light.device)
 

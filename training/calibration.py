@@ -76,7 +76,7 @@ class Case:
 
 
 def weights_of(cases: Sequence[Case]) -> Floats:
-    """Genuine and manipulated count alike; so do the ways of manipulating, and each identity in them."""
+    """(cases,): genuine and manipulated count alike, so do ways of manipulating, and identities in them."""
     ways, groups = [case.way for case in cases], [case.group for case in cases]
     return balanced_weights(ways, groups, GENUINE) * len(cases)
 
@@ -142,12 +142,12 @@ def _part(model: Pipeline, names: Sequence[str], share: float) -> Part:
 
 
 def stated_by(calibration: Calibration, cases: Sequence[Case]) -> Floats:
-    """The probability of each case."""
+    """The probability of each case: (cases,)."""
     return calibration.probabilities(calibration.joined(Videos.of(cases)))
 
 
 def cross_validated(cases: Sequence[Case], names: dict[str, tuple[str, ...]] = USED) -> Floats:
-    """The probability each case gets from calibrations that never saw its identity."""
+    """The probability (cases,) each gets from calibrations that never saw its identity."""
     groups = [case.group for case in cases]
     logits = np.zeros(len(cases))
     for seed in range(SHUFFLES):

@@ -50,7 +50,7 @@ class PreparedClip:
     facts: Entry
 
     def read(self) -> tuple[FrameStore, NDArray[np.int16]]:
-        """Face crops and the sound that goes with them, moved if a check found it out of place."""
+        """Face crops and their sound, int16 (samples,) at 16 kHz, put in place if a check found it late."""
         clip = Clip.from_bytes(read_payload(self.path, self.facts))
         track = clip.tracks[0]
         return in_place(track.frames, clip.audio, start=track.start, late=lateness(self.facts))

@@ -33,7 +33,7 @@ FROM_YCC = ((1.0, 1.772, 0.0), (1.0, -0.344136, -0.714136), (1.0, 0.0, 1.402))
 
 
 def whole(pictures: Tensor) -> Tensor:
-    """Rounded to what eight bits can hold."""
+    """Rounded to what eight bits can hold (float32 of any shape)."""
     return pictures.add(0.5).floor_().clamp_(0, 255)
 
 
@@ -54,6 +54,7 @@ class Rescaling:
         self._larger = torch.from_numpy(larger).to(device)
 
     def __call__(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
+        """(batch, 3, side, side) of 0 … 255 → the same, each by a scale of its own."""
         count, device = len(pictures), pictures.device
         scale = uniform(self._scale, count, generator)
         row = (scale * self._side).round().long() - self._first
@@ -64,7 +65,7 @@ class Rescaling:
 
 
 def add_noise(pictures: Tensor, settings: BlurSettings, generator: torch.Generator) -> Tensor:
-    """Sensor noise, mostly the same in the three colours."""
+    """Sensor noise, mostly the same in the three colours: (batch, 3, side, side) of 0 … 255 → the same."""
     count, colours, height, width = pictures.shape
     level = uniform(settings.noise, count, generator)[:, None, None, None]
     shared, own = (
@@ -87,12 +88,13 @@ class Jpeg:
         self._cosines = torch.from_numpy(_cosines()).to(device)
 
     def compress(self, pictures: Tensor, settings: BlurSettings, generator: torch.Generator) -> Tensor:
-        """With random quality."""
+        """With random quality: (batch, 3, side, side) of 0 … 255 → the same."""
         low, high = settings.quality
         quality = torch.randint(low, high + 1, (len(pictures),), generator=generator, device=pictures.device)
         return self(pictures, quality)
 
     def __call__(self, pictures: Tensor, quality: Tensor) -> Tensor:
+        """(batch, 3, side, side) of 0 … 255, qualities (batch,) of 1 … 100 → pictures of the same shape."""
         ycc = torch.einsum("ij,bjhw->bihw", self._to_ycc, pictures)
         luma, colour = ycc[:, :1].round(), (ycc[:, 1:] + 128).round()
         percent = torch.where(quality < 50, 5000 // quality, 200 - 2 * quality)

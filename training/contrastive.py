@@ -25,14 +25,15 @@ class Pairs:
     inside: Tensor  # (batch, frames)
 
     @classmethod
-    def of(cls, visual: Tensor, audio: Tensor, lags: Tensor) -> Pairs:
+    def of(cls, visual: Tensor, audio: Tensor, late: Tensor) -> Pairs:
+        """Unit vectors (batch, frames, size) of both, and by how many frames sounds are late (batch,)."""
         frames = visual.shape[1]
-        true = torch.arange(frames, device=visual.device) + lags[:, None]
+        true = torch.arange(frames, device=visual.device) + late[:, None]
         return cls(torch.einsum("bte,bse->bts", visual, audio), true, (true >= 0) & (true < frames))
 
 
 def frame_loss(pairs: Pairs, scale: Tensor, neighbour: float) -> Tensor:
-    """Each picture must find its own moment among all sounds of its clip, and each sound its picture."""
+    """Each picture must find its own moment among all sounds of its clip, and each sound its picture: ()."""
     frames = pairs.fit.shape[1]
     distance = (torch.arange(frames, device=pairs.true.device) - pairs.true[..., None]).abs()
     target = (distance == 0) * (1 - 2 * neighbour) + (distance == 1) * neighbour
@@ -42,7 +43,7 @@ def frame_loss(pairs: Pairs, scale: Tensor, neighbour: float) -> Tensor:
 
 
 def delay_loss(pairs: Pairs, scale: Tensor, reach: int) -> Tensor:
-    """The published question: at which of the 31 delays do lips and voice fit?"""
+    """The published question: at which of the 31 delays do lips and voice fit? A mean cross-entropy: ()."""
     frames = pairs.fit.shape[1]
     delays = torch.arange(-MAX_DELAY, MAX_DELAY + 1, device=pairs.true.device)
     position = pairs.true[..., None] + delays  # (batch, frames, 31)
@@ -54,7 +55,10 @@ def delay_loss(pairs: Pairs, scale: Tensor, reach: int) -> Tensor:
 
 
 def clip_loss(visual: Tensor, audio: Tensor, pairs: Pairs, scale: Tensor) -> Tensor:
-    """Each picture must find its own moment among the sounds of all clips."""
+    """Each picture must find its own moment among the sounds of all clips.
+
+    Unit vectors (batch, frames, size) → a mean cross-entropy: ().
+    """
     batch, frames = pairs.true.shape
     logits = scale * visual.flatten(0, 1) @ audio.flatten(0, 1).T
     target = pairs.true + frames * torch.arange(batch, device=logits.device)[:, None]

@@ -77,7 +77,10 @@ class DeblurTraining:
 
 
 def fidelity_loss(restored: Tensor, sharp: Tensor) -> Tensor:
-    """The mean logarithm of each picture's squared error: PSNR but for its sign and unit."""
+    """The mean logarithm of each picture's squared error: PSNR but for its sign and unit.
+
+    Pictures (batch, 3, side, side) of 0 … 1 → ().
+    """
     return (restored - sharp).square().mean((1, 2, 3)).add(EQUAL).log().mean()
 
 
@@ -122,7 +125,7 @@ class DeblurTrainer(ResumableRun):
         self.best = float("-inf")
 
     def train_step(self) -> Tensor:
-        """One batch; returns its loss, which a card may still be computing."""
+        """One batch; returns its loss (), which a card may still be computing."""
         if self.progress >= self._settings.settled:
             settle(self.network)
         blurred, sharp = self._source.draw(self.step)

@@ -69,7 +69,7 @@ class Degradation:
 
 
 def colour_jitter(frames: Frames, random: Random) -> Frames:
-    """Gamma, contrast, brightness and white balance, the same for all frames."""
+    """Gamma, contrast, brightness and white balance, the same for all of (frames, side, side, 3)."""
     levels = np.arange(256, dtype=np.float32) / 255
     gain = random.uniform(0.8, 1.2) * random.uniform(0.93, 1.07, 3)
     curve = 255 * levels ** random.uniform(0.75, 1.3)
@@ -80,7 +80,7 @@ def colour_jitter(frames: Frames, random: Random) -> Frames:
 
 
 def random_affine(frames: Frames, random: Random) -> Frames:
-    """Shift, scale, turn and mirror, the same for all frames, as crops differ from face to face."""
+    """Shift, scale, turn and mirror, the same for all of (frames, side, side, 3), as crops differ by face."""
     side = frames.shape[1]
     middle = (side / 2, side / 2)
     matrix = cv2.getRotationMatrix2D(middle, random.uniform(-8, 8), random.uniform(0.9, 1.15))

@@ -45,7 +45,7 @@ class FaceTraining:
 
 
 def shares(clips: Sequence[FaceClip], pseudo: float) -> NDArray[np.float64]:
-    """How often each clip is drawn, adding up to one for genuine ones and to one for false ones.
+    """How often each clip is drawn (clips,): genuine ones add up to one, and so do false ones.
 
     Rare sources and generators are drawn more often than their share; ``pseudo`` of the false ones are
     pseudo-fakes.

@@ -119,7 +119,7 @@ def _read(path: Path, clip: PreparedClip, variant: str) -> FaceClip | None:
 
 
 def loudness_of(audio: NDArray[np.int16], frames: int) -> NDArray[np.float32]:
-    """How loud each frame is, from 0 to 1, smoothed over three frames."""
+    """How loud each frame of int16 (samples,) is, from 0 to 1, smoothed over three frames: (frames,)."""
     blocks = audio[: frames * SAMPLES_PER_FRAME].astype(np.float32).reshape(frames, SAMPLES_PER_FRAME)
     level = np.convolve(np.sqrt(np.square(blocks).mean(1)), [0.25, 0.5, 0.25], "same")
     loudness: NDArray[np.float32] = np.clip(level / (np.percentile(level, 95) + 1), 0, 1).astype(np.float32)

@@ -122,7 +122,7 @@ class Learner:
         return self._schedule.progress >= 1
 
     def step(self, inputs: Tensor, truth: Tensor) -> Tensor:
-        """One batch; returns the loss."""
+        """One batch of inputs and its truth (batch,), 1 for false; returns the loss ()."""
         self.network.train()
         with torch.autocast(inputs.device.type, torch.bfloat16):
             said = self.network(inputs)

@@ -48,6 +48,7 @@ class PackedFrame:
     split: str
 
     def picture(self) -> Frame:
+        """uint8 (side, side, 3) RGB."""
         return JpegFrames.decode(self.jpeg)
 
 
@@ -86,7 +87,7 @@ def read_pack(path: Path, *, split: str) -> list[PackedFrame]:
 
 
 def sharp_frames(clip: PreparedClip, each: int) -> list[tuple[Frame, float]]:
-    """Frames spread over a clip whose face is large, of those the sharp ones, and how sharp they are."""
+    """Of frames (side, side, 3) all over a clip with a large face the sharp ones, and how sharp they are."""
     if float(clip.facts["face_px"]) < SHARP_FACE_PX:
         return []
     store, _ = clip.read()
@@ -137,7 +138,7 @@ def _by_turn(frames: Iterable[Candidate], group: Callable[[Candidate], str]) -> 
 
 
 def val_frames(clips: Iterable[PreparedClip], count: int) -> list[Frame]:
-    """Sharp frames of unseen people, no more than an eighth of them from any one source."""
+    """Sharp frames (side, side, 3) of unseen people, at most an eighth of them from any one source."""
     max_of_a_source = max(2, count // 8)
     taken, frames = Counter[str](), list[Frame]()
     for clip in clips:

@@ -57,12 +57,12 @@ def mean_similarity(visual: Tensor, sound: Tensor) -> Curve:
 
 
 def best_delay(curve: Curve) -> int:
-    """Frames by which the sound comes late where lips and voice fit best."""
+    """Frames by which the sound comes late where lips and voice fit best, of a curve (31,)."""
     return int(curve.argmax()) - MAX_DELAY
 
 
 def fit(curve: Curve) -> float:
-    """How well the sound fits at its best place inside the broadcast window."""
+    """How well the sound fits at its best place inside the broadcast window, of a curve (31,)."""
     return float(curve[MAX_DELAY + EARLIEST_TOLERATED : MAX_DELAY + LATEST_TOLERATED + 1].max())
 
 
@@ -159,6 +159,7 @@ class Tally:
         self._people.append(person)
 
     def weights(self) -> NDArray[np.float64]:
+        """Of each value: (values,)."""
         return inverse_frequency_weights(self._people)
 
     def mean(self) -> float:

@@ -105,7 +105,7 @@ def planes(pictures: Sequence[Frame]) -> Tensor:
 
 
 def square(pictures: Sequence[Frame], random: Random, side: int) -> list[Frame]:
-    """The same random square of every picture; smaller pictures are enlarged first."""
+    """The same random square (side, side, 3) of every picture; smaller pictures are enlarged first."""
     height, width = pictures[0].shape[:2]
     if min(height, width) < side:
         scale = side / min(height, width)
@@ -134,7 +134,7 @@ def read_pairs(blurred: Path, sharp: Path) -> list[Pair]:
 
 
 def read_picture(path: Path) -> Frame:
-    """One picture file as RGB."""
+    """One picture file as uint8 (height, width, 3) RGB."""
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
     if picture is None:
         raise ValueError(f"{path} is no picture")

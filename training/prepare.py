@@ -30,8 +30,7 @@ from training.preparation.agreement import Rule, RuleError
 from training.preparation.check import ScoreCache, check, note_set
 from training.preparation.heads import heads, render_heads
 from training.preparation.run import BusyError, Preparation
-from training.preparation.sources import AUTO, Defaults, Source, SourceError, in_folder, listed
-from training.preparation.splits import SHARES
+from training.preparation.sources import AUTO, SHARES, Defaults, Source, SourceError, in_folder, listed
 from training.preparation.summary import summary
 
 RULE = Path(__file__).parent / "preparation" / "rule.json"

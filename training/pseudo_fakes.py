@@ -45,7 +45,7 @@ def _ellipse(side: int, centre: tuple[float, float], radii: tuple[float, float],
 
 
 def mouth_region(side: int, random: Random) -> Floats:
-    """A soft mask over mouth and chin, as re-lipping tools paste it: an ellipse or the lower half."""
+    """A soft mask (side, side, 1) over mouth and chin, as re-lipping tools paste it: an ellipse or a half."""
     soft = float(random.uniform(0.005, 0.05))
     if random.uniform() < 0.3:
         mask = _ellipse(side, (0.5, 0.55), (random.uniform(0.28, 0.36), random.uniform(0.36, 0.44)), soft)
@@ -57,18 +57,18 @@ def mouth_region(side: int, random: Random) -> Floats:
 
 
 def face_region(side: int, random: Random) -> Floats:
-    """A soft mask over the whole face."""
+    """A soft mask (side, side, 1) over the whole face."""
     radii = (random.uniform(0.28, 0.42), random.uniform(0.36, 0.5))
     return _ellipse(side, FACE, radii, float(random.uniform(0.01, 0.06)))
 
 
 def some_region(side: int, random: Random) -> Floats:
-    """The mouth's surroundings more often than the whole face."""
+    """A mask (side, side, 1): the mouth's surroundings more often than the whole face."""
     return mouth_region(side, random) if random.uniform() < 0.65 else face_region(side, random)
 
 
 def blend(frames: Frames, others: Floats, mask: Floats) -> Frames:
-    """``others`` where the mask is 1, ``frames`` where it is 0."""
+    """``others`` where the mask (side, side, 1) is 1, ``frames`` (frames, side, side, 3) where it is 0."""
     mixed = frames + mask * (others - frames.astype(np.float32))
     return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
 

@@ -94,12 +94,12 @@ class Sequences:
 
 
 def delay_losses(output: Tensor, target: Tensor) -> Tensor:
-    """KL(softmax(target) ‖ softmax(output)) of each step."""
+    """KL(softmax(target) ‖ softmax(output)) of each step: (batch, steps, 31) twice → (batch, steps)."""
     return F.kl_div(output.log_softmax(-1), target.log_softmax(-1), reduction="none", log_target=True).sum(-1)
 
 
 def feature_losses(output: Tensor, target: Tensor) -> Tensor:
-    """Squared error of each step."""
+    """Squared error of each step: (batch, steps, 31) twice → (batch, steps)."""
     return (output - target).square().sum(-1)
 
 
@@ -109,7 +109,7 @@ def fit_regressor(
     *,
     features: bool,
 ) -> Regressor:
-    """Train one regressor to foretell the next window of genuine speech."""
+    """Train one regressor to foretell the next window of genuine speech, from tracks (windows, 31)."""
     torch.manual_seed(settings.seed)
     losses = feature_losses if features else delay_losses
     sequences = Sequences(tracks, settings.seed)
@@ -137,7 +137,7 @@ def fit_regressor(
 
 
 def corrupted(past: Tensor, settings: RegressorTraining, *, features: bool) -> Tensor:
-    """Inputs with a little noise, and some with a false past.
+    """Inputs (batch, steps, 31) with a little noise, and some with a false past.
 
     A false past of delays peaks elsewhere and less clearly; one of features belongs to another track.
     """

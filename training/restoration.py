@@ -94,7 +94,7 @@ def fidelity(pictures: Frames, truth: Frames) -> Fidelity:
 
 
 def unsharp_mask(frames: Frames, sigma: float = 1.5, amount: float = 0.7) -> Frames:
-    """The classical remedy to compare with."""
+    """The classical remedy to compare with: (frames, height, width, 3) → the same."""
     sharpened = [
         cv2.addWeighted(frame, 1 + amount, cv2.GaussianBlur(frame, (0, 0), sigma), -amount, 0)
         for frame in frames
@@ -108,7 +108,7 @@ RL_ITERATIONS = 8
 
 
 def richardson_lucy(frames: Frames, sigma: float = RL_SIGMA, iterations: int = RL_ITERATIONS) -> Frames:
-    """Richardson-Lucy deconvolution in linear light, for a Gaussian blur of one strength.
+    """Richardson-Lucy deconvolution of (frames, height, width, 3) in linear light, for one Gaussian.
 
     Nobody tells a restorer which blur it meets; one kernel for all kinds is what this method can be given.
     """
@@ -189,7 +189,7 @@ def found(frames: Sequence[Frame], blurry_below: float, seed: int) -> dict[str, 
 
 
 def frames_per_second(restorer: Restorer, frames: Frames) -> float:
-    """Restoring speed, best of three."""
+    """Restoring speed of (frames, height, width, 3), best of three."""
     restorer.restore(frames)
     times = []
     for _ in range(3):

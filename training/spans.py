@@ -136,7 +136,7 @@ def decoded(clip: Clip) -> Clip:
 
 
 def excerpt(clip: Clip, start: int, stop: int, sound: Sound | None = None) -> Clip:
-    """Frames ``start`` … ``stop`` − 1 of every track, with their own sound or another of the same length."""
+    """Frames ``start`` … ``stop`` − 1 of every track, with their own sound or another (samples,) as long."""
     tracks = []
     for track in clip.tracks:
         first, last = max(start, track.start), min(stop, track.stop)
@@ -159,7 +159,7 @@ def with_sound_shifted(clip: Clip, start: int, stop: int, late: int) -> Clip | N
 
 
 def with_sound_swapped(clip: Clip, start: int, stop: int, other: Sound) -> Clip | None:
-    """A span with another clip's sound, from the same place if that is long enough; else from its beginning.
+    """A span with another clip's sound (samples,), from the same place if it is long enough, else its start.
 
     A shorter sound shortens the span; None where that leaves less than half of it.
     """

@@ -102,7 +102,7 @@ class SyncTrainer(ResumableRun):
         """One batch; returns the parts of the loss."""
         settings = self._settings
         sampler, clips = self._samplers[self.step % len(self._samplers)]
-        pictures, audio, lags = sampler.batch(clips)
+        pictures, audio, late = sampler.batch(clips)
         with torch.no_grad():
             size = self.network.config.picture
             pictures = normalise_pictures(photometric(random_affine(pictures.float(), size)))
@@ -112,7 +112,7 @@ class SyncTrainer(ResumableRun):
             visual, sound = self._shared(pictures, mel)
         visual, sound = visual.float(), sound.float()
         scale = self.network.log_scale.exp().clamp(max=100.0)
-        pairs = Pairs.of(visual, sound, lags)
+        pairs = Pairs.of(visual, sound, late)
         parts = {"clip": settings.clip_weight * clip_loss(visual, sound, pairs, scale)}
         if self.step >= settings.first_phase:
             parts["frame"] = frame_loss(pairs, scale, settings.neighbour)

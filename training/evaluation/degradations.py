@@ -50,19 +50,19 @@ class Degradation:
 
 
 def resize_quarter(picture: Picture, _: Random) -> Picture:
-    """A quarter of each side, at least 32 px."""
+    """(height, width, 3) → a quarter of each side, at least 32 px."""
     height, width = (max(32, round(side / 4)) for side in picture.shape[:2])
     return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def gaussian_blur(picture: Picture, _: Random) -> Picture:
-    """Standard deviation 1.2 % of the shorter side: 2.7 px of 224."""
+    """(height, width, 3) → the same; standard deviation 1.2 % of the shorter side: 2.7 px of 224."""
     sigma = 0.012 * min(picture.shape[:2])
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.uint8)
 
 
 def motion_blur(picture: Picture, _: Random) -> Picture:
-    """A sideways path of 4 % of the shorter side: 9 px of 224."""
+    """(height, width, 3) → the same; a sideways path of 4 % of the shorter side: 9 px of 224."""
     length = max(3, round(0.04 * min(picture.shape[:2])))
     return np.asarray(cv2.blur(picture, (length, 1)), np.uint8)
 

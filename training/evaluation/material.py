@@ -156,7 +156,7 @@ def donors_of(clip: PreparedClip, genuine: Sequence[PreparedClip]) -> dict[str, 
 
 
 def sound_with(clip: PreparedClip) -> Sound:
-    """What is heard while the face of a prepared clip is in view."""
+    """What is heard while the face of a prepared clip is in view: int16 (samples,), 16 kHz."""
     frames, audio = clip.read()
     return audio[: len(frames) * SAMPLES_PER_FRAME]
 

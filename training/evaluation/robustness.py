@@ -169,7 +169,7 @@ def judge_degraded(product: Product, task: RobustnessTask) -> list[Tried]:
 
 
 def recoded(footage: Footage, how: Degradation) -> Sound:
-    """A video's sound as its own degraded file would bring it; the picture does not matter."""
+    """A video's sound as its own degraded file would bring it, int16 (samples,) at 16 kHz."""
     times = [0.0, max(1.0, len(footage.sound) / footage.sample_rate)]
     blank = Footage(BLANK.pictures, times, footage.sound, footage.sample_rate)
     heard = Degradation(how.name, sound_rate=how.sound_rate, gain_db=how.gain_db)

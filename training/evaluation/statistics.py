@@ -61,7 +61,7 @@ def draws(identities: Sequence[str], resamples: int, seed: int = 0) -> Floats:
 
 
 def summary(values: Floats, clusters: int, *, percent: bool = False) -> Figure:
-    """The first value with the interval of the others; no interval from fewer than two identities."""
+    """The first of (1 + resamples,) values with the interval of the others; none from one person."""
     if not np.isfinite(values[0]):
         return NOTHING
     value = round(float(values[0]), 4)
@@ -215,7 +215,7 @@ class Bin:
 
 
 def reliability(probabilities: Floats, is_fake: Flags, weights: Floats, bins: int = 15) -> list[Bin]:
-    """Bins of equal width; a bin without clips states nothing."""
+    """Bins of equal width of probabilities (clips,); a bin without clips states nothing."""
     place = np.minimum((probabilities * bins).astype(int), bins - 1)
     total = weights.sum()
     found = []

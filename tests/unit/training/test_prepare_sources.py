@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from training.preparation.heads import heads, render_heads
-from training.preparation.sources import AUTO, Defaults, SourceError, in_folder, listed
-from training.preparation.splits import split_of
+from training.preparation.sources import AUTO, Defaults, SourceError, in_folder, listed, split_of
 
 
 def touch(path: Path) -> Path:
