@@ -87,12 +87,12 @@ def _speed(found: Profile) -> float:
     return 1e3 * found.clip_s / found.latency_ms
 
 
-def longest(profiles: Sequence[Profile], most: int) -> list[str]:
-    """The stages that take longest in any case, at most so many."""
+def longest(profiles: Sequence[Profile], count: int) -> list[str]:
+    """The stages that take longest in any case, at most ``count``."""
     peaks = {name: 0.0 for found in profiles for name in found.stages_ms}
     for name in peaks:
         peaks[name] = max(found.stages_ms.get(name, 0.0) for found in profiles)
-    return sorted(peaks, key=lambda name: -peaks[name])[:most]
+    return sorted(peaks, key=lambda name: -peaks[name])[:count]
 
 
 def draw(profiles: Sequence[Profile], picture: Path) -> None:

@@ -103,10 +103,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         engine.pipelined(data, 1)
         measure(state, files, 1, 1)
         lone = added_latency_ms(state, engine, files[0], chosen.rounds)
-        *lower, most = sorted(chosen.clients)
+        *lower, max_clients = sorted(chosen.clients)
         levels = [measure(state, files, clients, requests_for(clients)) for clients in lower]
         rates = [engine_rates(engine, data, batch)]
-        levels.append(measure(state, files, most, requests_for(most)))
+        levels.append(measure(state, files, max_clients, requests_for(max_clients)))
         rates.append(engine_rates(engine, data, batch))
     alone = {kind: sum(rate[kind] for rate in rates) / len(rates) for kind in rates[0]}
     report(levels, alone, lone, chosen.seconds, batch)
