@@ -21,7 +21,7 @@ from outofsync_client.protocol.state import read_state
 OLDEST_PYTHON = (3, 9)
 SERVER_PYTHON = (3, 11)
 FREE_GB = 7.0  # what setting the server up takes
-PACKAGES = ("httpx", "numpy", "matplotlib", "click", "rich", "prometheus-client")
+PACKAGES = ("httpx", "jinja2", "numpy", "matplotlib", "click", "rich", "prometheus-client")
 DEFAULT_PORT = 8080
 
 
