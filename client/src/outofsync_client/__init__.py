@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from outofsync_client import _result
 from outofsync_client._async_client import AsyncClient
 from outofsync_client._base import DeblurChoice, Health, IncludeChoice, ModeChoice
 from outofsync_client._client import Client
@@ -101,3 +102,13 @@ __all__ = [
     "VideoFile",
     "WorkerDiedError",
 ]
+
+
+def _reporter() -> _result.Reporter:
+    """Imported once a result is drawn: that takes a while, and few programs draw."""
+    from outofsync_client.reports import files
+
+    return files
+
+
+Result._reporter = _reporter

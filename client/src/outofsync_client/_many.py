@@ -6,15 +6,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sized
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Callable, Generic, Optional, TypeVar, Union
+from typing import Callable, Generic, Optional, TypeVar, Union
 
 from outofsync_client._exceptions import OutOfSyncError
-
-if TYPE_CHECKING:  # reports import this, and a result reports itself
-    from outofsync_client._result import Result
+from outofsync_client._result import Result
 
 F = TypeVar("F")
-Outcome = Union["Result", OutOfSyncError]
+Outcome = Union[Result, OutOfSyncError]
 
 ManyProgress = Callable[[int, Optional[int]], None]
 """Called with how many files are done, and of how many: None where the files have no length."""

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, Callable, ClassVar, Protocol, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +75,16 @@ class FaceTrack:
         )
 
 
+class Reporter(Protocol):
+    """What draws results and reports on them."""
+
+    def draw(self, result: Result, *, title: str) -> Any: ...
+
+    def save_report(
+        self, path: Path, result: Result, *, title: str = "", options: Mapping[str, Any] | None = None
+    ) -> None: ...
+
+
 @dataclass(frozen=True)
 class Result:
     """The verdict on one video and what it rests on.
@@ -111,6 +121,9 @@ class Result:
     timing_ms: Mapping[str, float]
     raw: Mapping[str, Any] = field(repr=False)  # as the server sent it, fields of newer servers included
 
+    # Given by the package (see its __init__): reports know results, so that results cannot know reports.
+    _reporter: ClassVar[Callable[[], Reporter]]
+
     @property
     def is_fake(self) -> bool:
         """Whether the verdict is ``likely_fake`` or ``fake``."""
@@ -142,18 +155,14 @@ class Result:
 
     def plot(self, title: str = "") -> Any:
         """The four panels as a matplotlib figure."""
-        from outofsync_client.reports.picture import draw
-
-        return draw(self, title=title or self.id)
+        return type(self)._reporter().draw(self, title=title or self.id)
 
     def save_report(self, path: Union[str, os.PathLike[str]], **settings: Any) -> None:
         """Write a report for people, as ``.html``, ``.pdf`` or ``.png``; raises ValueError for another name.
 
         ``title`` is usually the video's name, ``options`` what was asked of the server.
         """
-        from outofsync_client.reports.files import save_report
-
-        save_report(Path(path), self, **settings)
+        type(self)._reporter().save_report(Path(path), self, **settings)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Result:

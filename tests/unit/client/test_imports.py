@@ -40,7 +40,7 @@ def test_no_modules_import_one_another_in_a_circle() -> None:
         name: {one for one in imported(ast.parse(path.read_text(encoding="utf-8"))) if one in MODULES}
         for name, path in MODULES.items()
     }
-    del needs["outofsync_client"]  # the surface; whoever imports __version__ of it needs no more
+    del needs["outofsync_client"]  # it knows all, and whoever imports its version nothing more of it
     while leaves := {name for name, others in needs.items() if not others & needs.keys()}:
         needs = {name: others for name, others in needs.items() if name not in leaves}
     assert {name: others & needs.keys() for name, others in needs.items()} == {}

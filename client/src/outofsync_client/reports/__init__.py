@@ -1,8 +1,4 @@
-"""Reports: what a results folder holds about the videos that were judged.
-
-A result reports itself (:meth:`Result.plot`, :meth:`Result.save_report`), so that nothing here imports it but
-for its type: there would be a circle.
-"""
+"""Reports: what a results folder holds about the videos that were judged."""
 
 from __future__ import annotations
 

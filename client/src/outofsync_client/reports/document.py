@@ -6,7 +6,7 @@ import io
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,15 +14,13 @@ from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 from matplotlib.image import imread, imsave
 
+from outofsync_client._result import Result
 from outofsync_client._version import __version__
 from outofsync_client.reports import story
 from outofsync_client.reports.panels import INK, UNKNOWN_COLOUR, VERDICT_COLOURS
 from outofsync_client.reports.picture import draw, png, shortened
 from outofsync_client.reports.timeline import timeline
 from outofsync_client.reports.wording import percent, printable, verdict_words
-
-if TYPE_CHECKING:
-    from outofsync_client._result import Result
 
 A4_INCHES = (8.27, 11.69)
 DPI = 180

@@ -1,16 +1,15 @@
-"""A report on one video in whatever format its name asks for."""
+"""What a result makes of itself: a drawing, or a report in whatever format its name asks for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable
+from typing import Any, Callable
 
+from outofsync_client._result import Result
 from outofsync_client.reports.document import save_pdf, save_png
 from outofsync_client.reports.page import save_page
-
-if TYPE_CHECKING:
-    from outofsync_client._result import Result
+from outofsync_client.reports.picture import draw as draw
 
 FORMATS: dict[str, Callable[..., None]] = {"html": save_page, "pdf": save_pdf, "png": save_png}
 

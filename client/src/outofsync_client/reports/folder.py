@@ -19,20 +19,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import numpy as np
 
 from outofsync_client._exceptions import OutOfSyncError
 from outofsync_client._many import Outcome
+from outofsync_client._result import Result
 from outofsync_client.protocol import MAX_DELAY
 from outofsync_client.reports.document import save_pdf
 from outofsync_client.reports.page import save_page
 from outofsync_client.reports.picture import save_picture
 from outofsync_client.reports.wording import describe, printable
-
-if TYPE_CHECKING:
-    from outofsync_client._result import Result
 
 LOG = "output.log"
 SUMMARY = "detection_summary.csv"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from numpy.typing import NDArray
 
+from outofsync_client._result import Result
 from outofsync_client.protocol import DELAYS, FRAME_RATE, MAX_DELAY
 from outofsync_client.reports.story import is_suspicious
 from outofsync_client.reports.wording import (
@@ -21,9 +22,6 @@ from outofsync_client.reports.wording import (
     signed,
     verdict_words,
 )
-
-if TYPE_CHECKING:
-    from outofsync_client._result import Result
 
 VERDICT_COLOURS = {
     "real": "#15803d",

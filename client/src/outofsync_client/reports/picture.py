@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from outofsync_client._result import Result
 from outofsync_client.reports import panels
 from outofsync_client.reports.wording import printable
-
-if TYPE_CHECKING:
-    from outofsync_client._result import Result
 
 SIZE_INCHES = (15.0, 8.4)
 DPI = 110

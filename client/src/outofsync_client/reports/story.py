@@ -8,8 +8,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from outofsync_client._result import Result, Segment
 from outofsync_client.reports.wording import NOTHING, delay_words, number, percent, printable
 
 MAX_MOMENTS = 6
@@ -33,9 +34,6 @@ LIMITS = (
     "The probability is calibrated on the data that the model card names; on other material it may be off.",
     "Use this report as one piece of evidence, never as the only one.",
 )
-
-if TYPE_CHECKING:
-    from outofsync_client._result import Result, Segment
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from outofsync_client._result import Result
 from outofsync_client.protocol import FRAME_RATE, MAX_DELAY
 from outofsync_client.reports.panels import FAINT, INK, PEAK, VERDICT_COLOURS, delay_distribution
 from outofsync_client.reports.story import SUSPICIOUS, is_suspicious
-
-if TYPE_CHECKING:
-    from outofsync_client._result import Result
 
 SIZE_INCHES = (10.0, 3.6)
 SMOOTHED_S = 0.4  # single windows jump; a reader wants to see where it drifts

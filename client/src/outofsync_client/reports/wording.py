@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Union
+from typing import Union
 
 from outofsync_client._exceptions import OutOfSyncError
+from outofsync_client._result import Result
 from outofsync_client.protocol import FRAME_RATE
-
-if TYPE_CHECKING:
-    from outofsync_client._result import Result
 
 NOTHING = "\N{EN DASH}"
 
