@@ -48,7 +48,7 @@ class Service(Protocol):
 class Restarts:
     """How often a service may end in so many seconds (None: any number of times) before that is an error."""
 
-    most: int | None = 5
+    limit: int | None = 5
     within_s: float = 600.0
 
 
@@ -126,7 +126,7 @@ class _Supervised:
         while now - self.ended[0] > self.restarts.within_s:
             self.ended.popleft()
         count = len(self.ended)
-        if self.restarts.most is not None and count >= self.restarts.most:
+        if self.restarts.limit is not None and count >= self.restarts.limit:
             raise ServeError(f"{self.service} ended {count} times in {now - self.ended[0]:.0f} s")
         pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (count - 1))
         sys.stderr.write(f"{self.service} is started anew in {pause:g} s\n")

@@ -30,7 +30,7 @@ START_S = 30.0
 STOP_S = 75.0  # longer than the gateway gives requests under way
 READY_FILE = "edge.json"
 # It is started anew for ever: callers are told to come back later as long as one of the two is there.
-RESTARTS = Restarts(most=None)
+RESTARTS = Restarts(limit=None)
 
 
 class Program:

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from serving.rollout.comparing import Comparison, Opinion, Pair
+from serving.rollout.comparing import Comparison, Pair, Prediction
 from serving.rollout.errors import (
     ArchiveError,
     BuildFailedError,
@@ -21,13 +21,13 @@ from serving.rollout.errors import (
     VersionFailedError,
 )
 from serving.rollout.models import Models
-from serving.rollout.overview import Described, DescribedNode, Listed
+from serving.rollout.overview import Described, DescribedNode, VersionSummary
 from serving.rollout.record import Canary, Event, NodeVersion, Pipeline, Record, RecordFile
-from serving.rollout.scaling import MOST_WORKERS
-from serving.rollout.warming import Warmed
+from serving.rollout.scaling import MAX_WORKERS
+from serving.rollout.warming import WarmUp
 
 __all__ = [
-    "MOST_WORKERS",
+    "MAX_WORKERS",
     "ArchiveError",
     "BuildFailedError",
     "Canary",
@@ -35,12 +35,11 @@ __all__ = [
     "Described",
     "DescribedNode",
     "Event",
-    "Listed",
     "Models",
     "NodeVersion",
-    "Opinion",
     "Pair",
     "Pipeline",
+    "Prediction",
     "Record",
     "RecordError",
     "RecordFile",
@@ -50,5 +49,6 @@ __all__ = [
     "StillBusyError",
     "UnknownVersionError",
     "VersionFailedError",
-    "Warmed",
+    "VersionSummary",
+    "WarmUp",
 ]

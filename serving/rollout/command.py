@@ -21,7 +21,7 @@ from outofsync_client.cli.outcomes import EXIT_REAL
 from outofsync_client.cli.server import nearest_state
 from outofsync_client.protocol import NODES
 from outofsync_client.reports.wording import number, percent, printable, verdict_words
-from serving.rollout import MOST_WORKERS, Comparison, Listed, Models
+from serving.rollout import MAX_WORKERS, Comparison, Models, VersionSummary
 
 ROLE_STYLES = {"promoted": "bold green", "canary": "yellow", "shadow": "yellow", "built": "bright_black"}
 SHOWN_EVENTS = 10
@@ -63,24 +63,24 @@ def models() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def list_(models: Models, as_json: bool) -> None:
     """Show every version and who serves what."""
-    listed = models.list()
+    versions = models.list()
     if as_json:
-        click.echo(json.dumps([one.to_dict() for one in listed]))
+        click.echo(json.dumps([one.to_dict() for one in versions]))
         return
     table = Table()
     for name in ("version", "part", "deblur", "ensemble", "loaded"):
         table.add_column(name, no_wrap=True)
-    for one in listed:
+    for one in versions:
         loaded = {True: "ready", False: "not ready", None: "-"}[one.ready]
         table.add_row(
             one.version, Text(_part(one), ROLE_STYLES.get(one.role, "")), one.deblur, one.ensemble, loaded
         )
     Console().print(table)
-    if any(one.role == "promoted" and one.answers is False for one in listed):
+    if any(one.role == "promoted" and one.answers is False for one in versions):
         click.echo("the promoted version does not answer yet: a step was interrupted; repeat it", err=True)
 
 
-def _part(one: Listed) -> str:
+def _part(one: VersionSummary) -> str:
     """What a version does, in words."""
     if one.role == "canary":
         return f"canary, {percent(one.share)} of requests"
@@ -178,8 +178,8 @@ def verify(models: Models, version: str) -> None:
 )
 def register(models: Models, version: str, clips: tuple[Path, ...]) -> None:
     """Verify VERSION, load it beside what serves, and warm it. Nobody is answered by it yet."""
-    for warmed in models.register(version, clips=clips):
-        click.echo(f"{warmed.clip}: {verdict_words(warmed.verdict)} ({warmed.seconds:.1f} s)")
+    for warm_up in models.register(version, clips=clips):
+        click.echo(f"{warm_up.clip}: {verdict_words(warm_up.verdict)} ({warm_up.seconds:.1f} s)")
     click.echo(f"version {version} is loaded; next: outofsync models canary, or promote")
 
 
@@ -223,12 +223,12 @@ def _pairs(comparison: Comparison) -> Table:
     for name in ("file", comparison.promoted, comparison.candidate, "difference"):
         table.add_column(name)
     for pair in comparison.pairs:
-        opinions = [
+        predictions = [
             f"{verdict_words(side.verdict)}, {percent(side.probability_fake)}"
             for side in (pair.promoted, pair.candidate)
         ]
         style = "" if pair.agrees else "bold yellow"
-        table.add_row(Text(printable(pair.file), style), *opinions, number(pair.difference))
+        table.add_row(Text(printable(pair.file), style), *predictions, number(pair.difference))
     return table
 
 
@@ -265,9 +265,7 @@ def rollback(models: Models) -> None:
 @models.command()
 @_with_models
 @click.argument("version")
-@click.option(
-    "--workers", type=click.IntRange(1, MOST_WORKERS), required=True, help="Processes at each node."
-)
+@click.option("--workers", type=click.IntRange(1, MAX_WORKERS), required=True, help="Processes at each node.")
 @click.option("--node", "nodes", type=click.Choice(NODES), multiple=True, help="Only this node.")
 def scale(models: Models, version: str, workers: int, nodes: tuple[str, ...]) -> None:
     """Let VERSION have more or fewer worker processes, also after a restart."""

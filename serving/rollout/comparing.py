@@ -16,7 +16,7 @@ from serving.rollout.record import Pipeline
 
 
 @dataclass(frozen=True)
-class Opinion:
+class Prediction:
     """What one pipeline said of a file; ``verdict`` is ``error:CODE`` where it could not judge it."""
 
     verdict: str
@@ -24,7 +24,7 @@ class Opinion:
     score: float | None
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Opinion:
+    def from_dict(cls, values: dict[str, Any]) -> Prediction:
         return cls(str(values.get("verdict")), values.get("probability_fake"), values.get("score"))
 
 
@@ -33,8 +33,8 @@ class Pair:
     """One file, judged by what serves and by what may serve next."""
 
     file: str  # its name, or its SHA-256 where the gateway compared it
-    promoted: Opinion
-    candidate: Opinion
+    promoted: Prediction
+    candidate: Prediction
 
     @property
     def agrees(self) -> bool:
@@ -73,17 +73,17 @@ def compare_files(
 ) -> Comparison:
     """Let both judge each file; nobody else's request is touched."""
 
-    def opinion(pipeline: Pipeline, video: bytes) -> Opinion:
+    def predicted(pipeline: Pipeline, video: bytes) -> Prediction:
         try:
             result = judge(deployment.state, pipeline, video, {})
         except OutOfSyncError as error:
-            return Opinion(f"error:{error.code}", None, None)
-        return Opinion(result.verdict, result.probability_fake, result.score)
+            return Prediction(f"error:{error.code}", None, None)
+        return Prediction(result.verdict, result.probability_fake, result.score)
 
     pairs = []
     for file in files:
         video = file.read_bytes()
-        pairs.append(Pair(file.name, opinion(promoted[1], video), opinion(candidate[1], video)))
+        pairs.append(Pair(file.name, predicted(promoted[1], video), predicted(candidate[1], video)))
     return Comparison(promoted[0], candidate[0], tuple(pairs))
 
 
@@ -95,8 +95,8 @@ def compare_shadow(deployment: Deployment, promoted: str, candidate: str) -> Com
             values["promoted"].get("pipeline") == promoted
             and values["candidate"].get("pipeline") == candidate
         ):
-            opinions = (Opinion.from_dict(values[side]) for side in ("promoted", "candidate"))
-            pairs.append(Pair(str(values.get("id")), *opinions))
+            predictions = (Prediction.from_dict(values[side]) for side in ("promoted", "candidate"))
+            pairs.append(Pair(str(values.get("id")), *predictions))
     return Comparison(promoted, candidate, tuple(pairs))
 
 

@@ -28,7 +28,7 @@ from serving.rollout.calibrating import build_calibrated, find_archive, roll_out
 from serving.rollout.comparing import Comparison, compare_files, compare_shadow
 from serving.rollout.deployment import Deployment
 from serving.rollout.errors import StepRefusedError, VersionFailedError
-from serving.rollout.overview import Described, Listed, describe, list_versions
+from serving.rollout.overview import Described, VersionSummary, describe, list_versions
 from serving.rollout.record import Canary, Pipeline, Record, RecordFile
 from serving.rollout.registering import register
 from serving.rollout.restoring import restore
@@ -36,7 +36,7 @@ from serving.rollout.retiring import retire
 from serving.rollout.scaling import scale
 from serving.rollout.store import OWN_ARCHIVES, ModelStore
 from serving.rollout.verifying import verify, verify_content
-from serving.rollout.warming import Warmed, warm
+from serving.rollout.warming import WarmUp, warm
 
 Folder = str | os.PathLike[str]
 RETIRE_S = 600.0  # a video of ten minutes may be under way
@@ -61,7 +61,7 @@ class Models:
             management=management or Management.of_state(folder),
         )
 
-    def list(self) -> tuple[Listed, ...]:
+    def list(self) -> tuple[VersionSummary, ...]:
         """Every version, registered or built, with its part in serving."""
         return list_versions(self._deployment)
 
@@ -143,14 +143,14 @@ class Models:
         for name in OWN_ARCHIVES:
             verify_content(self._deployment.store, self._deployment.store.path / name)
 
-    def register(self, version: str, *, clips: Sequence[Folder] = ()) -> tuple[Warmed, ...]:
+    def register(self, version: str, *, clips: Sequence[Folder] = ()) -> tuple[WarmUp, ...]:
         """Verify a version, load it beside what serves, and warm it (see ``warm``).
 
         Nobody is answered by it before it is promoted or tried. A version that fails is unloaded again.
         """
         return register(self._deployment, version, [Path(clip) for clip in clips])
 
-    def warm(self, version: str, clips: Sequence[Folder] = ()) -> tuple[Warmed, ...]:
+    def warm(self, version: str, clips: Sequence[Folder] = ()) -> tuple[WarmUp, ...]:
         """Let a registered version judge clips; raises :class:`VersionFailedError` where it cannot.
 
         Where none are given, it judges a made-up one that every network has to work on.

@@ -16,7 +16,7 @@ REGISTERED, BUILT = "registered", "built"
 
 
 @dataclass(frozen=True)
-class Listed:
+class VersionSummary:
     """One version: its part in serving, and whether TorchServe has it loaded and ready.
 
     ``role`` is promoted, canary, shadow, previous (where a roll-back leads), registered, or built (in the
@@ -37,7 +37,7 @@ class Listed:
         return dict(vars(self))
 
 
-def list_versions(deployment: Deployment) -> tuple[Listed, ...]:
+def list_versions(deployment: Deployment) -> tuple[VersionSummary, ...]:
     """Every version of the record and of the model store, the lowest first."""
     record = deployment.record()
     loaded: dict[Node, LoadedVersion] | None = None
@@ -47,22 +47,22 @@ def list_versions(deployment: Deployment) -> tuple[Listed, ...]:
         answering = {(node, deployment.management.default(model_of(node))) for node in NODES}
     except UnreachableError:
         pass
-    listed = []
+    summaries = []
     for version, nodes in record.pipelines.items():
         role, share = _role(record, version)
         parts = {(node, part.version) for node, part in nodes.nodes()}
         ready = None if loaded is None else all(part in loaded and loaded[part].ready for part in parts)
         answers = None if answering is None else parts == answering
-        listed.append(
-            Listed(version, role, share, nodes.deblur.version, nodes.ensemble.version, ready, answers)
+        summaries.append(
+            VersionSummary(version, role, share, nodes.deblur.version, nodes.ensemble.version, ready, answers)
         )
     for version in deployment.store.versions():
         if version not in record.pipelines:
             nodes = deployment.store.pipeline(version, beside=record.pipelines[record.promoted])
-            listed.append(
-                Listed(version, BUILT, None, nodes.deblur.version, nodes.ensemble.version, None, None)
+            summaries.append(
+                VersionSummary(version, BUILT, None, nodes.deblur.version, nodes.ensemble.version, None, None)
             )
-    return tuple(sorted(listed, key=lambda one: _in_order(one.version)))
+    return tuple(sorted(summaries, key=lambda one: _in_order(one.version)))
 
 
 def _role(record: Record, version: str) -> tuple[str, float | None]:

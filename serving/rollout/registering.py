@@ -15,10 +15,10 @@ from serving.rollout.deployment import Deployment
 from serving.rollout.errors import StepRefusedError, VersionFailedError
 from serving.rollout.record import Pipeline, Record
 from serving.rollout.verifying import verify
-from serving.rollout.warming import Warmed, warm
+from serving.rollout.warming import WarmUp, warm
 
 
-def register(deployment: Deployment, version: str, clips: Sequence[Path]) -> tuple[Warmed, ...]:
+def register(deployment: Deployment, version: str, clips: Sequence[Path]) -> tuple[WarmUp, ...]:
     """Load what of the version is not loaded yet, warm it, record it; what it said of each clip.
 
     Raises :class:`ArchiveError` or :class:`VersionFailedError`; a new version then leaves nothing behind.
@@ -35,7 +35,7 @@ def register(deployment: Deployment, version: str, clips: Sequence[Path]) -> tup
             _unload_unrecorded(deployment, record, pipeline)
         try:
             _load(deployment, pipeline)
-            warmed = warm(deployment, version, pipeline, clips)
+            warm_ups = warm(deployment, version, pipeline, clips)
         except OutOfSyncError:
             if new:
                 _unload_unrecorded(deployment, record, pipeline)
@@ -45,7 +45,7 @@ def register(deployment: Deployment, version: str, clips: Sequence[Path]) -> tup
                 record = deployment.record()
                 pipelines = {**record.pipelines, version: pipeline}
                 deployment.records.write(record.after("register", version, pipelines=pipelines))
-        return warmed
+        return warm_ups
 
 
 def _found(deployment: Deployment, record: Record, version: str) -> Pipeline:

@@ -13,7 +13,7 @@ from outofsync_client.protocol import NODES, model_of
 from serving.rollout.deployment import Deployment
 from serving.rollout.errors import StepRefusedError, VersionFailedError
 
-MOST_WORKERS = 32  # each holds the weights once more, and Java keeps threads for it
+MAX_WORKERS = 32  # each holds the weights once more, and Java keeps threads for it
 
 
 def scale(deployment: Deployment, version: str, workers: int, nodes: Sequence[str]) -> None:
@@ -22,8 +22,8 @@ def scale(deployment: Deployment, version: str, workers: int, nodes: Sequence[st
     Raises :class:`StepRefusedError` for a number or node that cannot be, and :class:`VersionFailedError`
     where the new workers do not come up; then the version has as many as before.
     """
-    if not 1 <= workers <= MOST_WORKERS:
-        raise StepRefusedError(f"a version has 1 to {MOST_WORKERS} workers, not {workers}")
+    if not 1 <= workers <= MAX_WORKERS:
+        raise StepRefusedError(f"a version has 1 to {MAX_WORKERS} workers, not {workers}")
     if unknown := [node for node in nodes if node not in NODES]:
         raise StepRefusedError(f"there is no node {unknown[0]}", hint=f"The nodes are {' and '.join(NODES)}.")
     with deployment.changing_versions(f"scale {version}"):

@@ -22,9 +22,9 @@ from outofsync_client.protocol import MANIFEST, SUMS_FILE
 from serving.rollout.errors import ArchiveError
 from serving.rollout.store import ModelStore, parse_sums, sha256_of
 
-MOST_BYTES = 4 * 1024**3  # unpacked
-MOST_ENTRIES = 10_000
-MOST_TEXT_BYTES = 4 * 1024**2
+MAX_BYTES = 4 * 1024**3  # unpacked
+MAX_ENTRIES = 10_000
+MAX_TEXT_BYTES = 4 * 1024**2
 TEXT_KINDS = (".py", ".json", ".yaml")
 WEIGHTS_KIND = ".safetensors"
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -68,7 +68,7 @@ def verify_content(store: ModelStore, archive: Path) -> None:
 def _check_entries(archive: Path, file: zipfile.ZipFile) -> None:
     """Names that stay inside, each once, plain files, and no more of them than an archive has."""
     entries = file.infolist()
-    if len(entries) > MOST_ENTRIES or sum(entry.file_size for entry in entries) > MOST_BYTES:
+    if len(entries) > MAX_ENTRIES or sum(entry.file_size for entry in entries) > MAX_BYTES:
         raise _wrong(archive, "it unpacks to more than an archive holds")
     seen = set()
     for entry in entries:
@@ -130,7 +130,7 @@ def _check_content(archive: Path, file: zipfile.ZipFile, name: str) -> None:
         if not _is_safetensors(file, name):
             raise _wrong(archive, f"{name!r} is not the safetensors file that its name promises")
     elif kind in TEXT_KINDS or name == SUMS_FILE:
-        if file.getinfo(name).file_size > MOST_TEXT_BYTES or not _is_text(file.read(name)):
+        if file.getinfo(name).file_size > MAX_TEXT_BYTES or not _is_text(file.read(name)):
             raise _wrong(archive, f"{name!r} is not the text that its name promises")
         if kind != ".py" and _imports(file.read(name)):
             raise _wrong(archive, f"{name!r} is a pickle, and pickles run code when they are loaded")
@@ -142,7 +142,7 @@ def _is_safetensors(file: zipfile.ZipFile, name: str) -> bool:
     """Whether a header of JSON stands where the format has it."""
     with file.open(name) as content:
         length = int.from_bytes(content.read(8), "little")
-        if not 2 <= length <= MOST_TEXT_BYTES:
+        if not 2 <= length <= MAX_TEXT_BYTES:
             return False
         try:
             return isinstance(json.loads(content.read(length)), dict)

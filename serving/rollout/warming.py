@@ -24,7 +24,7 @@ OWN_OPTIONS: dict[str, Any] = {"mode": "reference", "deblur": "always"}
 
 
 @dataclass(frozen=True)
-class Warmed:
+class WarmUp:
     """One clip that a version judged: its verdict, and how long that took (s)."""
 
     clip: str
@@ -34,10 +34,10 @@ class Warmed:
 
 def warm(
     deployment: Deployment, version: str, pipeline: Pipeline, clips: Sequence[Path]
-) -> tuple[Warmed, ...]:
+) -> tuple[WarmUp, ...]:
     """What the version says of each clip; raises :class:`VersionFailedError` where it cannot judge one."""
     options = {} if clips else OWN_OPTIONS
-    warmed = []
+    warm_ups = []
     for clip in clips or [OWN_CLIP]:
         started = time.monotonic()
         try:
@@ -49,8 +49,8 @@ def warm(
                 f"version {version} does not judge {clip.name}: {error.message}",
                 hint=f"What serves was not touched. The reason is in {deployment.state / LOG_FILE}.",
             ) from None
-        warmed.append(Warmed(clip.name, result.verdict, time.monotonic() - started))
-    return tuple(warmed)
+        warm_ups.append(WarmUp(clip.name, result.verdict, time.monotonic() - started))
+    return tuple(warm_ups)
 
 
 def probe_workflow(url: str, token: str, *, timeout: float) -> None:

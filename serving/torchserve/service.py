@@ -17,7 +17,7 @@ from serving.torchserve.draining import drain
 from serving.torchserve.ports import Ports, choose_ports, choosing
 from serving.torchserve.server import Server
 
-MOST_THREADS = 2000  # of Java: each request that a worker dies under leaves one or two behind for ever
+MAX_THREADS = 2000  # of Java: each request that a worker dies under leaves one or two behind for ever
 
 
 class TorchServe:
@@ -53,7 +53,7 @@ class TorchServe:
             self._rotation_asked = False
             self._rotated_at = time.monotonic()
             self._rotate(server)
-        if (threads := server.threads()) > MOST_THREADS:
+        if (threads := server.threads()) > MAX_THREADS:
             self.stop(drained=True)
             return f"TorchServe had {threads} threads, most of them lost"
         return None

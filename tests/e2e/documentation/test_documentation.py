@@ -35,7 +35,7 @@ PAGES = [ROOT / "client" / "README.md", *sorted(DOCS.rglob("*.md"))]
 KINDS = {"bash run", "bash shown", "python run", "{toctree}", "{eval-rst}"}
 VIDEOS = {"interview.mp4": "synchronised", "speech.mp4": "shifted", "blurry.mp4": "another_voice"}
 EDGES = re.compile(r"https://(detector|spare)\.example")  # the test's own stands for these
-UNDOCUMENTED = {"RecordFile", "MOST_WORKERS", "Outcome"}  # of use to this project alone
+UNDOCUMENTED = {"RecordFile", "MAX_WORKERS", "Outcome"}  # of use to this project alone
 
 
 @dataclass(frozen=True)

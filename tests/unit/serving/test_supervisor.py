@@ -117,7 +117,7 @@ def test_a_service_that_ends_again_and_again_is_given_up() -> None:
     diary: list[str] = []
     ends: dict[int, str | Exception] = dict.fromkeys(range(1, 10), "it fell over")
     with pytest.raises(ServeError, match="one ended 3 times in"):
-        Supervisor([Recorded("one", diary, at=ends)], Restarts(most=3)).run()
+        Supervisor([Recorded("one", diary, at=ends)], Restarts(limit=3)).run()
     assert diary.count("one starts") == 3
 
 
@@ -125,7 +125,7 @@ def test_ends_of_long_ago_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     diary: list[str] = []
     monkeypatch.setattr(supervisor, "FIRST_PAUSE_S", 0.0)
     ends: dict[int, str | Exception] = {1: "it fell over", 2: "and again", 3: "terminate"}
-    run(Recorded("one", diary, at=ends), restarts=Restarts(most=2, within_s=0.0))
+    run(Recorded("one", diary, at=ends), restarts=Restarts(limit=2, within_s=0.0))
     assert diary.count("one starts") == 3
 
 

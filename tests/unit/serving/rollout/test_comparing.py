@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pretended_torchserve import NEW, OWN, Site
 
-from serving.rollout import Opinion
+from serving.rollout import Prediction
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,7 @@ def test_a_version_that_cannot_judge_a_file_disagrees(site: Site, tmp_path: Path
     site.torchserve.mute.add(NEW)
     (tmp_path / "one.mp4").write_bytes(b"video")
     (pair,) = site.models.compare(NEW, [tmp_path / "one.mp4"]).pairs
-    assert pair.candidate == Opinion("error:unexpected_answer", None, None)
+    assert pair.candidate == Prediction("error:unexpected_answer", None, None)
     assert not pair.agrees
     assert pair.difference is None
 

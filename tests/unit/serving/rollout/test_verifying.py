@@ -195,7 +195,7 @@ def test_headers_that_contradict_each_other_are_refused(site: Site, archive: Pat
 def test_an_archive_that_unpacks_without_end_is_refused(
     site: Site, archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.rollout.verifying.MOST_BYTES", 10_000)
+    monkeypatch.setattr("serving.rollout.verifying.MAX_BYTES", 10_000)
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("zeros.json", b"0" * 10_001)
     write_sums(site.store)
