@@ -106,9 +106,9 @@ __all__ = [
 
 def _reporter() -> _result.Reporter:
     """Imported once a result is drawn: that takes a while, and few programs draw."""
-    from outofsync_client.reports import files
+    from outofsync_client.reports import document
 
-    return files
+    return document
 
 
 Result._reporter = _reporter

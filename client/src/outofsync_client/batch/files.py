@@ -1,8 +1,9 @@
-"""Which videos a command line means: files, folders, patterns, lists."""
+"""Videos as files: which of them a command line means, and what each is known by, whatever it is called."""
 
 from __future__ import annotations
 
 import glob
+import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
@@ -10,6 +11,18 @@ from typing import TextIO
 SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".3gp"}
 )
+
+
+BLOCK_BYTES = 1 << 20
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal; of a video it is also the ``id`` of its result."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def find_videos(names: Iterable[str]) -> Iterator[Path]:

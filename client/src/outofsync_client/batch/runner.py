@@ -9,9 +9,9 @@ from pathlib import Path
 
 from outofsync_client._client import Client
 from outofsync_client._exceptions import OutOfSyncError, UnreadableFileError
-from outofsync_client._files import sha256_of
 from outofsync_client._many import Judged, judge_many
 from outofsync_client._result import Result
+from outofsync_client.batch.files import sha256_of
 from outofsync_client.batch.ledger import Ledger
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from outofsync_client._files import sha256_of
 from outofsync_client._result import FAKE_VERDICTS, INCONCLUSIVE
+from outofsync_client.batch.files import sha256_of
 from outofsync_client.batch.ledger import Ledger
 from outofsync_client.calibration._bands import Bands
 from outofsync_client.calibration._errors import MixedCheckpointsError

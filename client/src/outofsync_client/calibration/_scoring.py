@@ -9,13 +9,13 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import IO, Any, Optional
 
-from outofsync_client._checkpoints import read_metadata
 from outofsync_client.calibration._bands import Bands
 from outofsync_client.calibration._errors import UncalibratedError, UnknownCheckpointError
 from outofsync_client.protocol import SCORING_FILE
 
+MAX_HEADER_BYTES = 1 << 24  # of a checkpoint
 SHIPPED = "shipped"  # what a calibration is called that training has made
 
 
@@ -58,7 +58,7 @@ class ScoringCheckpoint:
     @classmethod
     def _of_bytes(cls, content: bytes, called: str) -> ScoringCheckpoint:
         try:
-            metadata = read_metadata(io.BytesIO(content))
+            metadata = _metadata(io.BytesIO(content))
             if metadata["kind"] != "scoring":
                 raise ValueError(f"it is of the kind {metadata['kind']!r}")
             calibration = json.loads(metadata["config"])["calibration"]
@@ -71,3 +71,16 @@ class ScoringCheckpoint:
             raise UnknownCheckpointError(f"{called} is no scoring checkpoint ({error})") from None
         digest = hashlib.sha256(content).hexdigest()
         return cls(digest, str(calibration.get("name", SHIPPED)), bands, shipped, fitted)
+
+
+def _metadata(file: IO[bytes]) -> dict[str, str]:
+    """What a safetensors file says of itself: its header is JSON, so that it takes no torch.
+
+    Raises ValueError where it says nothing.
+    """
+    length = int.from_bytes(file.read(8), "little")
+    header = json.loads(file.read(min(length, MAX_HEADER_BYTES)))  # a JSONDecodeError is a ValueError
+    metadata = header.get("__metadata__") if isinstance(header, dict) else None
+    if not isinstance(metadata, dict):
+        raise ValueError("its header holds no metadata")
+    return metadata

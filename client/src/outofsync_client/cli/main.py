@@ -42,7 +42,7 @@ from outofsync_client.cli.progress import progress
 from outofsync_client.cli.status import shown, status_of
 from outofsync_client.extensions import commands
 from outofsync_client.reports import Outcome, ReportFolder, save_report
-from outofsync_client.reports.files import FORMATS
+from outofsync_client.reports.document import FORMATS
 
 EXIT_STOPPED = 130  # as shells have it for Ctrl-C
 PICTURED = ["delays", "features", "frames"]  # what the reports show

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from outofsync_client._many import Outcome
-from outofsync_client.reports.files import save_report
+from outofsync_client.reports.document import save_report
 from outofsync_client.reports.folder import ReportFolder
 
 __all__ = ["Outcome", "ReportFolder", "save_report"]

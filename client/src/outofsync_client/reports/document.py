@@ -1,4 +1,4 @@
-"""One video's report for paper: two pages as PDF, or both on one picture as PNG."""
+"""One video's report: a web page, two pages of paper as PDF, or both of these on one picture as PNG."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,8 +17,10 @@ from matplotlib.image import imread, imsave
 from outofsync_client._result import Result
 from outofsync_client._version import __version__
 from outofsync_client.reports import story
+from outofsync_client.reports.page import save_page
 from outofsync_client.reports.panels import INK, UNKNOWN_COLOUR, VERDICT_COLOURS
-from outofsync_client.reports.picture import draw, png, shortened
+from outofsync_client.reports.picture import draw as draw
+from outofsync_client.reports.picture import png, shortened
 from outofsync_client.reports.timeline import timeline
 from outofsync_client.reports.wording import percent, printable, verdict_words
 
@@ -42,6 +44,23 @@ def save_png(path: Path, result: Result, *, title: str, options: Mapping[str, An
     pictures = [imread(io.BytesIO(png(page, DPI * A4_INCHES[0] / page.get_figwidth()))) for page in pages]
     width = min(picture.shape[1] for picture in pictures)  # rounding may leave one a pixel wider
     imsave(path, np.concatenate([picture[:, :width] for picture in pictures]))
+
+
+FORMATS: dict[str, Callable[..., None]] = {"html": save_page, "pdf": save_pdf, "png": save_png}
+
+
+def save_report(
+    path: Path, result: Result, *, title: str = "", options: Mapping[str, Any] | None = None
+) -> None:
+    """Write the report as ``.html``, ``.pdf`` or ``.png``; raises ValueError for another name.
+
+    ``title`` is usually the video's name, ``options`` what was asked of the server.
+    """
+    save = FORMATS.get(path.suffix.lower().lstrip("."))
+    if save is None:
+        known = ", ".join(f".{name}" for name in FORMATS)
+        raise ValueError(f"{path.name}: a report is one of {known}")
+    save(path, result, title=title or path.stem, options=options)
 
 
 def first_page(result: Result, *, title: str, options: Mapping[str, Any]) -> Figure:
