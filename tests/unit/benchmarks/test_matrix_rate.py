@@ -23,7 +23,7 @@ def conv(inputs: int, outputs: int, taps: int, places: int) -> int:
 
 
 def visual(width: int) -> int:
-    """Operations of the published visual encoder on one window, layer by layer (METHOD §3)."""
+    """Operations of the published visual encoder on one window, layer by layer (docs/method.md)."""
     a, b, c, d = width // 8, width // 4, width // 2, width
     frame = conv(3, a, 49, 112**2) + 4 * conv(a, a, 9, 56**2)
     frame += conv(a, b, 9, 28**2) + 3 * conv(b, b, 9, 28**2) + conv(a, b, 1, 28**2)
