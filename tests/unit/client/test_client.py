@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import socket
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from unit.client.conftest import TOKEN
 
 import outofsync_client
 from outofsync_client import Client, Retries
@@ -255,6 +257,28 @@ def test_waiting_ends_when_the_server_is_ready(server: StubServer, client: Clien
     ready.start()
     assert client.wait_until_ready(20.0).ready
     ready.join()
+
+
+def test_closing_leaves_alone_what_is_under_way(server: StubServer, make_result: MakeResult) -> None:
+    asked, release = threading.Event(), threading.Event()
+    result = json.dumps(make_result()).encode()
+
+    def answer(_: object) -> tuple[int, bytes]:
+        asked.set()
+        release.wait(60)
+        return 200, result
+
+    server.answer = answer
+    client = Client(server.url, token=TOKEN)
+    with ThreadPoolExecutor(1) as pool:
+        judged = pool.submit(client.detect, b"video")
+        assert asked.wait(60)
+        client.close()
+        release.set()
+        assert judged.result().verdict == "real"
+    with client:  # closed or not, it opens connections where it needs them
+        assert client.detect(b"video").verdict == "real"
+    assert server.connections == 2
 
 
 def test_a_server_that_hangs_up_is_a_lost_connection() -> None:
