@@ -106,12 +106,18 @@ class FakeServer:
 
 
 class Background:
-    """An ASGI application that listens on loopback, in a thread of its own."""
+    """An ASGI application that listens on loopback, in a thread of its own; ends with its client."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, client: httpx.AsyncClient | None = None) -> None:
         config = uvicorn.Config(app, port=0, log_level="critical", timeout_graceful_shutdown=1)
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._client = client
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+
+    async def _serve(self) -> None:
+        await self._server.serve()
+        if self._client is not None:
+            await self._client.aclose()
 
     def __enter__(self) -> str:
         self._thread.start()
@@ -214,8 +220,9 @@ def make_gateway(tmp_path: Path) -> Iterator[MakeGateway]:
             key = keys.add(path, "tester")
             choices = {"health_s": 0.2, "drain_s": 1.0, **choices}
             settings = GatewaySettings(tuple(fake.state for fake in fakes), path, **choices)
-            built = Gateway.build(settings, httpx.AsyncClient(**LOOPBACK))
-            url = running.enter_context(Background(built.app()))
+            client = httpx.AsyncClient(**LOOPBACK)
+            built = Gateway.build(settings, client)
+            url = running.enter_context(Background(built.app(), client))
             wait_until(lambda: all(server.up for server in built.pool.servers))
             return LiveGateway(url, key, path, fakes, built)
 

@@ -37,7 +37,7 @@ from gateway.metrics_app import metrics_app
 def exposed(live: LiveGateway) -> Iterator[str]:
     gateway = live.gateway
     client = httpx.AsyncClient(trust_env=False)
-    with Background(metrics_app(gateway.metrics.registry, gateway.pool.servers, client)) as url:
+    with Background(metrics_app(gateway.metrics.registry, gateway.pool.servers, client), client) as url:
         yield url
 
 
