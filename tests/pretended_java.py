@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import threading
+from dataclasses import dataclass, field
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,17 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from pretended_torchserve import NODES, OWN, RESULT, TOKEN, FakeTorchServe, Handler  # noqa: E402
 
-PLAN, LIVES = Path("plan.json"), Path("lives.txt")
+PLAN, LIVES, KEYS = Path("plan.json"), Path("lives.txt"), Path("key_file.json")
 CRASHED = 86
+PURPOSES = ("inference", "management", "API")
 
 
+@dataclass
 class StartingTorchServe(FakeTorchServe):
     """It knows what is loaded at a start, too, and may fail at a request."""
 
     plan: str = ""
+    tokens: dict[str, str] = field(default_factory=lambda: dict.fromkeys(PURPOSES, TOKEN))
 
     def answer(self, method: str, path: str, query: dict[str, str]) -> tuple[int, Any]:
         if self.plan == f"die at {method} {path}":
@@ -36,6 +40,8 @@ class StartingTorchServe(FakeTorchServe):
             threading.Event().wait()
         if path == "/workflows":
             return 200, {}
+        if path == "/token":
+            return self.renew(query["type"])
         if path.startswith("/wfpredict/"):
             return 200, RESULT
         if path in (f"/models/{node}" for node in NODES):
@@ -43,6 +49,18 @@ class StartingTorchServe(FakeTorchServe):
         if (method, path) == ("POST", "/models") and "model_name" not in query:
             return 202, {}
         return super().answer(method, path, query)
+
+    def renew(self, purpose: str) -> tuple[int, Any]:
+        """A new token, of which the answer says nothing, and in words rather than in JSON."""
+        self.tokens[purpose] += "+"
+        self.write_keys()
+        return 200, None
+
+    def accepts(self, token: str) -> bool:
+        return token in self.tokens.values()
+
+    def write_keys(self) -> None:
+        KEYS.write_text(json.dumps({purpose: {"key": token} for purpose, token in self.tokens.items()}))
 
 
 def main() -> None:
@@ -60,8 +78,7 @@ def main() -> None:
         server = ThreadingHTTPServer((host, int(port)), Handler)
         server.fake = torchserve  # type: ignore[attr-defined]
         threading.Thread(target=server.serve_forever, args=(0.01,)).start()
-    keys = {purpose: {"key": TOKEN} for purpose in ("inference", "management", "API")}
-    Path("key_file.json").write_text(json.dumps(keys))
+    torchserve.write_keys()
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from rich.text import Text
 
 from outofsync_client import OutOfSyncError
 from outofsync_client.calibration import Calibration
+from outofsync_client.cli.display import EXIT_REAL
 from outofsync_client.cli.options import with_places
-from outofsync_client.cli.outcomes import EXIT_REAL
 from outofsync_client.cli.server import nearest_state
 from outofsync_client.protocol import NODES
 from outofsync_client.reports.wording import number, percent, printable, verdict_words

@@ -59,4 +59,4 @@ def load_workflow(management: Management, remaining: Remaining, *, plain_models:
 def renew_tokens(management: Management) -> None:
     """Let TorchServe make its tokens anew, in its key file; the management's own is the key for that."""
     for purpose in ("inference", "management"):
-        management.call("GET", "token", {"type": purpose})
+        management.tell("GET", "token", {"type": purpose})

@@ -218,21 +218,20 @@ class Management:
     ) -> Any:
         """The JSON of the answer to any other call of the API (``path`` without a slash before it).
 
-        None where the answer is empty, or has one of the statuses that are ``as_good`` as success.
+        None where the answer has one of the statuses that are ``as_good`` as success.
         """
         response = self._send(method, path, query, timeout)
         if response.status_code in as_good:
             return None
-        if refuses_token(response.status_code, _object(response)):
-            raise AuthenticationError("TorchServe refuses the management token", hint=_TOKEN_HINT)
-        if not response.is_success:
-            raise ManagementError(f"TorchServe refused {method} /{path}: {_message(response)}")
-        if not response.content:
-            return None
+        _raise_for_refusal(response, f"{method} /{path}")
         try:
             return response.json()
         except ValueError:
             raise ManagementError(f"TorchServe's answer to {method} /{path} is not JSON") from None
+
+    def tell(self, method: str, path: str, query: Optional[Mapping[str, str]] = None) -> None:
+        """Any call whose answer says nothing but that it was understood."""
+        _raise_for_refusal(self._send(method, path, query, None), f"{method} /{path}")
 
     def _send(
         self, method: str, path: str, query: Optional[Mapping[str, str]], timeout: Optional[float]
@@ -291,6 +290,13 @@ def _http_client(url: str, verify: Union[bool, str], cert: Certificate, timeout:
 
 def _path(model: str, version: Optional[str] = None) -> str:
     return f"models/{model}" if version is None else f"models/{model}/{version}"
+
+
+def _raise_for_refusal(response: httpx.Response, asked: str) -> None:
+    if refuses_token(response.status_code, _object(response)):
+        raise AuthenticationError("TorchServe refuses the management token", hint=_TOKEN_HINT)
+    if not response.is_success:
+        raise ManagementError(f"TorchServe refused {asked}: {_message(response)}")
 
 
 def _object(response: httpx.Response) -> dict[str, Any]:

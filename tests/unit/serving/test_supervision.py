@@ -17,7 +17,7 @@ import pytest
 from pretended_torchserve import NODES, OWN, write_archive
 
 from archives.repack import write_sums
-from serving.lifecycle import stop
+from serving.lifecycle import rotate, stop
 from serving.settings import ROOT
 from serving.state import StateFolder
 
@@ -145,6 +145,17 @@ def test_stopping_between_two_lives_stops_for_good(site: Site) -> None:
     assert site.supervisors[-1].wait() == 0
     assert len(site.lives) == lives
     assert javas(site) == []
+
+
+def test_tokens_change_when_they_are_asked_to(site: Site) -> None:
+    site.serve()
+    site.wait(site.folder.server)
+    before = site.folder.server()
+    after = rotate(site.folder.path)
+    assert before is not None
+    assert after.token != before.token
+    assert after.management_token != before.management_token
+    assert after.url == before.url
 
 
 def test_stopping_while_models_load_does_not_wait_for_them(site: Site) -> None:
