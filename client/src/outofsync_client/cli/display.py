@@ -1,4 +1,4 @@
-"""What the command line shows of outcomes: a table or JSON, and warnings while it works."""
+"""What the command line makes of outcomes: a table or JSON, an exit code, and warnings while it works."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from outofsync_client._exceptions import OutOfSyncError
-from outofsync_client._result import Result
+from outofsync_client._result import FAKE_VERDICTS, INCONCLUSIVE, Result
 from outofsync_client.reports import Outcome
 from outofsync_client.reports.wording import (
     NOTHING,
@@ -25,6 +25,12 @@ from outofsync_client.reports.wording import (
     signed,
     verdict_words,
 )
+
+EXIT_REAL = 0
+EXIT_FAKE = 1
+EXIT_INCONCLUSIVE = 2
+EXIT_ERROR = 3
+ERROR = "error"  # stands where a verdict would
 
 STYLES = {
     "real": "bold green",
@@ -85,3 +91,24 @@ def json_line(video: Path, outcome: Outcome) -> str:
     """One video's outcome as one line of JSON."""
     values = {"result": outcome.to_dict()} if isinstance(outcome, Result) else {"error": outcome.to_dict()}
     return json.dumps({"file": str(video), **values})
+
+
+def exit_code(outcomes: Iterable[Outcome]) -> int:
+    """What the whole run comes to: an error outweighs a fake, and a fake an inconclusive video."""
+    return exit_code_of_verdicts(
+        outcome.verdict if isinstance(outcome, Result) else ERROR for outcome in outcomes
+    )
+
+
+def exit_code_of_verdicts(verdicts: Iterable[str]) -> int:
+    """The same of verdicts alone."""
+    codes = {_exit_code_of(verdict) for verdict in verdicts}
+    return next((code for code in (EXIT_ERROR, EXIT_FAKE, EXIT_INCONCLUSIVE) if code in codes), EXIT_REAL)
+
+
+def _exit_code_of(verdict: str) -> int:
+    if verdict == ERROR:
+        return EXIT_ERROR
+    if verdict in FAKE_VERDICTS:
+        return EXIT_FAKE
+    return EXIT_INCONCLUSIVE if verdict == INCONCLUSIVE else EXIT_REAL

@@ -27,7 +27,16 @@ from outofsync_client.batch import Batch, Ledger, find_videos
 from outofsync_client.batch.files import named_videos, read_list
 from outofsync_client.cli.batch import Pace, live, tally
 from outofsync_client.cli.calibrate import calibrate
-from outofsync_client.cli.display import json_line, show_warnings, verdict_table
+from outofsync_client.cli.display import (
+    ERROR,
+    EXIT_ERROR,
+    EXIT_REAL,
+    exit_code,
+    exit_code_of_verdicts,
+    json_line,
+    show_warnings,
+    verdict_table,
+)
 from outofsync_client.cli.doctor import examine
 from outofsync_client.cli.options import (
     MAX_JOBS,
@@ -37,7 +46,6 @@ from outofsync_client.cli.options import (
     with_options,
     with_server,
 )
-from outofsync_client.cli.outcomes import ERROR, EXIT_ERROR, EXIT_REAL, exit_code, exit_code_of_verdicts
 from outofsync_client.cli.progress import progress
 from outofsync_client.cli.status import shown, status_of
 from outofsync_client.extensions import commands
