@@ -29,7 +29,6 @@ from outofsync_client.protocol import REQUEST_ID_HEADER
 T = TypeVar("T")
 C = TypeVar("C")
 
-# TorchServe gives each node an id of its own; this one is shared.
 HEADERS = {"User-Agent": f"outofsync-client/{__version__}"}
 
 # As many connections as are needed at one time, each kept for the next request until nobody wants it.
