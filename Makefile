@@ -16,7 +16,8 @@ SERVE := $(RUN) -m serving
 SERVE_OPTIONS = --state "$(STATE)" --model-store "$(MODEL_STORE)" --device "$(DEVICE)" \
 	$(if $(PORT),--port $(PORT)) $(if $(WORKFLOW_ONLY),--workflow-only)
 
-# As many tests at a time as there are cores, each on one thread.
+# As many tests at a time as there are cores, each on one thread. Those that start servers wait for them most
+# of the time: two files at a time, each with servers of its own.
 PYTEST_UNIT := OMP_NUM_THREADS=1 $(RUN) -m pytest tests/unit -n auto --maxprocesses 4 --dist loadfile
 
 # Threads that wait for work must not spin on cores that others need.
@@ -44,7 +45,7 @@ check: setup lint ## the quick answer: style, types and the fast unit tests, in 
 test: setup lint ## run linters and the whole test suite (ARGS="-k decode")
 ifeq ($(ARGS),)
 	@$(PYTEST_UNIT) --durations 20
-	@$(RUN) -m pytest tests --ignore tests/unit --durations 20
+	@$(RUN) -m pytest tests --ignore tests/unit -n 2 --dist loadfile --durations 20
 else
 	@$(RUN) -m pytest $(ARGS)
 endif
