@@ -6,10 +6,8 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-
-import psutil
 
 from serving.log import complaints
 from serving.processes import POLL_S, in_background
@@ -30,7 +28,7 @@ def start(settings: ServerSettings) -> ServerState:
         server = folder.server()
         where = f"at {server.url}" if server else f"and is about to be ready (process {running.pid})"
         raise ServeError(f"a server runs already {where}; stop it first: make stop")
-    end_orphans(folder)
+    folder.end_strays()
     folder.create()
     words = ["serving", "run", "--settings", to_document(settings)]
     server = in_background(words, folder.log_file, folder.server)
@@ -47,7 +45,8 @@ def run(settings: ServerSettings) -> None:
         raise ServeError(f"a server runs from {folder.path} already (process {running.pid})")
     java.check_device(settings.device)
     folder.create()
-    folder.clear(os.getpid())
+    folder.clear()
+    folder.record(os.getpid())
     torchserve = TorchServe(settings, folder)
     signal.signal(signal.SIGHUP, torchserve.ask_for_rotation)
     try:
@@ -58,14 +57,7 @@ def run(settings: ServerSettings) -> None:
 
 def stop(state: Path, *, drain_s: float) -> bool:
     """Stop the server of one state folder and no other; False where none runs."""
-    folder = StateFolder(state)
-    processes = folder.processes()
-    if not processes:
-        return False
-    processes[0].terminate()
-    psutil.wait_procs(processes, timeout=drain_s + JAVA_STOP_S + WORKERS_STOP_S + 5)
-    end_orphans(folder)
-    return True
+    return StateFolder(state).stop(limit_s=drain_s + JAVA_STOP_S + WORKERS_STOP_S + 5)
 
 
 def rotate(state: Path) -> ServerState:
@@ -82,19 +74,6 @@ def rotate(state: Path) -> ServerState:
             return now
         time.sleep(POLL_S)
     raise ServeError(f"the tokens were not changed; {folder.log_file} says why")
-
-
-def end_orphans(folder: StateFolder) -> None:
-    """End what a supervisor that was killed, or does not end, has left running."""
-    left: list[psutil.Process] = []
-    for process in folder.processes():
-        with suppress(psutil.NoSuchProcess):
-            left += [process, *process.children(recursive=True)]
-    for process in left:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(left, timeout=JAVA_STOP_S)
-    folder.clear()
 
 
 @contextmanager

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import signal
 import sys
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -17,7 +14,7 @@ from serving.edge.render import render
 from serving.edge.services import READY_FILE, START_S, STOP_S, check, run
 from serving.edge.settings import EdgeSettings
 from serving.edge.user import worker_user
-from serving.processes import in_background
+from serving.processes import SupervisedFolder, in_background
 from serving.settings import DEFAULT_STATE, ServeError, from_document, to_document
 
 
@@ -65,19 +62,19 @@ def parse(arguments: list[str]) -> tuple[str, EdgeSettings]:
 
 def running(settings: EdgeSettings) -> psutil.Process | None:
     """The process of an edge that answers, None where there is none."""
-    with suppress(OSError, ValueError, KeyError, psutil.Error):
-        process = psutil.Process(json.loads((settings.folder / READY_FILE).read_text())["pid"])
-        if "serving.edge" in process.cmdline():
-            return process
-    return None
+    answers = (settings.folder / READY_FILE).exists()
+    return SupervisedFolder(settings.folder).supervisor() if answers else None
 
 
 def start(settings: EdgeSettings) -> None:
     """Start an edge in the background and wait until it answers; raises :class:`ServeError`."""
-    if running(settings):
-        raise ServeError(f"an edge runs from {settings.folder} already; stop it first: make edge-stop")
-    settings.folder.mkdir(parents=True, exist_ok=True)
-    log_file = settings.folder / "edge.log"
+    folder = SupervisedFolder(settings.folder)
+    if folder.supervisor():
+        raise ServeError(f"an edge runs from {folder.path} already; stop it first: make edge-stop")
+    folder.end_strays()
+    (folder.path / READY_FILE).unlink(missing_ok=True)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    log_file = folder.path / "edge.log"
     words = ["serving.edge", "run", "--settings", to_document(settings)]
     if in_background(words, log_file, lambda: running(settings), limit_s=2 * START_S) is None:
         raise ServeError(f"{log_file.read_text(errors='replace').strip()}\nthe edge did not start")
@@ -85,12 +82,7 @@ def start(settings: EdgeSettings) -> None:
 
 def stop(settings: EdgeSettings) -> bool:
     """Stop an edge once it has answered what is under way; False where none runs."""
-    process = running(settings)
-    if process is None:
-        return False
-    process.send_signal(signal.SIGTERM)
-    psutil.wait_procs([process], timeout=2 * STOP_S)
-    return True
+    return SupervisedFolder(settings.folder).stop(limit_s=2 * STOP_S)
 
 
 def perform(action: str, settings: EdgeSettings) -> int:

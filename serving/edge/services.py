@@ -12,17 +12,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from gateway.settings import GatewaySettings
 from outofsync_client.protocol import EDGE
+from outofsync_client.protocol.private_files import write_private
 from serving.edge.render import render
 from serving.edge.settings import EdgeSettings
 from serving.edge.user import WorkerUser, worker_user
-from serving.processes import POLL_S, end
+from serving.processes import POLL_S, SupervisedFolder, end
 from serving.settings import ROOT, ServeError, to_document
 from serving.supervisor import Check, Restarts, Service, Supervisor
 
@@ -36,11 +37,21 @@ RESTARTS = Restarts(limit=None)
 class Program:
     """One of the edge's processes, with what it starts itself."""
 
-    def __init__(self, name: str, command: Sequence[str], *, stop_with: signal.Signals, log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        stop_with: signal.Signals,
+        log: Path,
+        record: Callable[[], object],
+    ) -> None:
+        """``record`` is called whenever the process is another one."""
         self.name = name
         self.log = log
         self._command = command
         self._stop_with = stop_with
+        self._record = record
         self._process: subprocess.Popen[bytes] | None = None
 
     def __str__(self) -> str:
@@ -58,6 +69,12 @@ class Program:
                 stderr=log,
                 start_new_session=True,  # a terminal's Ctrl-C reaches the edge alone
             )
+        self._record()
+
+    @property
+    def pid(self) -> int | None:
+        """Of its process, None where it has none."""
+        return None if self._process is None else self._process.pid
 
     def watch(self) -> str | None:
         ended = self._process is not None and self._process.poll() is not None
@@ -77,7 +94,13 @@ class Program:
 class Gateway(Program):
     """A gateway behind a socket that nginx's workers may use."""
 
-    def __init__(self, settings: EdgeSettings, socket: Path, user: WorkerUser | None) -> None:
+    def __init__(
+        self,
+        settings: EdgeSettings,
+        socket: Path,
+        user: WorkerUser | None,
+        record: Callable[[], object],
+    ) -> None:
         chosen = GatewaySettings(
             states=settings.states,
             keys=settings.key_file,
@@ -89,7 +112,8 @@ class Gateway(Program):
             request_bytes=settings.request_bytes,
         )
         words = [sys.executable, "-m", "gateway", "--settings", to_document(chosen)]
-        super().__init__("gateway", words, stop_with=signal.SIGTERM, log=settings.folder / "gateway.log")
+        log = settings.folder / "gateway.log"
+        super().__init__("gateway", words, stop_with=signal.SIGTERM, log=log, record=record)
         self._socket = socket
         self._user = user
 
@@ -125,7 +149,7 @@ class Announcement:
             time.sleep(POLL_S)
         settings = self._settings
         values = {"url": settings.url, "pid": os.getpid(), "metrics_port": settings.metrics_port}
-        self._file.write_text(json.dumps(values))
+        write_private(self._file, json.dumps(values))  # whole or not at all: it is waited for
 
     def watch(self) -> str | None:
         return None
@@ -137,21 +161,36 @@ class Announcement:
 def run(settings: EdgeSettings) -> None:
     """Run an edge in the foreground until terminated; raises :class:`ServeError` where it cannot start."""
     user = worker_user(settings)
-    settings.folder.mkdir(parents=True, exist_ok=True)
+    folder = SupervisedFolder(settings.folder)
+    if before := folder.supervisor():
+        raise ServeError(f"an edge runs from {folder.path} already (process {before.pid})")
+    folder.path.mkdir(parents=True, exist_ok=True)
+    folder.record(os.getpid())
+    try:
+        _run(settings, user, folder)
+    finally:
+        folder.clear()
+
+
+def _run(settings: EdgeSettings, user: WorkerUser | None, folder: SupervisedFolder) -> None:
     # Sockets' names must be short, and nginx's workers may not look into the folder of the server's tokens.
-    with tempfile.TemporaryDirectory(prefix="outofsync-edge-") as folder:
-        shared = Path(folder)
+    with tempfile.TemporaryDirectory(prefix="outofsync-edge-") as temporary:
+        shared = Path(temporary)
         programs: list[Program] = []
+
+        def record() -> None:
+            folder.record(os.getpid(), *(program.pid for program in programs if program.pid))
+
         gateways = list(settings.gateways)
         if not gateways:
             socket = shared / "gateway.sock"
             gateways = [f"unix:{socket}"]
-            programs.append(Gateway(settings, socket, user))
+            programs.append(Gateway(settings, socket, user, record))
         configuration = render(settings, gateways, shared, user)
         check(configuration)
         words = [nginx(), "-p", str(settings.folder), "-c", str(configuration)]
         log = settings.folder / "nginx.log"
-        programs.append(Program("nginx", words, stop_with=signal.SIGQUIT, log=log))
+        programs.append(Program("nginx", words, stop_with=signal.SIGQUIT, log=log, record=record))
         services: list[Service] = [*programs, Announcement(settings, programs)]
         Supervisor(services, RESTARTS, status=f"serving at {settings.url}").run()
 

@@ -66,7 +66,8 @@ class TorchServe:
                 drain(server.process.pid, server.ports.inference, server.temporary, self._settings.drain_s)
             server.stop()
             self._server = None
-        self._folder.clear(os.getpid())
+        self._folder.end_life()
+        self._folder.record(os.getpid())
 
     def ask_for_rotation(self, *_: object) -> None:
         """Let tokens change at the next turn; a signal handler."""

@@ -17,6 +17,7 @@ from edge_fixture import free_port, installed
 
 from serving.edge.__main__ import start, stop
 from serving.edge.settings import EdgeSettings
+from serving.settings import ServeError
 
 Started = Callable[..., EdgeSettings]
 
@@ -115,6 +116,24 @@ def test_what_is_killed_comes_back(started: Started, words: tuple[str, ...]) -> 
             return False
 
     wait_for(is_answered)
+
+
+def test_what_a_killed_edge_left_ends_at_the_next_start(started: Started) -> None:
+    settings = started()
+    left = processes(settings)
+    edge = psutil.Process(json.loads((settings.folder / "edge.json").read_text())["pid"])
+    edge.kill()
+    psutil.wait_procs([edge])
+    assert all(one.is_running() for one in left), "they outlive it"
+    start(settings)
+    assert not psutil.wait_procs(left, timeout=30)[1]
+    assert "servers" in ask(settings, "/v1/health").json()
+
+
+def test_a_second_edge_in_the_same_folder_is_a_sentence(started: Started) -> None:
+    settings = started()
+    with pytest.raises(ServeError, match=r"an edge runs from .* already; .*make edge-stop"):
+        start(settings)
 
 
 def test_stopping_leaves_nothing(started: Started) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from serving.log import complaints
-from serving.state import ProcessMark, ServerState, StateFolder
+from serving.processes import ProcessMark
+from serving.state import ServerState, StateFolder
 
 
 @pytest.fixture
