@@ -1,4 +1,4 @@
-"""Errors as the edge says them: DESIGN's envelope, its HTTP status, and when to come back."""
+"""Errors as the edge says them: the envelope, its HTTP status, and when to come back."""
 
 from __future__ import annotations
 

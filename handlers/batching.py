@@ -86,7 +86,7 @@ def read_request(fields: Mapping[str, Any], headers: Mapping[str, Any], identity
 
 
 def error_answer(error: dict[str, Any]) -> bytes:
-    """The error envelope (DESIGN: Errors)."""
+    """The error envelope."""
     return json.dumps({"error": error}).encode()
 
 

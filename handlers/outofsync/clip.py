@@ -1,4 +1,4 @@
-"""The clip: what flows from node to node (DESIGN: Clip).
+"""The clip: what flows from node to node.
 
 A clip is a safetensors buffer: face crops per track, mono sound, and a JSON header. Crops are stored raw
 where every bit counts (``mode=reference``) and as JPEG elsewhere. Between two nodes of one server the buffer

@@ -1,4 +1,4 @@
-"""The grid every part works on (METHOD: Input, Windows and delays)."""
+"""The grid every part works on (docs/method.md: Input, Windows and delays)."""
 
 FRAME_RATE = 25  # frames/s after resampling
 SAMPLE_RATE = 16_000  # Hz, mono

@@ -51,7 +51,7 @@ class ErrorSpec:
     hint: str
 
 
-# The envelope's inner object (DESIGN: Errors).
+# The envelope's inner object.
 ENVELOPE = {"code": str, "status": int, "stage": str, "message": str, "hint": str, "request_id": str}
 
 CATALOGUE: dict[ErrorCode, ErrorSpec] = {
@@ -87,7 +87,7 @@ class OutOfSyncError(Exception):
         return _again, (self.code, self.message, self.stage)
 
     def to_dict(self, request_id: str = "") -> dict[str, Any]:
-        """The error envelope's inner object (DESIGN: Errors)."""
+        """The error envelope's inner object."""
         spec = CATALOGUE[self.code]
         return {
             "code": self.code.value,

@@ -1,4 +1,4 @@
-"""From what the networks say about a clip's tracks to the result a caller reads (DESIGN: Result)."""
+"""From what the networks say about a clip's tracks to the result a caller reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a caller may ask for, checked once (DESIGN: Request)."""
+"""What a caller may ask for, checked once."""
 
 from __future__ import annotations
 

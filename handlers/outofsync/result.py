@@ -1,4 +1,4 @@
-"""What a caller gets back of one video (DESIGN: Result)."""
+"""What a caller gets back of one video."""
 
 from __future__ import annotations
 

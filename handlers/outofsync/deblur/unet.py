@@ -1,4 +1,4 @@
-"""The two published deblurring networks, under their published tensor names (METHOD: Deblurring network).
+"""The two published deblurring networks, under their published tensor names (docs/method.md).
 
 Both map RGB in 0 … 1 to RGB, (batch, 3, height, width), for any frame of at least 8 px a side.
 """

@@ -1,4 +1,4 @@
-"""The common time base: pictures on a 25 fps grid that starts with the first one (METHOD: Input)."""
+"""The common time base: pictures on a 25 fps grid that starts with the first one (docs/method.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sound on the common time base: mono, 16 kHz, float32, placed by presentation time (METHOD: Input)."""
+"""The sound on the common time base: mono, 16 kHz, float32, placed by presentation time (docs/method.md)."""
 
 from __future__ import annotations
 

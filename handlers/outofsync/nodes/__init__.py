@@ -1,4 +1,4 @@
-"""The two nodes of the workflow, batch in and batch out (DESIGN: Archives and models).
+"""The two nodes of the workflow, batch in and batch out (docs/architecture.md).
 
 Nothing a caller sent makes a node raise: each request's failure becomes data of its own.
 """

@@ -1,4 +1,4 @@
-"""The published projection of features to 31 numbers: standardise, then principal components (METHOD §3)."""
+"""Features to 31 numbers as published: standardise, then principal components (docs/method.md)."""
 
 from __future__ import annotations
 

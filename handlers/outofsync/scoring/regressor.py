@@ -1,4 +1,4 @@
-"""The published autoregressive models of genuine speech, under their tensor names (METHOD: Regressors).
+"""The published autoregressive models of genuine speech, under their tensor names (docs/method.md).
 
 Both predict the next step of a 31-channel sequence: one of delay distributions, one of audio-visual features.
 """

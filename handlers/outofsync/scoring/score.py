@@ -1,4 +1,4 @@
-"""How surprising a segment is: the published score and its two parts, step by step (METHOD: Score)."""
+"""How surprising a segment is: the published score and its two parts, step by step (docs/method.md)."""
 
 from __future__ import annotations
 

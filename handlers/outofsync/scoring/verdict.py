@@ -8,8 +8,8 @@ from typing import Protocol
 from outofsync.reasons import Reason
 from outofsync.scoring.calibration import Assessment, Calibration
 
-# Bands of the published score in the deblurring system built on it (METHOD: Score); used where a checkpoint
-# has no calibration. The system's fifth band, above 1.0, is still fake.
+# Bands of the published score in the deblurring system built on it (docs/method.md: Score); used where a
+# checkpoint has no calibration. The system's fifth band, above 1.0, is still fake.
 PUBLISHED_BANDS = (0.3, 0.5, 0.7)
 VERDICTS = ("real", "likely_real", "likely_fake", "fake")
 INCONCLUSIVE = "inconclusive"

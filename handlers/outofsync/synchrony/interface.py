@@ -1,4 +1,4 @@
-"""What every synchronisation network takes and gives (METHOD: Windows and delays)."""
+"""What every synchronisation network takes and gives (docs/method.md: Windows and delays)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Log-mel spectrogram of a window's sound (METHOD: Windows and delays)."""
+"""Log-mel spectrogram of a window's sound (docs/method.md: Windows and delays)."""
 
 from __future__ import annotations
 

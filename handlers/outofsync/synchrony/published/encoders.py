@@ -1,4 +1,4 @@
-"""The published encoders (METHOD §3): a ResNet-18 whose later half also sees time, and one of sound."""
+"""The published encoders (docs/method.md): a ResNet-18 whose later half also sees time, and one of sound."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The published transformer that judges one picture window against one chunk of sound (METHOD §3)."""
+"""The published transformer that judges one picture window against one chunk of sound (docs/method.md)."""
 
 from __future__ import annotations
 

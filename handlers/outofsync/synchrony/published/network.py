@@ -1,4 +1,4 @@
-"""The published synchronisation network as a plain module (Feng, Chen and Owens 2023; METHOD §3)."""
+"""The published synchronisation network as a plain module (Feng, Chen and Owens 2023; docs/method.md)."""
 
 from __future__ import annotations
 
