@@ -1,9 +1,8 @@
 """The default deblurring network: a small U-Net on quarter-size pictures that predicts what to add.
 
-Moving each 4×4 block of pixels into channels makes a U-Net built like the published light one (docs/method.md)
-sixteen times cheaper without losing a pixel, and adding its output to the input means
-that it only has to learn the difference: untrained it changes nothing, and a sharp picture asks nothing of
-it.
+Moving each 4×4 block of pixels into channels makes a U-Net built like the published light one
+(docs/method.md) sixteen times cheaper without losing a pixel, and adding its output to the input means that
+it only has to learn the difference: untrained it changes nothing, and a sharp picture asks nothing of it.
 """
 
 from __future__ import annotations
