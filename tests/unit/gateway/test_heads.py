@@ -87,7 +87,10 @@ def test_headers_that_trickle_in_are_as_late(url: str) -> None:
 def test_the_second_request_of_a_connection_has_the_same_limit(url: str) -> None:
     with connected(url) as channel:
         channel.sendall(b"GET /v1/health HTTP/1.1\r\nHost: here\r\n\r\n")
-        assert channel.recv(1 << 16).startswith(b"HTTP/1.1 200")
+        first = b""
+        while not first.endswith(b"}"):  # head and body may come apart
+            first += channel.recv(1 << 16)
+        assert first.startswith(b"HTTP/1.1 200")
         channel.sendall(b"GET /v1/hea")
         assert error_code(heard(channel), 408) == "timeout"
 
