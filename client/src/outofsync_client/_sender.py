@@ -31,6 +31,7 @@ Read = Callable[[Answer, Request], T]
 Attempt = Callable[[Address], Flow[T]]
 """Asks one server once."""
 
+MAX_RENEWALS = 4  # of a token or address in one attempt
 TOO_MANY_REQUESTS = 429  # about the caller, not about the server: another will say the same
 
 logger = logging.getLogger("outofsync_client")
@@ -105,16 +106,21 @@ class Sender:
         raise max(failures, key=lambda error: error.status > 0)  # an answer says more than none
 
     def _try(self, endpoint: Endpoint, request_id: str, attempt: Attempt[T]) -> Flow[T]:
-        """One attempt, and one more where the server has another token or address than it was asked with."""
+        """One attempt, and more while the server has another token or address than it was asked with.
+
+        A slow upload may outlive more than one token.
+        """
         address = endpoint.address()
-        try:
-            return (yield from attempt(address))
-        except (AuthenticationError, UnreachableError, ConnectionLostError) as error:
-            renewed: Optional[Address] = yield Call(partial(endpoint.renew, address))
-            if renewed is None:
-                raise
-            logger.info("request %s: %s; the server's address or token is new", request_id, error.code)
-        return (yield from attempt(renewed))
+        for _ in range(MAX_RENEWALS):
+            try:
+                return (yield from attempt(address))
+            except (AuthenticationError, UnreachableError, ConnectionLostError) as error:
+                renewed: Optional[Address] = yield Call(partial(endpoint.renew, address))
+                if renewed is None:
+                    raise
+                logger.info("request %s: %s; the server's address or token is new", request_id, error.code)
+                address = renewed
+        return (yield from attempt(address))
 
 
 def _may_go_better_elsewhere(error: OutOfSyncError) -> bool:
