@@ -39,7 +39,7 @@ endif
 run: archives ## score samples/ with a server of its own, write reports under results/ (DEVICE=cuda:0)
 	@$(RUN) -m serving.showcase --model-store "$(MODEL_STORE)" --device "$(DEVICE)" --results "$(RESULTS)"
 
-check: setup lint ## the quick answer: style, types and the fast unit tests, in two minutes
+check: setup lint ## the quick answer: style, types and the fast unit tests, in some four minutes
 	@$(PYTEST_UNIT) -m "not slow" -q
 
 test: setup lint ## run linters and the whole test suite (ARGS="-k decode")
