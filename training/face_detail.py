@@ -10,9 +10,7 @@ and take their place in a copy of it; :mod:`training.face` then brings the ways 
 from __future__ import annotations
 
 import argparse
-import json
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -22,9 +20,10 @@ from torch.nn.utils import convert_conv2d_weight_memory_format
 from torch.utils.data import DataLoader
 
 from outofsync.checkpoints.store import Checkpoint
-from training.face import auc, network_of
+from training.face import network_of
 from training.face_network import Learner, NetworkTraining
-from training.face_stretches import SPAN, FaceInMemory, Pairs, Stretches, load, seen, stretch_of
+from training.face_run import aucs_of, train
+from training.face_stretches import FaceInMemory, Pairs, Stretches, load
 
 
 @dataclass(frozen=True)
@@ -47,54 +46,28 @@ class DetailTrainer:
         network = convert_conv2d_weight_memory_format(network_of(networks).detail, torch.channels_last)
         self.learner = Learner(network, settings.detail_rate, settings, device)
 
-    def step(self, batch: tuple[Tensor, Tensor]) -> float:
+    @property
+    def over(self) -> bool:
+        return self.learner.over
+
+    def step(self, batch: tuple[Tensor, Tensor]) -> dict[str, float]:
         """The loss of one batch."""
         looks, truth = (part.to(self.device, non_blocking=True) for part in batch)
-        return float(self.learner.step(looks, truth))
+        return {"detail": float(self.learner.step(looks, truth))}
 
     @torch.inference_mode()
     def watch(self, faces: Sequence[FaceInMemory]) -> dict[str, float]:
         """AUC on the middles of clips, every person alike; nothing if all are genuine."""
-        if {face.genuine for face in faces} != {True, False}:
-            return {}
-        said = {}
-        for face in faces:
-            count = len(face.crops)
-            looks = seen(face.crops[stretch_of(count, max(0, (count - SPAN) // 2))])[1]
-            said[face.facts["file"]] = float(self.learner.average(looks[None].to(self.device)))
-        return {"detail": auc(said, [face.facts for face in faces])}
+        return aucs_of(faces, lambda _, looks: {"detail": float(self.learner.average(looks.to(self.device)))})
+
+    def settle(self, learnt: Sequence[FaceInMemory]) -> None:
+        """Its norms hold what batches held, as they did in training."""
 
     def checkpoint(self, about: dict[str, object]) -> Checkpoint:
         """The face network with the average of what was learnt."""
         learnt = {f"detail.{name}": value.cpu() for name, value in self.learner.average.state_dict().items()}
         told = self._checkpoint.about | {"detail": {"settings": asdict(self.settings)} | about}
         return replace(self._checkpoint, tensors=self._checkpoint.tensors | learnt, about=told).halved()
-
-
-def train(
-    trainer: DetailTrainer,
-    batches: Iterator[tuple[Tensor, Tensor]],
-    watched: Sequence[FaceInMemory],
-    folder: Path,
-    every: float,
-) -> None:
-    """Until the steps are done or the time is up; ``every`` so many seconds ``watched`` is looked at."""
-    folder.mkdir(parents=True, exist_ok=True)
-    begin = last = time.monotonic()
-    step, since, total = 0, 0, 0.0
-    while not trainer.learner.over:
-        total += trainer.step(next(batches))
-        step, since = step + 1, since + 1
-        if time.monotonic() - last < every and not trainer.learner.over:
-            continue
-        report = trainer.watch(watched)
-        minutes = round((time.monotonic() - begin) / 60, 1)
-        print(
-            json.dumps({"step": step, "minutes": minutes, "loss": round(total / since, 3)} | report),
-            flush=True,
-        )
-        trainer.checkpoint({"step": step, "val": report}).save(folder / "networks.safetensors")
-        last, since, total = time.monotonic(), 0, 0.0
 
 
 def main() -> None:
@@ -122,7 +95,7 @@ def main() -> None:
     pairs = Pairs(Stretches(learnt, settings.seed))
     batches = iter(DataLoader(pairs, settings.batch, num_workers=arguments.workers))
     trainer = DetailTrainer(arguments.networks, settings, arguments.device)
-    train(trainer, batches, watched, arguments.run_dir, arguments.every)
+    train(trainer, batches, learnt, watched, arguments.run_dir, arguments.every)
 
 
 if __name__ == "__main__":

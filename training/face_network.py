@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,8 +26,8 @@ from outofsync.appearance.network import FaceConfig, FaceNetwork, Logistic, move
 from outofsync.checkpoints.store import Checkpoint
 from outofsync.synchrony.embedding import EmbeddingConfig, VisualFront
 from outofsync.synchrony.embedding.inputs import normalise_pictures
-from training.face import auc
-from training.face_stretches import SPAN, FaceInMemory, Stretch, Stretches, load, seen, stretch_of
+from training.face_run import aucs_of, train
+from training.face_stretches import FaceInMemory, Stretch, Stretches, load, middle_of
 from training.run_state import update_average
 from training.schedule import OneCycle
 
@@ -147,41 +145,37 @@ class FaceTrainer:
         detail = FaceNetwork(FaceConfig()).detail
         self.detail = Learner(detail, settings.detail_rate, settings, device)
 
-    def step(self, batch: Stretch) -> tuple[float, float]:
+    @property
+    def over(self) -> bool:
+        return self.movement.over
+
+    def step(self, batch: Stretch) -> dict[str, float]:
         """Both losses."""
         views, looks, truth = (part.to(self.device, non_blocking=True) for part in batch)
         losses = self.movement.step(views, truth), self.detail.step(looks, truth)
-        first, second = torch.stack(losses).tolist()
-        return first, second
+        movement, detail = torch.stack(losses).tolist()
+        return {"movement": movement, "detail": detail}
 
     @torch.inference_mode()
     def watch(self, faces: Sequence[FaceInMemory]) -> dict[str, float]:
         """AUC of each way on the middles of clips, every person alike; nothing if all are genuine."""
-        if {face.genuine for face in faces} != {True, False}:
-            return {}
-        said: dict[str, dict[str, float]] = {"movement": {}, "detail": {}}
-        for face in faces:
-            views, looks = self._middle(face)
-            said["movement"][face.facts["file"]] = float(self.movement.average(views))
-            said["detail"][face.facts["file"]] = float(self.detail.average(looks))
-        return {way: auc(values, [face.facts for face in faces]) for way, values in said.items()}
+        return aucs_of(
+            faces,
+            lambda views, looks: {
+                "movement": float(self.movement.average(views.to(self.device))),
+                "detail": float(self.detail.average(looks.to(self.device))),
+            },
+        )
 
     @torch.inference_mode()
-    def settle(self, faces: Sequence[FaceInMemory]) -> None:
+    def settle(self, learnt: Sequence[FaceInMemory]) -> None:
         """Standardise movement by clips as they are: most of what batches held was degraded."""
         network = self.movement.average
         assert isinstance(network, Movement)
-        moved = torch.cat([network.moved(self._middle(face)[0]) for face in faces])
+        moved = torch.cat([network.moved(middle_of(face)[0].to(self.device)) for face in learnt])
         network.norm.load_state_dict(
             network.norm.state_dict() | {"running_mean": moved.mean(0), "running_var": moved.var(0)}
         )
-
-    def _middle(self, face: FaceInMemory) -> tuple[Tensor, Tensor]:
-        """Views and pairs of the stretch in the middle of a clip, a batch of one."""
-        count = len(face.crops)
-        middle = face.crops[stretch_of(count, max(0, (count - SPAN) // 2))]
-        views, looks = (part[None].to(self.device) for part in seen(middle))
-        return views, looks
 
     def checkpoint(self, about: dict[str, object]) -> Checkpoint:
         """Both averages as parts of a face network; its texture has yet to be fitted."""
@@ -192,39 +186,10 @@ class FaceTrainer:
         network.movement.load_state_dict(moving.logistic().state_dict())
         network.detail.load_state_dict(self.detail.average.state_dict())
         moving.to(self.device)
+        told = {"settings": asdict(self.settings)} | about
         return Checkpoint(
-            "face", "movement", asdict(network.config), network.state_dict(), about=about
+            "face", "movement", asdict(network.config), network.state_dict(), about=told
         ).halved()
-
-
-def train(
-    trainer: FaceTrainer,
-    batches: Iterator[Stretch],
-    learnt: Sequence[FaceInMemory],
-    watched: Sequence[FaceInMemory],
-    folder: Path,
-    every: float,
-) -> None:
-    """Until the steps are done or the time is up; ``every`` so many seconds ``watched`` is looked at."""
-    folder.mkdir(parents=True, exist_ok=True)
-    begin, step, sums = time.monotonic(), 0, [0.0, 0.0]
-    last, since = begin, 0
-    while not trainer.movement.over:
-        sums = [total + loss for total, loss in zip(sums, trainer.step(next(batches)), strict=True)]
-        step, since, now = step + 1, since + 1, time.monotonic()
-        if now - last < every and not trainer.movement.over:
-            continue
-        if trainer.movement.over:
-            trainer.settle(learnt)
-        report = trainer.watch(watched)
-        entry = {"step": step, "minutes": round((now - begin) / 60, 1)}
-        ways = ("movement loss", "detail loss")
-        losses = {way: round(total / since, 3) for way, total in zip(ways, sums, strict=True)}
-        print(json.dumps(entry | losses | report), flush=True)
-        trainer.checkpoint({"settings": asdict(trainer.settings), "step": step, "val": report}).save(
-            folder / "networks.safetensors"
-        )
-        last, since, sums = time.monotonic(), 0, [0.0, 0.0]
 
 
 def main() -> None:

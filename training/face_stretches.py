@@ -79,6 +79,13 @@ def seen(crops: Frames) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(pictures_of(crops, config.views, config.picture)), looks_of(crops)
 
 
+def middle_of(face: FaceInMemory) -> tuple[Tensor, Tensor]:
+    """Views and pairs of the stretch in the middle of a clip, batches of one (:func:`seen`)."""
+    count = len(face.crops)
+    views, looks = seen(face.crops[stretch_of(count, max(0, (count - SPAN) // 2))])
+    return views[None], looks[None]
+
+
 class Stretches(IterableDataset[Stretch]):
     """Stretches without end, genuine as often as false: views, pairs in colour, and 1 where it is false.
 

@@ -13,9 +13,9 @@ from outofsync.appearance.network import FaceConfig, FaceNetwork, movement
 from outofsync.checkpoints.store import Checkpoint
 from outofsync.synchrony.embedding import EmbeddingConfig, EmbeddingNetwork
 from outofsync.synchrony.embedding.inputs import normalise_pictures
-from training import face_detail
 from training.face_detail import DetailTrainer, DetailTraining
-from training.face_network import FaceTrainer, NetworkTraining, train
+from training.face_network import FaceTrainer, NetworkTraining
+from training.face_run import train
 from training.face_stretches import SPAN, FaceInMemory, Pairs, Stretches, filmed_at, stretch_of
 
 
@@ -116,7 +116,7 @@ def test_detail_goes_on_from_a_checkpoint_and_leaves_the_rest(
     looks, truth = next(batches)
     assert looks.shape == (4, 4, 2, 3, 144, 144)
     assert truth.shape == (4,)
-    face_detail.train(trainer, batches, faces(), tmp_path / "run", every=1e6)
+    train(trainer, batches, faces(), faces(), tmp_path / "run", every=1e6)
     assert '"step": 3' in capsys.readouterr().out
 
     written = Checkpoint.load(tmp_path / "run" / "networks.safetensors", kind="face")
