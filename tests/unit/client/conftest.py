@@ -56,6 +56,19 @@ class StubServer:
         body = json.dumps(values).encode()
         self.answer = lambda _: (status, body)
 
+    def holds_back(self, values: dict[str, Any]) -> tuple[threading.Event, threading.Event]:
+        """Give every request the same JSON, once the second event is set; the first says that one came."""
+        asked, release = threading.Event(), threading.Event()
+        body = json.dumps(values).encode()
+
+        def answer(_: object) -> tuple[int, bytes]:
+            asked.set()
+            release.wait(60)
+            return 200, body
+
+        self.answer = answer
+        return asked, release
+
     def refuses(self, code: str, **values: Any) -> None:
         """Answer with an error that travelled as data, as a workflow does: with HTTP 200."""
         error = {

@@ -184,15 +184,7 @@ def test_a_client_outlives_an_event_loop(server: StubServer, make_result: MakeRe
 
 
 def test_closing_waits_for_what_is_under_way(server: StubServer, make_result: MakeResult) -> None:
-    asked, release = threading.Event(), threading.Event()
-    result = json.dumps(make_result()).encode()
-
-    def answer(_: object) -> tuple[int, bytes]:
-        asked.set()
-        release.wait(60)
-        return 200, result
-
-    server.answer = answer
+    asked, release = server.holds_back(make_result())
 
     async def ask() -> str:
         client = AsyncClient(server.url, token=TOKEN)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import socket
 import threading
@@ -260,15 +259,7 @@ def test_waiting_ends_when_the_server_is_ready(server: StubServer, client: Clien
 
 
 def test_closing_leaves_alone_what_is_under_way(server: StubServer, make_result: MakeResult) -> None:
-    asked, release = threading.Event(), threading.Event()
-    result = json.dumps(make_result()).encode()
-
-    def answer(_: object) -> tuple[int, bytes]:
-        asked.set()
-        release.wait(60)
-        return 200, result
-
-    server.answer = answer
+    asked, release = server.holds_back(make_result())
     client = Client(server.url, token=TOKEN)
     with ThreadPoolExecutor(1) as pool:
         judged = pool.submit(client.detect, b"video")
