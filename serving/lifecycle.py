@@ -28,7 +28,6 @@ def start(settings: ServerSettings) -> ServerState:
         server = folder.server()
         where = f"at {server.url}" if server else f"and is about to be ready (process {running.pid})"
         raise ServeError(f"a server runs already {where}; stop it first: make stop")
-    folder.end_strays()
     folder.create()
     words = ["serving", "run", "--settings", to_document(settings)]
     server = in_background(words, folder.log_file, folder.server)
@@ -45,7 +44,7 @@ def run(settings: ServerSettings) -> None:
         raise ServeError(f"a server runs from {folder.path} already (process {running.pid})")
     java.check_device(settings.device)
     folder.create()
-    folder.clear()
+    folder.end_strays()
     folder.record(os.getpid())
     torchserve = TorchServe(settings, folder)
     signal.signal(signal.SIGHUP, torchserve.ask_for_rotation)

@@ -71,8 +71,6 @@ def start(settings: EdgeSettings) -> None:
     folder = SupervisedFolder(settings.folder)
     if folder.supervisor():
         raise ServeError(f"an edge runs from {folder.path} already; stop it first: make edge-stop")
-    folder.end_strays()
-    (folder.path / READY_FILE).unlink(missing_ok=True)
     folder.path.mkdir(parents=True, exist_ok=True)
     log_file = folder.path / "edge.log"
     words = ["serving.edge", "run", "--settings", to_document(settings)]

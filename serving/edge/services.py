@@ -165,6 +165,8 @@ def run(settings: EdgeSettings) -> None:
     if before := folder.supervisor():
         raise ServeError(f"an edge runs from {folder.path} already (process {before.pid})")
     folder.path.mkdir(parents=True, exist_ok=True)
+    folder.end_strays()
+    (folder.path / READY_FILE).unlink(missing_ok=True)
     folder.record(os.getpid())
     try:
         _run(settings, user, folder)
