@@ -30,9 +30,17 @@ def test_a_step_that_fails_is_named() -> None:
         bootstrap.call(sys.executable, "-c", "raise SystemExit(1)")
 
 
-def test_each_environment_is_made_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    steps: list[str] = []
-    monkeypatch.setattr(bootstrap, "call", lambda *words: steps.append(" ".join(map(str, words))))
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """The steps that would be run, on a machine that has room for them."""
+    taken: list[str] = []
+    monkeypatch.setattr(bootstrap, "call", lambda *words: taken.append(" ".join(map(str, words))))
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10**11))
+    return taken
+
+
+def test_each_environment_is_made_once(steps: list[str], tmp_path: Path) -> None:
     environment = tmp_path / "venv"
     environment.mkdir()
     requirements = tmp_path / "requirements.txt"
@@ -48,10 +56,8 @@ def test_each_environment_is_made_once(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 def test_a_changed_package_is_installed_into_the_same_environment(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    steps: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    steps: list[str] = []
-    monkeypatch.setattr(bootstrap, "call", lambda *words: steps.append(" ".join(map(str, words))))
     for package in bootstrap.PACKAGES:
         (tmp_path / package).mkdir()
         (tmp_path / package / "pyproject.toml").write_text("one")
