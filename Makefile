@@ -24,7 +24,7 @@ PYTEST_UNIT := OMP_NUM_THREADS=1 $(RUN) -m pytest tests/unit -n auto --maxproces
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test serve stop status env edge edge-stop archives lint bench docs import samples clean evaluate
+.PHONY: help setup run check test serve stop status env edge edge-stop archives lint bench docs import samples clean evaluate train
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -95,3 +95,6 @@ clean: ## remove what was built; .venv stays
 
 evaluate: setup ## measure quality on held-out people; tables and pictures in results/quality (ARGS="--splits test")
 	@$(RUN) -m benchmarks.quality --checkpoints "$(CHECKPOINTS)" --output-dir "$(RESULTS)/quality" $(ARGS)
+
+train: setup ## make the networks that ship anew, in runs/shipped (ARGS="--only face --scale 0.01 --output-dir folder")
+	@$(RUN) -m training.reproduce --checkpoints "$(CHECKPOINTS)" $(ARGS)
