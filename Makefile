@@ -8,6 +8,8 @@ STATE ?= .state
 DEVICE ?= cpu
 RESULTS ?= results
 EDGE_PORT ?= 8443
+# Of the page; where it is empty, 8090 or any free port.
+WEB_PORT ?=
 BENCH ?= schedule profile serving length peers start gpu
 # A word many environments hold by chance: it counts only when named on make's command line.
 VERSION :=
@@ -24,7 +26,7 @@ PYTEST_UNIT := OMP_NUM_THREADS=1 $(RUN) -m pytest tests/unit -n auto --maxproces
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test serve stop status env edge edge-stop archives lint bench docs import samples clean evaluate train
+.PHONY: help setup run web check test serve stop status env edge edge-stop archives lint bench docs import samples clean evaluate train
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +40,10 @@ endif
 
 run: archives ## score samples/ with a server of its own, write reports under results/ (DEVICE=cuda:0)
 	@$(RUN) -m serving.showcase --model-store "$(MODEL_STORE)" --device "$(DEVICE)" --results "$(RESULTS)"
+
+web: archives ## show the page in the browser, on this machine alone, until Ctrl-C (WEB_PORT=8090 DEVICE=cpu)
+	@$(RUN) -m serving.web --state "$(STATE)" --model-store "$(MODEL_STORE)" --device "$(DEVICE)" \
+		$(if $(WEB_PORT),--port $(WEB_PORT))
 
 check: setup lint ## the quick answer: style, types and the fast unit tests, in some four minutes
 	@$(PYTEST_UNIT) -m "not slow" -q
