@@ -35,6 +35,8 @@ def parse(arguments: list[str]) -> GatewaySettings:
     options = vars(parser.parse_args(arguments))
     if options.pop("no_keys") and not options["socket"] and options["host"] != LOOPBACK:
         parser.error("--no-keys is for a socket or this machine alone")
+    if options["session"] and (options["socket"] or options["host"] != LOOPBACK):
+        parser.error("--session is for this machine alone")
     if options["notice_s"] is None:
         options["notice_s"] = 0.0 if options["socket"] else DEFAULTS.notice_s
     options["states"] = tuple(state.resolve() for state in options["states"])
@@ -55,6 +57,11 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
     keys = parser.add_mutually_exclusive_group(required=True)
     keys.add_argument("--keys", type=Path, help="file of the API keys (python -m gateway.keys)")
     keys.add_argument("--no-keys", action="store_true", help="let everybody ask who can reach the gateway")
+    keys.add_argument(
+        "--session",
+        type=Path,
+        help="file of the token that the page shows for itself, made where it is missing",
+    )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--socket", type=Path, help="listen on a Unix socket, for its owner alone")
     where.add_argument("--port", type=int, default=DEFAULTS.port)

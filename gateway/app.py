@@ -18,13 +18,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from gateway.access import Access, access_of
 from gateway.background import TaskSupervisor
 from gateway.endpoint import Endpoint, Work, error_response
 from gateway.errors import method_not_allowed, not_found
 from gateway.health import HealthMonitor
-from gateway.keys import KeyFile
 from gateway.metrics import Metrics
 from gateway.openapi import DOCUMENT
+from gateway.page_files import ROUTES as PAGE_ROUTES
+from gateway.page_files import PageFiles
 from gateway.pipelines import version_summary
 from gateway.request_context import RequestContext
 from gateway.request_log import OTHER_ROUTE
@@ -54,7 +56,8 @@ class Gateway:
     tasks: TaskSupervisor
     router: Router
     shadow: Shadow
-    keys: KeyFile | None
+    access: Access
+    page: PageFiles
     stops_at: float = math.inf  # by time.monotonic, once it is to stop
 
     @classmethod
@@ -67,8 +70,13 @@ class Gateway:
         tasks = TaskSupervisor(metrics)
         router = Router(settings, pool, monitor, Upstream(client, settings.answer_s), metrics)
         shadow = Shadow(router, pool, tasks, metrics, max_concurrent=settings.shadows)
-        keys = KeyFile(settings.keys) if settings.keys else None
-        return cls(settings, metrics, pool, monitor, tasks, router, shadow, keys)
+        access = access_of(settings)
+        page = PageFiles(
+            session=access.session,
+            key_required=access.key_required,
+            request_bytes=settings.request_bytes,
+        )
+        return cls(settings, metrics, pool, monitor, tasks, router, shadow, access, page)
 
     @property
     def draining(self) -> bool:
@@ -93,7 +101,7 @@ class Gateway:
     async def _detect(
         self, context: RequestContext, shape: Callable[[dict[str, Any]], dict[str, Any]]
     ) -> Response:
-        context.authenticate(self.keys)
+        context.authenticate(self.access)
         request, upload = context.upstream_request(self.settings.request_bytes)
         kept = False
         try:
@@ -110,7 +118,7 @@ class Gateway:
 
     async def deblur(self, context: RequestContext) -> Response:
         """The video with sharper faces, passed on as it comes."""
-        context.authenticate(self.keys)
+        context.authenticate(self.access)
         request, upload = context.upstream_request(self.settings.request_bytes)
 
         def on_attempt(server: Server, number: int) -> None:
@@ -149,7 +157,7 @@ class Gateway:
 
     async def models(self, context: RequestContext) -> Response:
         """Which pipelines there are, and which of them serves whom."""
-        context.authenticate(self.keys)
+        context.authenticate(self.access)
         summaries = [
             version_summary(server.name, self.router.record(server).read()) for server in self.pool.servers
         ]
@@ -158,6 +166,10 @@ class Gateway:
     async def document(self, _: RequestContext) -> Response:
         """The OpenAPI document."""
         return JSONResponse(DOCUMENT)
+
+    async def page_file(self, context: RequestContext) -> Response:
+        """A file of the page, for everybody whom its session admits."""
+        return self.page.response(context.request)
 
     def app(self) -> Starlette:
         """The ASGI application; its lifespan watches the servers."""
@@ -168,6 +180,7 @@ class Gateway:
             self._route("GET", EDGE_MODELS, self.models),
             self._route("GET", EDGE_DOCUMENT, self.document),
             self._route("POST", LEGACY_DETECT, self.detect_legacy),
+            *(self._route("GET", address, self.page_file) for address in PAGE_ROUTES),
         ]
         return Starlette(
             routes=routes,
@@ -176,7 +189,7 @@ class Gateway:
         )
 
     def _route(self, method: str, path: str, work: Work) -> Route:
-        endpoint = Endpoint(path, work, self.metrics, lambda: self.draining)
+        endpoint = Endpoint(path, work, self.metrics, admit=self.access.admit, draining=lambda: self.draining)
         return Route(path, endpoint, methods=[method])
 
     async def _unknown_route(self, request: Request, failure: Exception) -> Response:

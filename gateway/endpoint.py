@@ -26,10 +26,20 @@ logger = logging.getLogger("gateway")
 class Endpoint:
     """An ASGI application, which unlike a function of a request knows when its answer has been sent."""
 
-    def __init__(self, route: str, work: Work, metrics: Metrics, draining: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        route: str,
+        work: Work,
+        metrics: Metrics,
+        *,
+        admit: Callable[[Request], None],
+        draining: Callable[[], bool],
+    ) -> None:
+        """``admit`` raises an ``EdgeError`` for a request that the work is not to see."""
         self._route = route
         self._work = work
         self._metrics = metrics
+        self._admit = admit
         self._draining = draining
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,6 +63,7 @@ class Endpoint:
     async def _response(self, context: RequestContext) -> Response:
         response: Response
         try:
+            self._admit(context.request)
             response = await self._work(context)
         except EdgeError as error:
             context.code = error.code

@@ -55,11 +55,17 @@ def busy(message: str) -> EdgeError:
     return edge_error(Code.BUSY, HTTPStatus.SERVICE_UNAVAILABLE, message, Retry_After=str(RETRY_AFTER_S))
 
 
-def unauthenticated(message: str) -> EdgeError:
+def unauthenticated(message: str, *, hint: str = "") -> EdgeError:
     """401: no key, or none that is valid."""
-    return edge_error(
-        Code.AUTHENTICATION, HTTPStatus.UNAUTHORIZED, message, WWW_Authenticate='Bearer realm="outofsync"'
-    )
+    challenge = 'Bearer realm="outofsync"'
+    status = HTTPStatus.UNAUTHORIZED
+    return edge_error(Code.AUTHENTICATION, status, message, hint=hint, WWW_Authenticate=challenge)
+
+
+def foreign(message: str) -> EdgeError:
+    """403: what another page of the same browser asks of one that is served on this machine alone."""
+    hint = "Open the page at the address that was printed when it was started."
+    return edge_error(Code.AUTHENTICATION, HTTPStatus.FORBIDDEN, message, hint=hint)
 
 
 def too_large(max_bytes: int) -> EdgeError:

@@ -14,14 +14,14 @@ from typing import Any, TypeVar
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Send
 
-from gateway.errors import too_large, unauthenticated
+from gateway.access import Access
+from gateway.errors import too_large
 from gateway.form import CONTENT_TYPE, Form
-from gateway.keys import KeyFile
 from gateway.metrics import Metrics
 from gateway.request_log import log_request
 from gateway.upload import Upload
 from gateway.upstream import FORWARDED_HEADERS, UpstreamRequest
-from outofsync_client.protocol import API_KEY_HEADER, REQUEST_ID_HEADER
+from outofsync_client.protocol import REQUEST_ID_HEADER
 
 CLIENT_CLOSED_REQUEST = 499  # nginx's word for it: nobody is left to read the answer
 CLIENT_CLOSED_CODE = "hung_up"
@@ -51,17 +51,11 @@ class RequestContext:
         self._bytes_out = 0
         self._ended = False
 
-    def authenticate(self, keys: KeyFile | None) -> None:
-        """Raises ``authentication`` unless a valid key came along."""
-        if keys is None:
-            return
-        presented = presented_key(self.request)
-        if not presented:
-            raise unauthenticated("this address needs an API key, and none was sent")
-        holder = keys.holder(presented)
-        if holder is None:
-            raise unauthenticated("the API key is not valid")
-        self.log_fields["key"] = holder
+    def authenticate(self, access: Access) -> str:
+        """Who asks, "" for everybody; raises ``authentication`` where that is nobody who may."""
+        if holder := access.holder(self.request):
+            self.log_fields["key"] = holder
+        return holder
 
     def upstream_request(self, max_bytes: int) -> tuple[UpstreamRequest, Upload]:
         """What servers are sent, and the body, not yet received; raises ``too_large`` where it says so."""
@@ -149,11 +143,3 @@ class RequestContext:
             bytes_out=self._bytes_out,
             **self.log_fields,
         )
-
-
-def presented_key(request: Request) -> str:
-    """The key of ``X-Api-Key``, or of ``Authorization: Bearer``."""
-    if key := request.headers.get(API_KEY_HEADER):
-        return key.strip()
-    scheme, _, value = request.headers.get("authorization", "").partition(" ")
-    return value.strip() if scheme.lower() == "bearer" else ""

@@ -14,7 +14,8 @@ class GatewaySettings:
     """Choices of whoever starts a gateway; times in seconds."""
 
     states: tuple[Path, ...]  # state folders of the servers behind it
-    keys: Path | None  # None: everybody may ask, which only a private socket or loopback allows
+    keys: Path | None  # None: everybody may ask, which only a private socket or loopback allows …
+    session: Path | None = None  # … or whoever reads the token in this file, as the page itself does
     socket: Path | None = None  # listen here …
     host: str = LOOPBACK
     port: int = 8000  # … or here
@@ -36,6 +37,8 @@ class GatewaySettings:
     def __post_init__(self) -> None:
         if not self.states:
             raise ValueError("a gateway needs the state folder of a server at least")
+        if self.session and (self.keys or self.socket or self.host != LOOPBACK):
+            raise ValueError("a page's own session is for this machine alone, without keys")
         numbers = [value for value in vars(self).values() if isinstance(value, (int, float))]
         if min(numbers) < 0:
             raise ValueError("no number is negative")

@@ -13,7 +13,7 @@ from serving.log import complaints
 from serving.processes import POLL_S, in_background
 from serving.settings import ServeError, ServerSettings, to_document
 from serving.state import ServerState, StateFolder
-from serving.supervisor import Restarts, Supervisor
+from serving.supervisor import Check, Restarts, Supervisor
 from serving.torchserve import java
 from serving.torchserve.server import JAVA_STOP_S, WORKERS_STOP_S
 from serving.torchserve.service import TorchServe
@@ -21,8 +21,11 @@ from serving.torchserve.service import TorchServe
 ROTATION_S = 30.0  # the longest a change of tokens may take
 
 
-def start(settings: ServerSettings) -> ServerState:
-    """Start a server in the background and wait until it is ready; raises :class:`ServeError`."""
+def start(settings: ServerSettings, check: Check = lambda: None) -> ServerState:
+    """Start a server in the background and wait until it is ready; raises :class:`ServeError`.
+
+    ``check`` is called while waiting; where it raises, nothing is left of the server.
+    """
     folder = StateFolder(settings.state)
     if running := folder.supervisor():
         server = folder.server()
@@ -30,7 +33,12 @@ def start(settings: ServerSettings) -> ServerState:
         raise ServeError(f"a server runs already {where}; stop it first: make stop")
     folder.create()
     words = ["serving", "run", "--settings", to_document(settings)]
-    server = in_background(words, folder.log_file, folder.server)
+
+    def look() -> ServerState | None:
+        check()
+        return folder.server()
+
+    server = in_background(words, folder.log_file, look)
     if server is None:
         log = folder.log_file
         raise ServeError(f"{complaints(log)}\nthe server did not start; its log is {log}")

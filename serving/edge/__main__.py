@@ -11,10 +11,11 @@ from pathlib import Path
 import psutil
 
 from serving.edge.render import render
-from serving.edge.services import READY_FILE, START_S, STOP_S, check, run
+from serving.edge.services import READY_FILE, START_S, check, run
 from serving.edge.settings import EdgeSettings
 from serving.edge.user import worker_user
 from serving.processes import SupervisedFolder, in_background
+from serving.programs import STOP_S
 from serving.settings import DEFAULT_STATE, ServeError, from_document, to_document
 
 

@@ -10,11 +10,13 @@ from pathlib import Path
 from string import Template
 
 from gateway.openapi import DOCUMENT
+from gateway.page_files import HEADERS as PAGE_HEADERS
+from gateway.page_files import POLICY
 from outofsync_client.protocol import EDGE_STAGE, REQUEST_ID_HEADER, RETRY_AFTER_S, ErrorCode
 from serving.edge.certificate import development_certificate
 from serving.edge.settings import EdgeSettings
 from serving.edge.user import WorkerUser
-from serving.settings import CONFIG, ROOT, ServeError
+from serving.settings import CONFIG, ServeError
 
 
 class NginxTemplate(Template):
@@ -24,15 +26,9 @@ class NginxTemplate(Template):
 
 
 TEMPLATES = CONFIG / "edge"
-WEB = ROOT / "client" / "web" / "dist"  # the page, where it was built
 SWAGGER = ("swagger-ui-bundle.js", "swagger-ui.css")
 
-PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
-    "media-src 'self' blob:; connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
-)
-REFERENCE_POLICY = PAGE_POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
+REFERENCE_POLICY = POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
 
 HEADERS = f"""\
 add_header Strict-Transport-Security "max-age=63072000" always;
@@ -54,7 +50,7 @@ proxy_set_header Connection "";
 proxy_set_header X-Real-IP $remote_addr;
 proxy_set_header {REQUEST_ID_HEADER} $named;
 proxy_hide_header {REQUEST_ID_HEADER};
-"""
+""" + "".join(f"proxy_hide_header {name};\n" for name in PAGE_HEADERS)  # every answer has them from nginx
 
 
 LATER = {"Retry-After": str(RETRY_AFTER_S)}
@@ -139,7 +135,7 @@ def render(settings: EdgeSettings, gateways: list[str], shared: Path, user: Work
         redirect=_redirect(settings),
         certificate=certificate,
         key=key,
-        page_policy=PAGE_POLICY,
+        page_policy=POLICY,
         reference_policy=REFERENCE_POLICY,
         rate=f"{settings.rate:g}",
         burst=settings.burst,
@@ -173,7 +169,7 @@ def errors_conf() -> str:
         name = f"/_fault/{fault.found[0]}"  # an address: a request too broken to have one is answered, too
         extra = "".join(f'    add_header {name} "{value}" always;\n' for name, value in fault.headers.items())
         if extra:  # which ends what the location inherits, so that all are named again
-            policy = f'    add_header Content-Security-Policy "{PAGE_POLICY}" always;\n'
+            policy = f'    add_header Content-Security-Policy "{POLICY}" always;\n'
             extra = f"    include headers.conf;\n{policy}{extra}"
         parts.append(
             f"error_page {codes} = {name};\n"
@@ -198,14 +194,13 @@ def _redirect(settings: EdgeSettings) -> str:
     return (
         f"    server {{\n        listen {settings.address}:{settings.plain_port};\n"
         f"        include {settings.folder}/errors.conf;\n        include {settings.folder}/headers.conf;\n"
-        f'        add_header Content-Security-Policy "{PAGE_POLICY}" always;\n'
+        f'        add_header Content-Security-Policy "{POLICY}" always;\n'
         f"        return 308 https://$host:{settings.port}$request_uri;\n    }}\n"
     )
 
 
 def _pages(pages: Path) -> None:
-    """The page (or what stands in for it), and the API reference."""
-    shutil.copytree(WEB if WEB.is_dir() else TEMPLATES / "static" / "page", pages, dirs_exist_ok=True)
+    """The API reference; the page itself is the gateway's."""
     shutil.copytree(TEMPLATES / "static" / "reference", pages / "reference", dirs_exist_ok=True)
     (pages / "v1" / "openapi.json").write_text(json.dumps(DOCUMENT))
     found = find_spec("fastapi_offline")  # only its files are used: Swagger UI, without a network

@@ -23,72 +23,15 @@ from outofsync_client.protocol.private_files import write_private
 from serving.edge.render import render
 from serving.edge.settings import EdgeSettings
 from serving.edge.user import WorkerUser, worker_user
-from serving.processes import POLL_S, SupervisedFolder, end
-from serving.settings import ROOT, ServeError, to_document
+from serving.processes import POLL_S, SupervisedFolder
+from serving.programs import Program
+from serving.settings import ServeError, to_document
 from serving.supervisor import Check, Restarts, Service, Supervisor
 
 START_S = 30.0
-STOP_S = 75.0  # longer than the gateway gives requests under way
 READY_FILE = "edge.json"
 # It is started anew for ever: callers are told to come back later as long as one of the two is there.
 RESTARTS = Restarts(limit=None)
-
-
-class Program:
-    """One of the edge's processes, with what it starts itself."""
-
-    def __init__(
-        self,
-        name: str,
-        command: Sequence[str],
-        *,
-        stop_with: signal.Signals,
-        log: Path,
-        record: Callable[[], object],
-    ) -> None:
-        """``record`` is called whenever the process is another one."""
-        self.name = name
-        self.log = log
-        self._command = command
-        self._stop_with = stop_with
-        self._record = record
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __str__(self) -> str:
-        return self.name
-
-    def start(self, check: Check) -> None:
-        """Start it; that it answers is seen once all of them are started."""
-        check()
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command,
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # a terminal's Ctrl-C reaches the edge alone
-            )
-        self._record()
-
-    @property
-    def pid(self) -> int | None:
-        """Of its process, None where it has none."""
-        return None if self._process is None else self._process.pid
-
-    def watch(self) -> str | None:
-        ended = self._process is not None and self._process.poll() is not None
-        return f"{self.name} ended by itself; its log is {self.log}" if ended else None
-
-    def stop(self, *, drained: bool) -> None:
-        if self._process is None:
-            return
-        end(self._process, self._stop_with if drained else signal.SIGKILL, limit_s=STOP_S)
-        with suppress(
-            ProcessLookupError
-        ):  # nginx's workers outlive it where it was killed, and keep its port
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process = None
 
 
 class Gateway(Program):

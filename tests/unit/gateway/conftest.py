@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -166,10 +166,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def gateway_process(server: FakeServer, *words: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A gateway as it is run, before one server and for everybody: its URL, once it is ready, and process."""
+def gateway_process(
+    server: FakeServer, *words: str, access: Sequence[str] = ("--no-keys",)
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A gateway as it is run, before one server: its URL, once it is ready, and process."""
     port = str(free_port())
-    command = [sys.executable, "-m", "gateway", "--state", str(server.state), "--no-keys", "--port", port]
+    command = [sys.executable, "-m", "gateway", "--state", str(server.state), "--port", port, *access]
     process = subprocess.Popen([*command, *words], cwd=ROOT)
     url = f"http://127.0.0.1:{port}"
     try:
@@ -218,8 +220,8 @@ def make_gateway(tmp_path: Path) -> Iterator[MakeGateway]:
                 fakes.append(fake)
             path = tmp_path / "keys.json"
             key = keys.add(path, "tester")
-            choices = {"health_s": 0.2, "drain_s": 1.0, **choices}
-            settings = GatewaySettings(tuple(fake.state for fake in fakes), path, **choices)
+            choices = {"keys": path, "health_s": 0.2, "drain_s": 1.0, **choices}
+            settings = GatewaySettings(tuple(fake.state for fake in fakes), **choices)
             client = httpx.AsyncClient(**LOOPBACK)
             built = Gateway.build(settings, client)
             url = running.enter_context(Background(built.app(), client))
