@@ -18,7 +18,7 @@ SUSPICIOUS = 0.5  # a segment's probability of being fake from which it is marke
 
 Fact = tuple[str, str]
 
-_HEADLINES = {
+HEADLINES = {
     "real": "Nothing speaks against this video: lips and voice fit together as in recorded speech.",
     "likely_real": "This video is rather genuine than not, though not all of it is as usual.",
     "likely_fake": "This video is rather manipulated than not, for the reasons below.",
@@ -62,7 +62,7 @@ def is_suspicious(probability: float | None) -> bool:
 
 def headline(result: Result) -> str:
     """The verdict as a sentence."""
-    return _HEADLINES.get(result.verdict, f"The server's verdict is {printable(result.verdict)}.")
+    return HEADLINES.get(result.verdict, f"The server's verdict is {printable(result.verdict)}.")
 
 
 def reasons(result: Result) -> list[str]:

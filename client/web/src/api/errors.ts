@@ -1,0 +1,41 @@
+/** A failure as the server's envelope tells it, or as the page found it itself. */
+export interface Failure {
+  code: string;
+  message: string;
+  hint: string;
+  stage: string;
+  request_id: string;
+  status: number;
+}
+
+export class RequestError extends Error {
+  constructor(readonly failure: Failure) {
+    super(failure.message);
+  }
+}
+
+/** A failure that no server told of; its words are in the texts, by its code. */
+export function ownFailure(code: string, request_id = "", status = 0, message = ""): Failure {
+  return { code, message, hint: "", stage: "", request_id, status };
+}
+
+/** What an answer that is no result says. */
+export function failureOf(status: number, body: string, request_id: string): Failure {
+  try {
+    const envelope = (JSON.parse(body) as { error?: Partial<Failure> }).error;
+    if (envelope && typeof envelope.code === "string") {
+      return { ...ownFailure(envelope.code, request_id, status), ...envelope };
+    }
+  } catch {
+    // a page of a proxy, say: told by its status below
+  }
+  if (status === 413) return ownFailure("too_large", request_id, status);
+  if (status === 401 || status === 403) return ownFailure("authentication", request_id, status);
+  if (status === 429 || status === 503) return ownFailure("busy", request_id, status);
+  return ownFailure("unexpected_answer", request_id, status);
+}
+
+/** Whether the same request may do better a little later. */
+export function isRepeatable(failure: Failure): boolean {
+  return ["busy", "worker_died", "unreachable", "connection_lost", "timeout"].includes(failure.code);
+}

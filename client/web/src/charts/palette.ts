@@ -1,0 +1,19 @@
+import { computed, signal } from "@preact/signals";
+import { theme } from "../store/settings";
+
+const dark = window.matchMedia("(prefers-color-scheme: dark)");
+const prefersDark = signal(dark.matches);
+dark.addEventListener("change", () => (prefersDark.value = dark.matches));
+
+export const scheme = computed(() =>
+  theme.value === "auto" ? (prefersDark.value ? "dark" : "light") : theme.value,
+);
+
+const NAMES = ["ink", "faint", "line", "paper", "alarm", "alarm-wash", "accent", "calm", "speech"] as const;
+export type Palette = Record<(typeof NAMES)[number], string>;
+
+/** The page's colours as the style sheet has them now, for what is drawn on a canvas. */
+export function palette(): Palette {
+  const style = getComputedStyle(document.documentElement);
+  return Object.fromEntries(NAMES.map((name) => [name, style.getPropertyValue(`--${name}`).trim()])) as Palette;
+}

@@ -1,0 +1,80 @@
+import { computed, signal } from "@preact/signals";
+import type { Stage } from "../api/progress";
+import type { DetectOptions } from "../api/types";
+import { database, type Job } from "./database";
+
+/** How far the work on a job is, while a tab of this browser is at it. */
+export interface JobProgress {
+  stage: Stage;
+  done: number | null;
+}
+
+/** Files of judged videos are kept up to here, the newest first; what was found in them is always kept. */
+const KEPT_BYTES = 1.5e9;
+
+type News = { kind: "jobs" } | { kind: "progress"; id: string; progress: JobProgress | null };
+
+/** All jobs of this browser, newest first. */
+export const jobs = signal<Job[]>([]);
+export const progressOf = signal<Record<string, JobProgress>>({});
+export const loaded = signal(false);
+export const waiting = computed(() => jobs.value.filter(({ state }) => state === "waiting"));
+export const judged = computed(() => jobs.value.filter(({ state }) => state === "done"));
+
+const channel = new BroadcastChannel("outofsync");
+channel.onmessage = ({ data }: MessageEvent<News>) => {
+  if (data.kind === "jobs") void reload();
+  else setProgress(data.id, data.progress);
+};
+
+export async function reload(): Promise<void> {
+  const found = await database.jobs();
+  jobs.value = found.sort((one, other) => other.added - one.added);
+  loaded.value = true;
+}
+
+/** Change or add a job, here and in every other tab. */
+export async function save(job: Job): Promise<void> {
+  const others = jobs.value.filter(({ id }) => id !== job.id);
+  jobs.value = [job, ...others].sort((one, other) => other.added - one.added);
+  await database.put("jobs", job.id, job);
+  channel.postMessage({ kind: "jobs" } satisfies News);
+}
+
+export async function update(id: string, change: Partial<Job>): Promise<void> {
+  const job = jobs.value.find((one) => one.id === id);
+  if (job) await save({ ...job, ...change });
+}
+
+export async function remove(ids: string[]): Promise<void> {
+  jobs.value = jobs.value.filter(({ id }) => !ids.includes(id));
+  for (const id of ids) await database.delete(id);
+  channel.postMessage({ kind: "jobs" } satisfies News);
+}
+
+export function tellProgress(id: string, progress: JobProgress | null): void {
+  setProgress(id, progress);
+  channel.postMessage({ kind: "progress", id, progress } satisfies News);
+}
+
+function setProgress(id: string, progress: JobProgress | null): void {
+  const { [id]: _, ...others } = progressOf.value;
+  progressOf.value = progress ? { ...others, [id]: progress } : others;
+}
+
+/** Keep a file to be judged; the id of its job. */
+export async function add(file: File, options: DetectOptions, added = Date.now()): Promise<string> {
+  const id = crypto.randomUUID();
+  await database.put("files", id, file);
+  await save({ id, name: file.name, bytes: file.size, added, state: "waiting", options });
+  return id;
+}
+
+/** Let go of the oldest files of judged videos once they fill too much. */
+export async function makeRoom(): Promise<void> {
+  let held = 0;
+  for (const job of jobs.value) {
+    held += job.bytes;
+    if (held > KEPT_BYTES && job.state === "done") await database.forget("files", job.id);
+  }
+}
