@@ -24,6 +24,15 @@ JPEG_SETTINGS = [
     cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
 ]
 
+LONGEST_SIDE = 4096  # pixels: a stranger's code may claim so many that decoding it takes all memory
+_START = b"\xff\xd8"
+_SIZES = {
+    0xC0,
+    0xC1,
+    0xC2,
+}  # markers of the segments that hold a picture's size: plain and progressive coding
+_SEGMENTS = _SIZES | {0xC4, 0xDB, 0xDD, 0xFE} | set(range(0xE0, 0xF0))  # what may stand before and beside it
+
 Frames = NDArray[np.uint8]  # (frames, height, width, 3) RGB
 
 
@@ -115,6 +124,8 @@ class JpegFrames:
     @staticmethod
     def decode(coded: bytes) -> NDArray[np.uint8]:
         """A JPEG as uint8 (height, width, 3) RGB; raises ValueError for what is none."""
+        if not 0 < max(_size(coded)) <= LONGEST_SIDE:
+            raise ValueError("a coded frame is damaged")
         frame = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_COLOR_RGB)
         if frame is None:
             raise ValueError("a coded frame is damaged")
@@ -162,3 +173,17 @@ class JpegFrames:
 
     def _column(self, index: int) -> NDArray[np.int64]:
         return np.array([place[index] for place in self._places], np.int64)
+
+
+def _size(coded: bytes) -> tuple[int, int]:
+    """Height and width in pixels that a JPEG claims, (0, 0) for what is none."""
+    at = len(_START)
+    while (
+        coded.startswith(_START) and len(coded) >= at + 9 and coded[at] == 0xFF and coded[at + 1] in _SEGMENTS
+    ):
+        if coded[at + 1] in _SIZES:
+            return int.from_bytes(coded[at + 5 : at + 7], "big"), int.from_bytes(
+                coded[at + 7 : at + 9], "big"
+            )
+        at += 2 + int.from_bytes(coded[at + 2 : at + 4], "big")
+    return 0, 0

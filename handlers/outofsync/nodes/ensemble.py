@@ -225,6 +225,8 @@ class EnsembleNode:
             arrived_s = time.time()
             with watch.stage("read"):
                 clip = Clip.from_bytes(request.data, self._spool)
+                if clip.file is None:  # not from the node before, by way of the spool
+                    clip.verify()
             if clip.error is not None:
                 return Failure(clip.error, passed_on=True)
             own = watch.timing_ms

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from pretended_context import FakeContext
@@ -14,7 +15,7 @@ from untrained import write_checkpoints
 
 from ensemble_handler import EnsembleHandler
 from outofsync.clip import Clip, Track
-from outofsync.frames import RawFrames
+from outofsync.frames import FrameStore, JpegFrames, RawFrames
 from outofsync.judgement import Judgement
 from outofsync.reasons import Reason
 from outofsync.result import Result
@@ -60,9 +61,15 @@ def crafted(**header: Any) -> bytes:
     return bytes(save(load(data), {"header": json.dumps({**written, **header})}))
 
 
-def with_track(**tensors: Any) -> bytes:
+def with_pictures(*coded: bytes) -> bytes:
+    """A clip of one face whose pictures are these bytes."""
+    return with_track(JpegFrames(coded))
+
+
+def with_track(frames: FrameStore | None = None, **tensors: Any) -> bytes:
     """A clip of one face whose tensors are not what they should be."""
-    track = Track(0, 0, RawFrames(np.zeros((8, 224, 224, 3), np.uint8)), np.zeros((8, 4), np.float32))
+    frames = frames or RawFrames(np.zeros((8, 224, 224, 3), np.uint8))
+    track = Track(0, 0, frames, np.zeros((len(frames), 4), np.float32))
     data = Clip([track], np.zeros(8 * 640, np.int16), request_id="crafted").to_bytes()
     length = int.from_bytes(data[:8], "little")
     metadata = json.loads(data[8 : 8 + length])["__metadata__"]
@@ -101,12 +108,27 @@ HOSTILE_TENSORS: list[dict[str, Any]] = [
     {"boxes": np.zeros((3, 4), np.float32)},
     {"sharpness": np.zeros(3, np.float32)},
     {"sharpness": np.zeros(8, np.float64)},
+    {"sharpness": np.full(8, np.nan, np.float32)},
+    {"boxes": np.full((8, 4), np.inf, np.float32)},
+]
+PICTURE = JpegFrames.encode(np.zeros((224, 224, 3), np.uint8))
+SMALL = JpegFrames.encode(np.zeros((100, 100, 3), np.uint8))
+HOSTILE_PICTURES = [
+    [*[PICTURE] * 7, b"no picture"],
+    [*[PICTURE] * 7, b""],
+    [*[PICTURE] * 7, PICTURE[:20]],
+    [*[PICTURE] * 7, SMALL],
+    [SMALL] * 8,
+    [*[PICTURE] * 7, PICTURE.replace(bytes([224, 0, 224]), bytes([128, 128, 0]))],  # it claims 32,768 pixels
+    [*[PICTURE] * 7, cv2.imencode(".png", np.zeros((224, 224, 3), np.uint8))[1].tobytes()],
 ]
 
 
 @pytest.mark.parametrize(
     "hostile",
-    [crafted(**header) for header in HOSTILE_HEADERS] + [with_track(**each) for each in HOSTILE_TENSORS],
+    [crafted(**header) for header in HOSTILE_HEADERS]
+    + [with_track(**each) for each in HOSTILE_TENSORS]
+    + [with_pictures(*each) for each in HOSTILE_PICTURES],
 )
 def test_a_crafted_clip_fails_alone(handler: EnsembleHandler, hostile: bytes) -> None:
     (refused, judged), context = handle(handler, hostile, clip())
