@@ -1,5 +1,6 @@
 import { useEffect } from "preact/hooks";
-import { route } from "./router";
+import { route, type Route } from "./router";
+import { jobs } from "./store/jobs";
 import { locale, t } from "./texts";
 import { Compare } from "./views/compare";
 import { Header, KeyBar } from "./views/header";
@@ -11,6 +12,9 @@ export function App() {
   useEffect(() => {
     document.documentElement.lang = locale.value;
   }, [locale.value]);
+  useEffect(() => {
+    document.title = titleOf(route.value);
+  }, [route.value, locale.value, jobs.value]);
   return (
     <>
       <a class="skip" href="#main" onClick={(event) => skip(event)}>
@@ -21,6 +25,12 @@ export function App() {
       <Page />
     </>
   );
+}
+
+function titleOf(at: Route): string {
+  const name = at.page === "result" ? jobs.value.find(({ id }) => id === at.id)?.name : undefined;
+  const page = { start: "header.check", history: "history.title", result: "result.title", compare: "compare.title" };
+  return `${name ?? t(page[at.page])} · OutOfSync`;
 }
 
 function Page() {

@@ -1,6 +1,7 @@
 import { FRAME_RATE, SUSPICIOUS, type Box, type Result, type Segment, type Still, type Track } from "../api/types";
 
 const MAX_MOMENTS = 6;
+const INSTANT_S = 1e-6; // two values at one time are one too many for a plot
 
 export interface Span {
   start: number;
@@ -57,15 +58,19 @@ export function durationOf(result: Result): number {
   return Math.max(typeof said === "number" ? said : 0, ...ends, 0.04);
 }
 
-/** For each moment of a grid, the largest probability of any segment there; NaN where nothing was scored. */
+/** The largest probability of any segment at a time, as a line with steps; null where nothing was scored. */
 export function probabilitySteps(result: Result): { times: number[]; values: (number | null)[] } {
   const scored = result.segments.filter(({ probability_fake }) => probability_fake !== null);
   const edges = [...new Set(scored.flatMap(({ start, end }) => [start, end]))].sort((a, b) => a - b);
-  const values = edges.map((edge) => {
+  const times: number[] = [];
+  const values: (number | null)[] = [];
+  edges.slice(0, -1).forEach((edge, place) => {
     const here = scored.filter(({ start, end }) => start <= edge && edge < end);
-    return here.length ? Math.max(...here.map(({ probability_fake }) => probability_fake ?? 0)) : null;
+    const value = here.length ? Math.max(...here.map(({ probability_fake }) => probability_fake ?? 0)) : null;
+    times.push(edge, edges[place + 1]! - INSTANT_S);
+    values.push(value, value);
   });
-  return { times: edges, values };
+  return { times, values };
 }
 
 function byTime<T extends Segment>(segments: T[]): T[] {

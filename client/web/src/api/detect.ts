@@ -12,6 +12,7 @@ export interface DetectCall {
   signal: AbortSignal;
   /** Told the share of the file that has been sent. */
   onUpload: (share: number) => void;
+  onUploaded: () => void;
 }
 
 /**
@@ -29,7 +30,7 @@ export function detect(call: DetectCall): Promise<Blob> {
     request.upload.onprogress = (event) => {
       if (event.lengthComputable) call.onUpload(event.loaded / event.total);
     };
-    request.upload.onload = () => call.onUpload(1);
+    request.upload.onload = () => call.onUploaded();
     request.onerror = () => fail(navigator.onLine === false ? "unreachable" : "connection_lost");
     request.ontimeout = () => fail("timeout");
     request.onabort = () => reject(new DOMException("cancelled", "AbortError"));

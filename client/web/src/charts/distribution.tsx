@@ -58,8 +58,8 @@ function draw(into: HTMLElement, mean: Float32Array, other: Float32Array | undef
         y: { range: () => [0, highest] },
       },
       axes: [
-        { ...axis, size: 26, splits: () => [-15, -10, -5, 0, 5, 10, 15], values: (_, at) => at.map(signed) },
-        { ...axis, size: GUTTER, gap: 6, values: (_, at) => at.map(percent) },
+        { ...axis, size: 26, splits: () => [-15, -10, -5, 0, 5, 10, 15], values: (_, at) => at.map((value) => signed(value)) },
+        { ...axis, size: GUTTER, gap: 6, values: (_, at) => at.map((value) => percent(value)) },
       ],
       series: [
         {},

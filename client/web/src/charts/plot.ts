@@ -25,7 +25,7 @@ export interface TimePlot {
   below?: ((plot: uPlot) => void)[];
   above?: ((plot: uPlot) => void)[];
   withTimes: boolean;
-  labelTime: (seconds: number) => string;
+  labelTime: (seconds: number, digits: number) => string;
   onSeek: (time: number) => void;
   onPoint: (time: number | null, value: number | null) => void;
   onZoom: (from: number, to: number) => void;
@@ -55,7 +55,7 @@ export function timePlot(into: HTMLElement, group: string, plot: TimePlot): uPlo
           stroke: colours.faint,
           grid: { stroke: colours.line, width: 1 },
           ticks: { show: false },
-          values: (_, splits) => splits.map(plot.labelTime),
+          values: (_, splits) => splits.map((seconds) => plot.labelTime(seconds, digitsOf(splits))),
         },
         {
           size: GUTTER,
@@ -65,7 +65,7 @@ export function timePlot(into: HTMLElement, group: string, plot: TimePlot): uPlo
           grid: { stroke: colours.line, width: 1 },
           ticks: { show: false },
           splits: () => plot.y.ticks,
-          values: (_, splits) => splits.map(plot.y.label ?? String),
+          values: (_, splits) => splits.map((value) => (plot.y.label ?? String)(value)),
         },
       ],
       series: [{}, ...plot.series],
@@ -93,6 +93,12 @@ export function timePlot(into: HTMLElement, group: string, plot: TimePlot): uPlo
   drawn.setScale("x", { min: 0, max: plot.duration });
   listen(drawn, plot);
   return drawn;
+}
+
+/** Digits behind the point that tell neighbouring labels apart. */
+function digitsOf(splits: number[]): number {
+  const step = (splits[1] ?? 1) - (splits[0] ?? 0);
+  return step >= 1 ? 0 : step >= 0.1 ? 1 : 2;
 }
 
 /** A click seeks, a drag looks closer, a double click shows everything again. */

@@ -94,7 +94,6 @@ function describe(digest: Digest, loud: Float32Array | null): Part[] {
           stroke: colours.accent,
           width: 2,
           fill: `${colours.accent}33`,
-          paths: uPlot.paths.stepped!({ align: 1 }),
           points: { show: false },
         },
       ],

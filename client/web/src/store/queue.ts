@@ -2,7 +2,8 @@ import { effect } from "@preact/signals";
 import { readAnswer } from "../analysis/reader";
 import { durationOf } from "../analysis/moments";
 import type { Digest } from "../analysis/digest";
-import { hasCredentials, apiKey } from "../api/credentials";
+import { config } from "../api/config";
+import { hasCredentials, refuseKey } from "../api/credentials";
 import { detect } from "../api/detect";
 import { RequestError, isRepeatable, ownFailure, type Failure } from "../api/errors";
 import { follow } from "../api/progress";
@@ -94,8 +95,12 @@ async function judge(job: Job): Promise<void> {
       await update(job.id, { state: "cancelled" });
     } else {
       const failure = error instanceof RequestError ? error.failure : ownFailure("unexpected_answer", "", 0, String(error));
-      if (failure.code === "authentication") apiKey.value = ""; // ask for another; the queue rests until then
-      await update(job.id, { state: "failed", failure });
+      if (failure.code === "authentication" && config.key_required) {
+        refuseKey();
+        await update(job.id, { state: "waiting" });
+      } else {
+        await update(job.id, { state: "failed", failure });
+      }
     }
   } finally {
     cancels.delete(job.id);
@@ -114,13 +119,12 @@ async function send(job: Job, file: Blob, signal: AbortSignal): Promise<Blob> {
       options: job.options,
       requestId,
       signal,
-      onUpload: (share) => {
-        tellProgress(job.id, share < 1 ? { stage: "upload", done: share } : { stage: "queued", done: null });
-        if (share === 1) {
-          void follow(requestId, ended.signal, (progress) => {
-            if (!ended.signal.aborted) tellProgress(job.id, progress);
-          });
-        }
+      onUpload: (share) => tellProgress(job.id, { stage: "upload", done: share }),
+      onUploaded: () => {
+        tellProgress(job.id, { stage: "queued", done: null });
+        void follow(requestId, ended.signal, (progress) => {
+          if (!ended.signal.aborted) tellProgress(job.id, progress);
+        });
       },
     });
   } finally {

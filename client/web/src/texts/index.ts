@@ -67,7 +67,8 @@ export function clockTime(seconds: number, digits = 0): string {
 }
 
 export function bytes(size: number): string {
-  return size < 1e5 ? `${number(size / 1e3, 1)} kB` : `${number(size / 1e6, 1)} MB`;
+  const [value, unit] = size < 1e5 ? [size / 1e3, "kB"] : [size / 1e6, "MB"];
+  return `${value.toLocaleString(locale.value, { maximumFractionDigits: value < 10 ? 1 : 0 })} ${unit}`;
 }
 
 export function date(milliseconds: number): string {

@@ -9,7 +9,7 @@ export function FailureText({ failure }: { failure: Failure }) {
   const told = said || t(`error.${failure.code}`, limits);
   const message = told === `error.${failure.code}` ? sentence(failure.message) || t("error.unknown") : told;
   return (
-    <p class="failure" role="alert">
+    <p class="failure">
       <b>{message}</b> {tOr(`hint.page.${failure.code}`, tOr(`hint.${failure.code}`, failure.hint))}
       {failure.request_id && failure.status >= 500 && (
         <small>{t("error.request", { id: failure.request_id })}</small>

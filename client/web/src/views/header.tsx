@@ -1,5 +1,5 @@
 import { config } from "../api/config";
-import { apiKey } from "../api/credentials";
+import { apiKey, refused } from "../api/credentials";
 import { address, route } from "../router";
 import { language, theme, type Theme } from "../store/settings";
 import { LANGUAGES, locale, t } from "../texts";
@@ -71,6 +71,7 @@ export function KeyBar() {
       onSubmit={(event) => {
         event.preventDefault();
         const field = event.currentTarget.elements.namedItem("key") as HTMLInputElement;
+        refused.value = false;
         apiKey.value = field.value.trim();
         field.value = "";
       }}
@@ -81,7 +82,7 @@ export function KeyBar() {
           <label for="key">{t("key.label")}</label>
           <input id="key" name="key" type="password" autocomplete="off" spellcheck={false} required />
           <button type="submit">{t("key.use")}</button>
-          <small>{t("key.memory")}</small>
+          {refused.value ? <strong role="alert">{t("key.refused")}</strong> : <small>{t("key.memory")}</small>}
         </>
       ) : (
         <>

@@ -1,6 +1,6 @@
 import { hasCredentials } from "../api/credentials";
 import type { Job } from "../store/database";
-import { jobs, loaded, progressOf, remove } from "../store/jobs";
+import { jobs, progressOf, remove } from "../store/jobs";
 import { again, cancel } from "../store/queue";
 import { address } from "../router";
 import { STAGES, type Stage } from "../api/progress";
@@ -15,18 +15,18 @@ const SHOWN = 12;
 export function Queue() {
   const list = jobs.value.slice(0, SHOWN);
   const open = jobs.value.filter(({ state }) => state === "waiting" || state === "running").length;
+  if (!list.length) return null;
   return (
-    <section class="queue" aria-labelledby="queue-title" aria-busy={!loaded.value}>
+    <section class="queue" aria-labelledby="queue-title">
       <h2 id="queue-title">{t("queue.title")}</h2>
       <p class="hidden" role="status">
-        {open ? t("queue.open", { count: open }) : list.length ? t("queue.none.open") : ""}
+        {open ? t("queue.open", { count: open }) : t("queue.none.open")}
       </p>
       {open > 0 && !hasCredentials() && (
         <p class="notice">
           <Icon name="key" /> {t("queue.key")}
         </p>
       )}
-      {loaded.value && !list.length && <p class="faint">{t("queue.empty")}</p>}
       <ul class="jobs">
         {list.map((job) => (
           <li key={job.id} class={`job ${job.state}`}>
@@ -114,6 +114,11 @@ function Actions({ job }: { job: Job }) {
   const repeatable = job.state === "cancelled" || (job.state === "failed" && (job.failure?.status ?? 0) !== 0);
   return (
     <span class="actions">
+      {job.state === "done" && (
+        <a class="button" href={address({ page: "result", id: job.id })} aria-label={t("job.open.label", { name: job.name })}>
+          {t("job.open")}
+        </a>
+      )}
       {(repeatable || job.failure?.code === "connection_lost" || job.failure?.code === "unreachable") && (
         <button type="button" class="quiet" onClick={() => void again(job.id)} aria-label={t("job.again", { name: job.name })}>
           <Icon name="again" />

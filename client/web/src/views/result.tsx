@@ -4,7 +4,7 @@ import { durationOf } from "../analysis/moments";
 import { Distribution } from "../charts/distribution";
 import { Features } from "../charts/features";
 import { Timeline, type Plots } from "../charts/timeline";
-import { Clock, seekByKey } from "../player/clock";
+import { Clock } from "../player/clock";
 import { Player } from "../player/player";
 import { delayWords, t } from "../texts";
 import { ExportMenu } from "./export";
@@ -37,14 +37,7 @@ function Shown({ kept }: { kept: Kept }) {
   const loud = useLoudness(file);
   const plots = useRef<Plots>(new Map()).current;
   return (
-    <main
-      id="main"
-      class="result"
-      onKeyDown={(event) => {
-        const target = event.target as HTMLElement;
-        if (event.key === " " && target === event.currentTarget) seekByKey(event, clock);
-      }}
-    >
+    <main id="main" class="result">
       <div class="title">
         <h1>{job.name}</h1>
         <CopyLink />
@@ -58,6 +51,11 @@ function Shown({ kept }: { kept: Kept }) {
             <p class="faint">{t("timeline.how")}</p>
             <Timeline digest={digest} clock={clock} loud={loud} plots={plots} />
           </section>
+          <section aria-labelledby="features-title">
+            <h2 id="features-title">{t("features.title")}</h2>
+            <p class="faint">{t("features.how")}</p>
+            <Features digest={digest} clock={clock} plots={plots} />
+          </section>
         </div>
         <div class="right">
           <VerdictCard result={digest.result} />
@@ -67,17 +65,12 @@ function Shown({ kept }: { kept: Kept }) {
             <p class="faint">{t("distribution.how")}</p>
             <Distribution mean={digest.mean} offset={digest.result.judged_offset_frames} plots={plots} />
           </section>
+          <section aria-labelledby="moments-title">
+            <h2 id="moments-title">{t("moments.title")}</h2>
+            <Moments result={digest.result} clock={clock} file={file} />
+          </section>
         </div>
       </div>
-      <section aria-labelledby="moments-title">
-        <h2 id="moments-title">{t("moments.title")}</h2>
-        <Moments result={digest.result} clock={clock} file={file} />
-      </section>
-      <section aria-labelledby="features-title">
-        <h2 id="features-title">{t("features.title")}</h2>
-        <p class="faint">{t("features.how")}</p>
-        <Features digest={digest} clock={clock} plots={plots} />
-      </section>
       <section aria-labelledby="facts-title">
         <h2 id="facts-title">{t("facts.title")}</h2>
         <Facts result={digest.result} />

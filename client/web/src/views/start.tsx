@@ -7,21 +7,25 @@ import { options } from "../store/settings";
 import { bytes, clockTime, t } from "../texts";
 import { Icon } from "./icons";
 import { Queue } from "./queue";
+import { Reading } from "./reading";
 
 /** Where videos are handed in. */
 export function Start() {
   return (
     <main id="main" class="start">
       <section class="intro">
-        <h1>{t("start.title")}</h1>
-        <p>{t("start.lead")}</p>
+        <div>
+          <h1>{t("start.title")}</h1>
+          <p>{t("start.lead")}</p>
+        </div>
+        <Reading />
       </section>
       <DropZone />
+      <Queue />
       <div class="beside">
         <Options />
         {config.samples.length > 0 && <Samples />}
       </div>
-      <Queue />
       <Limits />
     </main>
   );
@@ -120,7 +124,7 @@ function Samples() {
       <h2 id="samples-title">{t("samples.title")}</h2>
       <p class="faint">{t("samples.lead")}</p>
       <ul>
-        {config.samples.map(({ file }) => (
+        {inOrder(config.samples.map(({ file }) => file)).map((file) => (
           <li key={file}>
             <button type="button" class="sample" onClick={() => void take(file)}>
               <Icon name="film" />
@@ -135,6 +139,13 @@ function Samples() {
       {failed.value && <p role="alert">{t("samples.failed")}</p>}
     </section>
   );
+}
+
+/** From the one that holds together to those that do not. */
+const ORDER = ["synchronised.mp4", "shifted.mp4", "another_voice.mp4", "remade_lips.mp4"];
+
+function inOrder(files: string[]): string[] {
+  return [...files].sort((one, other) => ORDER.indexOf(one) - ORDER.indexOf(other));
 }
 
 function Limits() {

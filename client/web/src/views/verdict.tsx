@@ -71,7 +71,10 @@ function Parts({ parts }: { parts: Record<string, number> }) {
         <div key={name}>
           <dt>{tOr(`part.${name}`, name)}</dt>
           <dd>
-            <meter min={0} max={1} value={share} aria-label={tOr(`part.${name}`, name)} /> {percent(share)}
+            <span class="bar" aria-hidden="true">
+              <span style={{ width: `${100 * share}%` }} />
+            </span>
+            {percent(share)}
           </dd>
         </div>
       ))}
