@@ -218,7 +218,8 @@ def test_an_archive_of_something_else_is_refused(site: Site, archive: Path, node
 
 def test_a_store_that_does_not_vouch_for_it_is_heard(site: Site, archive: Path) -> None:
     sums = site.store / "SHA256SUMS"
-    sums.write_text("".join(line for line in sums.open() if archive.name not in line))
+    lines = sums.read_text().splitlines(keepends=True)
+    sums.write_text("".join(line for line in lines if archive.name not in line))
     assert "SHA256SUMS does not name it" in refusal(site)
     sums.write_text("nonsense\n")
     assert "SHA256SUMS cannot be read" in refusal(site)
