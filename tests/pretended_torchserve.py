@@ -67,6 +67,7 @@ class FakeTorchServe:
     probabilities: dict[str, float | None] = field(default_factory=dict)  # of versions that judge otherwise
     token: str = TOKEN
     most_workers: int = 8  # of versions that are loaded from now on
+    failing_scalings: int = 0  # so many of the next ones
 
     def accepts(self, token: str) -> bool:
         return token == self.token
@@ -118,6 +119,9 @@ class FakeTorchServe:
         if asked == ("PUT", "models", "set-default"):
             self.defaults[name] = version
             return 200, {}
+        if asked == ("PUT", "models") and self.failing_scalings:
+            self.failing_scalings -= 1
+            return 500, {}
         if asked == ("PUT", "models"):
             loaded.workers = int(query["max_worker"])
             return 202, {}

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from outofsync_client.management import LoadedVersion, Management
+from outofsync_client.management import LoadedVersion, Management, ManagementError
 from outofsync_client.protocol import LOG_FILE, NODES, model_of
 from serving.locks import locked
 from serving.log import last_exception
@@ -25,6 +25,7 @@ from serving.rollout.store import ModelStore
 LOAD_S = 600.0  # until a version is ready; the archives' startupTimeout
 LOCK_S = 30.0  # a record is changed in moments
 POLL_S, LOCK_POLL_S = 0.2, 0.05
+SCALE_TRIES, SCALE_PAUSE_S = 3, 1.0
 LOGGED_S = 10.0  # within which what a worker said last is in the server's log
 
 # Two locks, so that a roll-back never waits for a version to load or to drain: one is held for moments, by
@@ -104,8 +105,19 @@ class Deployment:
         return failed
 
     def scale(self, node: str, version: str, workers: int) -> None:
-        """Let a loaded version have so many workers, and wait for them."""
-        self.management.scale(model_of(node), version, workers)
+        """Let a loaded version have so many workers, and wait for them.
+
+        Under load, TorchServe now and then fails (500) while it counts its workers, halfway perhaps. How many
+        there shall be can be said again.
+        """
+        for left in reversed(range(SCALE_TRIES)):
+            try:
+                self.management.scale(model_of(node), version, workers)
+                break
+            except ManagementError as error:
+                if error.status < 500 or not left:
+                    raise
+                time.sleep(SCALE_PAUSE_S)
         self._wait_until_ready(node, version, workers)
 
     def _wait_until_ready(self, node: str, version: str, workers: int | None = None) -> None:

@@ -296,7 +296,8 @@ def _raise_for_refusal(response: httpx.Response, asked: str) -> None:
     if refuses_token(response.status_code, _object(response)):
         raise AuthenticationError("TorchServe refuses the management token", hint=_TOKEN_HINT)
     if not response.is_success:
-        raise ManagementError(f"TorchServe refused {asked}: {_message(response)}")
+        said = f"TorchServe refused {asked}: {_message(response)}"
+        raise ManagementError(said, status=response.status_code)
 
 
 def _object(response: httpx.Response) -> dict[str, Any]:

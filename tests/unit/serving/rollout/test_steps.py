@@ -11,6 +11,7 @@ from pretended_torchserve import NEW, OWN, Site, serving, write_archive
 
 from archives.repack import write_sums
 from outofsync_client import UnreachableError
+from outofsync_client.management import ManagementError
 from serving.rollout import (
     ArchiveError,
     RecordError,
@@ -96,6 +97,15 @@ def test_a_version_is_scaled_while_no_server_runs(site: Site) -> None:
     site.models.scale(OWN, 2)
     site.start()
     assert site.torchserve.workers()["deepfake__ensemble"] == {OWN: 2}
+
+
+def test_a_scaling_that_torchserve_fails_at_is_asked_for_again(site: Site) -> None:
+    site.torchserve.failing_scalings = 2
+    site.models.scale(OWN, 2, nodes=["ensemble"])
+    assert site.torchserve.workers()["deepfake__ensemble"] == {OWN: 2}
+    site.torchserve.failing_scalings = 100
+    with pytest.raises(ManagementError, match="HTTP 500"):
+        site.models.scale(OWN, 3, nodes=["ensemble"])
 
 
 @pytest.mark.slow
