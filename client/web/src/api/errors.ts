@@ -35,7 +35,14 @@ export function failureOf(status: number, body: string, request_id: string): Fai
   return ownFailure("unexpected_answer", request_id, status);
 }
 
-/** Whether the same request may do better a little later. */
+const PASSING = ["busy", "worker_died", "unreachable", "connection_lost", "timeout"];
+
+/** Whether the same request may do better a little later, so that it is sent again unasked. */
 export function isRepeatable(failure: Failure): boolean {
-  return ["busy", "worker_died", "unreachable", "connection_lost", "timeout"].includes(failure.code);
+  return PASSING.includes(failure.code);
+}
+
+/** Whether it makes sense to try the same file again once something else has changed. */
+export function mayDoBetter(failure: Failure): boolean {
+  return isRepeatable(failure) || ["internal", "authentication", "not_deployed", "unexpected_answer"].includes(failure.code);
 }

@@ -1,6 +1,6 @@
 import uPlot from "uplot";
 import { useEffect, useId, useMemo, useRef, useState } from "preact/hooks";
-import { useSignal, type Signal } from "@preact/signals";
+import { useSignal, useSignalEffect, type Signal } from "@preact/signals";
 import type { Digest } from "../analysis/digest";
 import { probabilitySteps, suspiciousSpans } from "../analysis/moments";
 import { BROADCAST_WINDOW, DELAYS, FRAME_RATE, MAX_DELAY, SUSPICIOUS } from "../api/types";
@@ -34,18 +34,22 @@ export function Timeline({ digest, clock, loud, plots }: Props) {
   const range = useSignal<[number, number]>([0, clock.duration]);
   const pointer = useSignal<Pointer | null>(null);
   const parts = useMemo(() => describe(digest, loud), [digest, loud, scheme.value, locale.value]);
-  const stack = useRef<HTMLDivElement>(null);
+  const slider = useRef<HTMLDivElement>(null);
+  // By hand: rendering everything anew for each frame that plays would be a waste.
+  useSignalEffect(() => {
+    const time = clock.time.value;
+    slider.current?.setAttribute("aria-valuenow", time.toFixed(2));
+    slider.current?.setAttribute("aria-valuetext", spoken(digest, time));
+  });
   return (
     <div
       class="timeline"
       role="slider"
       tabIndex={0}
-      ref={stack}
+      ref={slider}
       aria-label={t("timeline.label")}
       aria-valuemin={0}
       aria-valuemax={Math.round(clock.duration * 100) / 100}
-      aria-valuenow={Math.round(clock.time.value * 100) / 100}
-      aria-valuetext={spoken(digest, clock.time.value)}
       onKeyDown={(event) => seekByKey(event, clock)}
       onPointerLeave={() => (pointer.value = null)}
     >

@@ -20,6 +20,7 @@ interface Props {
 export function ExportMenu({ answer, name, plots }: Props) {
   const busy = useSignal<string | null>(null);
   const failure = useSignal<Failure | null>(null);
+  const drawn = useSignal<string[]>([]);
   const stem = name.replace(/\.[^.]*$/, "") || "video";
   const take = async (what: string, file: string, make: () => Promise<Blob>): Promise<void> => {
     busy.value = what;
@@ -32,7 +33,7 @@ export function ExportMenu({ answer, name, plots }: Props) {
     busy.value = null;
   };
   return (
-    <details class="menu">
+    <details class="menu" onToggle={() => (drawn.value = CHARTS.filter((chart) => plots.has(chart)))}>
       <summary>
         <Icon name="download" /> {t("export.title")}
       </summary>
@@ -52,7 +53,7 @@ export function ExportMenu({ answer, name, plots }: Props) {
           </button>
         ))}
         <p>{t("export.charts")}</p>
-        {CHARTS.map((chart) => (
+        {drawn.value.map((chart) => (
           <button
             type="button"
             key={chart}

@@ -3,6 +3,7 @@ import type { Job } from "../store/database";
 import { jobs, progressOf, remove } from "../store/jobs";
 import { again, cancel } from "../store/queue";
 import { address } from "../router";
+import { mayDoBetter } from "../api/errors";
 import { STAGES, type Stage } from "../api/progress";
 import { bytes, t } from "../texts";
 import { FailureText } from "./failure";
@@ -111,7 +112,7 @@ function Actions({ job }: { job: Job }) {
       </button>
     );
   }
-  const repeatable = job.state === "cancelled" || (job.state === "failed" && (job.failure?.status ?? 0) !== 0);
+  const repeatable = job.state === "cancelled" || (job.failure !== undefined && mayDoBetter(job.failure));
   return (
     <span class="actions">
       {job.state === "done" && (
@@ -119,7 +120,7 @@ function Actions({ job }: { job: Job }) {
           {t("job.open")}
         </a>
       )}
-      {(repeatable || job.failure?.code === "connection_lost" || job.failure?.code === "unreachable") && (
+      {repeatable && (
         <button type="button" class="quiet" onClick={() => void again(job.id)} aria-label={t("job.again", { name: job.name })}>
           <Icon name="again" />
         </button>
