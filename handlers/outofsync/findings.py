@@ -13,7 +13,7 @@ from outofsync.clip import Track
 from outofsync.constants import MAX_WINDOWS, WINDOW_FRAMES
 from outofsync.scoring.abstention import Abstention
 from outofsync.scoring.evidence import Evidence, away, contrast_of
-from outofsync.scoring.offset import is_tolerated, offset_of, tolerated_offset
+from outofsync.scoring.offset import RESOLUTION, is_tolerated, offset_of, tolerated_offset
 from outofsync.scoring.score import SegmentScore
 from outofsync.scoring.segments import segment_bounds
 from outofsync.synchrony.interface import SyncOutput
@@ -134,8 +134,8 @@ class Alignment:
 
     offset: int  # the best of all
     confidence: float  # 0 … 1
-    judged: int  # the best inside the broadcast window
-    elsewhere: int | None  # the best of all, if it surely lies outside the window
+    judged: int  # the best inside the broadcast window, or where it surely lies if that is hardly beyond
+    elsewhere: int | None  # the best of all, if it surely lies further outside the window
 
     @property
     def offsets(self) -> list[int]:
@@ -146,6 +146,9 @@ class Alignment:
     def of(cls, delays: NDArray[np.floating], rules: Abstention, *, as_published: bool = False) -> Alignment:
         """From the (windows, 31) logits of those who speak; the published protocol knows no offset."""
         offset, confidence = offset_of(delays)
-        sure = not is_tolerated(offset) and confidence >= rules.sure_offset
-        judged = 0 if as_published else tolerated_offset(delays)
-        return cls(offset, confidence, judged, offset if sure else None)
+        strayed = offset if not is_tolerated(offset) and confidence >= rules.sure_offset else None
+        if as_published:
+            return cls(offset, confidence, 0, strayed)
+        if strayed is not None and is_tolerated(strayed, within=RESOLUTION):
+            return cls(offset, confidence, strayed, None)
+        return cls(offset, confidence, tolerated_offset(delays), strayed)

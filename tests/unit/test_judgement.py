@@ -142,6 +142,24 @@ def test_inside_the_broadcast_window_a_video_is_judged_at_its_own_offset(delay: 
     assert answer["parts"]["synchrony"] < 0.1
 
 
+@pytest.mark.parametrize("delay", [-3, 5])
+def test_what_surely_lies_a_frame_beyond_the_window_may_be_inside_it(delay: int) -> None:
+    answer = result(finding(0, delay=delay), calibration=FITS)
+    assert (answer["verdict"], answer["judged_offset_frames"]) == ("real", delay)
+    assert [reason["code"] for reason in answer["reasons"]] == ["in_sync", "tolerated_offset"]
+    unsure = Alignment.of(finding(0, delay=delay).delays, Abstention(sure_offset=2.0))
+    assert unsure.judged != delay  # an accident of another voice is no excuse
+    further = result(finding(0, delay=delay + (1 if delay > 0 else -1)), calibration=FITS)
+    assert [reason["code"] for reason in further["reasons"]] == ["constant_offset"]
+
+
+@pytest.mark.parametrize("delay", [-3, 3, 5])
+def test_the_published_protocol_knows_no_offset_of_a_video(delay: int) -> None:
+    alignment = Alignment.of(finding(0, delay=delay).delays, Abstention(), as_published=True)
+    assert (alignment.offset, alignment.judged) == (delay, 0)
+    assert alignment.elsewhere == (None if delay == 3 else delay)
+
+
 def test_outside_the_window_the_probability_after_alignment_is_told_too() -> None:
     answer = result(finding(0, delay=9), calibration=FITS)
     assert [reason["code"] for reason in answer["reasons"]] == ["constant_offset"]

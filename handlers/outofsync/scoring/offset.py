@@ -10,11 +10,16 @@ from outofsync.constants import EARLIEST_TOLERATED, FRAME_RATE, LATEST_TOLERATED
 Floats = NDArray[np.floating]
 
 # Nats by which each frame beyond the broadcast window makes an offset less likely before anything is heard:
-# cameras and captures stray seldom, and the less the further. A flat prior believes every accident of two
-# seconds; a steeper one than this no longer finds the offsets that are there.
-STRAYING = 0.15
+# cameras and captures stray seldom, and the less the further, but sound that was edited may lie anywhere, so
+# that from some frames on none is likelier than the next. A flat prior believes every accident of two
+# seconds; a steeper or longer fall no longer finds the offsets that are there.
+STRAYING, STRAYED = 0.15, 4
+RESOLUTION = (
+    1  # frame within which an offset is found: one that lies so far beyond the window may be inside it
+)
 _DELAYS = np.arange(-MAX_DELAY, MAX_DELAY + 1)
-_LOG_PRIOR = -STRAYING * np.maximum(0, np.maximum(EARLIEST_TOLERATED - _DELAYS, _DELAYS - LATEST_TOLERATED))
+_BEYOND = np.maximum(0, np.maximum(EARLIEST_TOLERATED - _DELAYS, _DELAYS - LATEST_TOLERATED))
+_LOG_PRIOR = -STRAYING * np.minimum(_BEYOND, STRAYED)
 
 
 def offset_of(delays: Floats) -> tuple[int, float]:
@@ -44,6 +49,6 @@ def tolerated_offset(delays: Floats) -> int:
     return int(window.argmax()) + EARLIEST_TOLERATED
 
 
-def is_tolerated(offset: int) -> bool:
-    """Whether an offset (frames) lies inside the broadcast window."""
-    return EARLIEST_TOLERATED <= offset <= LATEST_TOLERATED
+def is_tolerated(offset: int, *, within: int = 0) -> bool:
+    """Whether an offset (frames) lies inside the broadcast window, or ``within`` some frames of it."""
+    return EARLIEST_TOLERATED - within <= offset <= LATEST_TOLERATED + within
