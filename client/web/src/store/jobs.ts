@@ -7,6 +7,7 @@ import { database, type Job } from "./database";
 export interface JobProgress {
   stage: Stage;
   done: number | null;
+  retry?: { code: string; seconds: number }; // what went wrong, and when it is tried again
 }
 
 /** Files of judged videos are kept up to here, the newest first; what was found in them is always kept. */

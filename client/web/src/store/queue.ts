@@ -85,7 +85,11 @@ async function judge(job: Job): Promise<void> {
   try {
     const file = await database.get("files", job.id);
     if (!file) throw new RequestError(ownFailure("file_gone"));
-    const answer = await withRetries(controller.signal, () => send(job, file, controller.signal));
+    const answer = await withRetries(
+      controller.signal,
+      () => send(job, file, controller.signal),
+      ({ code }, seconds) => tellProgress(job.id, { stage: "upload", done: 0, retry: { code, seconds } }),
+    );
     const read = await readAnswer(answer);
     await database.put("answers", job.id, answer);
     await update(job.id, { state: "done", summary: summaryOf(read) });
@@ -132,13 +136,18 @@ async function send(job: Job, file: Blob, signal: AbortSignal): Promise<Blob> {
   }
 }
 
-async function withRetries<T>(signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
+async function withRetries<T>(
+  signal: AbortSignal,
+  attempt: () => Promise<T>,
+  onPause: (failure: Failure, seconds: number) => void,
+): Promise<T> {
   for (const pause of PAUSES_S) {
     try {
       return await attempt();
     } catch (error) {
       const failure: Failure | null = error instanceof RequestError ? error.failure : null;
       if (!failure || !isRepeatable(failure)) throw error;
+      onPause(failure, pause);
       await sleep(pause * 1000, signal);
     }
   }

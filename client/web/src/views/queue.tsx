@@ -1,10 +1,10 @@
 import { hasCredentials } from "../api/credentials";
 import type { Job } from "../store/database";
-import { jobs, progressOf, remove } from "../store/jobs";
+import { jobs, progressOf, remove, type JobProgress } from "../store/jobs";
 import { again, cancel } from "../store/queue";
 import { address } from "../router";
 import { mayDoBetter } from "../api/errors";
-import { STAGES, type Stage } from "../api/progress";
+import { STAGES } from "../api/progress";
 import { bytes, t } from "../texts";
 import { FailureText } from "./failure";
 import { Icon } from "./icons";
@@ -78,7 +78,7 @@ function State({ job }: { job: Job }) {
 
 /** The stages of a request: those behind it full, the one it is in as far as it is. */
 function Stages({ job }: { job: Job }) {
-  const { stage, done } = progressOf.value[job.id] ?? { stage: "queued" as Stage, done: null };
+  const { stage, done, retry }: JobProgress = progressOf.value[job.id] ?? { stage: "queued", done: null };
   const at = STAGES.indexOf(stage);
   const share = done === null ? "" : ` ${Math.round(100 * done)} %`;
   return (
@@ -97,8 +97,9 @@ function Stages({ job }: { job: Job }) {
         ))}
       </ol>
       <span class="faint" aria-live="polite">
-        {t(`stage.${stage}`)}
-        {share}
+        {retry
+          ? t("job.retry", { message: t(`error.${retry.code}`), seconds: retry.seconds })
+          : t(`stage.${stage}`) + share}
       </span>
     </div>
   );

@@ -61,12 +61,10 @@ function DropZone() {
       </p>
       <input
         ref={input}
-        class="hidden"
+        hidden
         type="file"
         accept="video/*,.mkv,.avi,.mts,.m2ts,.flv,.wmv"
         multiple
-        tabIndex={-1}
-        aria-label={t("drop.choose")}
         onChange={({ currentTarget }) => {
           take(currentTarget.files);
           currentTarget.value = "";
