@@ -14,6 +14,7 @@ import pytest
 from serving.settings import ROOT
 
 OTHERS = ("3.9", "3.10", "3.12", "3.13")  # 3.11 runs everything else
+WHOLE = ("3.9", "3.13")  # what works on both ends works between: there the slow tests are left out
 AT_ONCE = 2
 CLIENT_TESTS = ROOT / "tests" / "unit" / "client"
 TOOLS = ("pytest", "pytest-timeout", "trustme")
@@ -39,15 +40,19 @@ def install(python: Path, folder: Path) -> Path:
     )
     run(str(python), "-m", "venv", str(folder / "venv"))
     installed = folder / "venv" / "bin" / "python"
-    run(str(installed), "-m", "pip", "install", "-q", f"{source}[pandas]", *TOOLS)
+    # Most of what is installed is never imported: to compile all of it takes as long as the tests.
+    run(str(installed), "-m", "pip", "install", "-q", "--no-compile", f"{source}[pandas]", *TOOLS)
     return installed
 
 
-def client_tests(python: Path, folder: Path) -> str:
+def client_tests(python: Path, folder: Path, *chosen: str) -> str:
     """What pytest says of the client's own tests, with nothing of the server installed."""
-    (folder / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib -p no:cacheprovider\n")
+    (folder / "pytest.ini").write_text(
+        "[pytest]\naddopts = --import-mode=importlib -p no:cacheprovider\n"
+        "markers = slow: takes seconds of processor time\n"
+    )
     words = ["-m", "pytest", "-q", "-c", "pytest.ini", "--rootdir", str(ROOT / "tests"), "-W", "ignore"]
-    words += ["--confcutdir", str(ROOT / "tests" / "unit"), str(CLIENT_TESTS), "--timeout", "300"]
+    words += ["--confcutdir", str(ROOT / "tests" / "unit"), str(CLIENT_TESTS), "--timeout", "300", *chosen]
     return run(str(python), *words, cwd=folder, PYTHONPATH=f"{ROOT}{os.pathsep}{ROOT / 'tests'}")
 
 
@@ -62,7 +67,10 @@ def run(*command: str, cwd: Path | None = None, **environment: str) -> str:
 def outcome_on(version: str, folder: Path) -> str | None:
     """What the tests say, None where there is no such Python."""
     python = interpreter(version)
-    return None if python is None else client_tests(install(python, folder), folder)
+    if python is None:
+        return None
+    chosen = () if version in WHOLE else ("-m", "not slow")
+    return client_tests(install(python, folder), folder, *chosen)
 
 
 @pytest.fixture(scope="module")

@@ -33,6 +33,7 @@ def pictures(movie: bytes) -> NDArray[np.uint8]:
         return np.concatenate(list(decoder.frames()))
 
 
+@pytest.mark.slow
 def test_size_rate_length_and_sound(long_movie: bytes) -> None:
     with Decoder(long_movie, Limits()) as decoder:
         for _ in decoder.frames():
@@ -46,12 +47,14 @@ def test_size_rate_length_and_sound(long_movie: bytes) -> None:
         assert np.abs(sound[16000 * second : 16000 * (second + 1)]).max() > 300, "silence"
 
 
+@pytest.mark.slow
 def test_every_packet_decodes_and_no_frame_jumps(long_movie: bytes) -> None:
     found = pictures(long_movie).astype(np.int16)
     assert len(found) == 410
     assert np.abs(np.diff(found, axis=0)).mean(axis=(1, 2, 3)).max() < 10
 
 
+@pytest.mark.slow
 def test_one_face_all_through() -> None:
     detector = RetinaFaceDetector()
     found = pictures(footage.footage(1.0))

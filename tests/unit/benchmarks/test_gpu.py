@@ -21,6 +21,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small")
+@pytest.mark.slow
 def test_every_work_is_measured_and_what_shares_passes_in_every_batch() -> None:
     measured = list(gpu.speeds("cpu", (1, 2), 12, 64, PublishedConfig(width=32, depth=1)))
     assert [(speed.work, speed.precision, speed.batch) for speed in measured] == [

@@ -101,6 +101,7 @@ def shared_fusion(width: int, heads: int) -> int:
     return projected + DELAYS * (first + last + 2 * width)
 
 
+@pytest.mark.slow
 def test_our_schedule_takes_what_is_new_in_every_further_window() -> None:
     model = PublishedModel(PublishedConfig(width=32, depth=2)).eval().requires_grad_(False)
     network = PublishedNetwork(model)

@@ -88,6 +88,7 @@ def test_there_is_a_picture_of_each_result(folder: Path) -> None:
         assert picture[..., :3].std() > 0.05  # not a blank page
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_leaves_a_summary_of_what_is_done(tmp_path: Path, make_result: MakeResult) -> None:
     def interrupted() -> None:
         with ReportFolder(tmp_path, [Path("one.mp4"), Path("two.mp4")]) as reports:
@@ -197,6 +198,7 @@ def test_a_page_tells_the_whole_story_and_loads_nothing(doubtful: Result, tmp_pa
 
 @pytest.mark.parametrize("kind", ["pdf", "png"])
 @pytest.mark.parametrize("which", ["fake", "no face"])
+@pytest.mark.slow
 def test_a_report_on_paper(
     doubtful: Result, no_face: dict[str, Any], tmp_path: Path, kind: str, which: str
 ) -> None:

@@ -40,6 +40,7 @@ def try_out(live: LiveGateway, share: float, *, shadow: bool) -> None:
     live.servers[0].record(promoted="1.0", previous=None, canary=canary, pipelines=PIPELINES)
 
 
+@pytest.mark.slow
 def test_a_canary_gets_its_share(live: LiveGateway) -> None:
     try_out(live, 0.3, shadow=False)
     answers = [live.detect(headers={"X-OutOfSync-Request-Id": f"request-{n}"}) for n in range(100)]

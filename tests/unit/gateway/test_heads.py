@@ -131,6 +131,7 @@ def test_what_is_no_request(url: str, sent: bytes) -> None:
         assert error_code(heard(channel), 400) == "bad_options"
 
 
+@pytest.mark.slow
 def test_a_refused_head_is_counted_and_logged(server: FakeServer, capfd: pytest.CaptureFixture[str]) -> None:
     metrics = free_port()
     with gateway_process(server, "--metrics-port", str(metrics)) as (url, _), connected(url) as channel:

@@ -60,6 +60,7 @@ def test_a_name_that_makes_no_sense_or_is_taken_is_refused(tmp_path: Path, name:
         keys.add(path, name)
 
 
+@pytest.mark.slow
 def test_the_command_manages_keys(tmp_path: Path) -> None:
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "gateway.keys", *words, "--keys", str(tmp_path / "keys.json")]

@@ -60,6 +60,7 @@ def test_a_face_is_found_and_scored(alone: dict[str, Any]) -> None:
     assert set(alone["models"]) == {"deblur", "ensemble"}
 
 
+@pytest.mark.slow
 def test_a_result_does_not_depend_on_its_company(
     nodes: tuple[DeblurNode, EnsembleNode], alone: dict[str, Any]
 ) -> None:
@@ -152,6 +153,7 @@ def test_an_empty_batch_is_no_work(nodes: tuple[DeblurNode, EnsembleNode]) -> No
     assert nodes[1].run([]) == []
 
 
+@pytest.mark.slow
 def test_a_request_whose_file_was_let_go_is_not_called_empty(
     nodes: tuple[DeblurNode, EnsembleNode],
 ) -> None:

@@ -47,6 +47,7 @@ def test_clips_are_small() -> None:
     assert sum(clip(name).stat().st_size for name in NAMES) < BUDGET
 
 
+@pytest.mark.slow
 def test_clips_share_one_picture() -> None:
     pictures = [luma(name) for name in ONE_PICTURE]
     for other in pictures[1:]:

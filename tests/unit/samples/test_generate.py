@@ -14,6 +14,7 @@ from samples.speech import espeak
 
 
 @pytest.mark.skipif(not espeak.available(), reason="espeak-ng is not installed")
+@pytest.mark.slow
 def test_heads_are_written_and_repeat_for_a_seed(tmp_path: Path) -> None:
     for folder in ("one", "again"):
         options = ["--count", "2", "--seconds", "1", "--size", "96", "--seed", "7"]

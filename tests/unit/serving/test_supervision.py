@@ -107,6 +107,7 @@ def javas(site: Site) -> list[psutil.Process]:
 
 
 @pytest.mark.parametrize("request_", ["GET /models/deblur", "GET /models/deepfake__deblur/all"])
+@pytest.mark.slow
 def test_a_death_while_models_load_after_a_restart_is_a_crash_like_any_other(
     site: Site, request_: str
 ) -> None:
@@ -133,6 +134,7 @@ def test_a_signal_as_soon_as_java_runs_leaves_nothing_running(site: Site) -> Non
     assert site.folder.processes() == []
 
 
+@pytest.mark.slow
 def test_stopping_between_two_lives_stops_for_good(site: Site) -> None:
     site.serve()
     site.wait(site.folder.server)

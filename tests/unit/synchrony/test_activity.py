@@ -153,6 +153,7 @@ def test_a_blink_is_no_speech() -> None:
     assert motion(frames) < STILL_BELOW / 2
 
 
+@pytest.mark.slow
 def test_a_listener_is_nearly_still() -> None:
     """One of the samples' people, who nods, blinks and looks about, with the mouth shut, then talking."""
     voice = 0.5 + 0.5 * np.sin(np.arange(60) * 0.3)
@@ -188,6 +189,7 @@ def test_frames_are_left_as_they_were() -> None:
     assert np.array_equal(before, frames)
 
 
+@pytest.mark.slow
 def test_uploads_of_a_speaker_and_of_a_photograph_of_him() -> None:
     """The whole way: decoded, found, followed, cropped; the photograph is one frame under a slow pan."""
     sample, limits, detector = SAMPLE.read_bytes(), Limits(), RetinaFaceDetector()

@@ -61,6 +61,7 @@ def test_weights_balance_genuine_and_each_way_of_manipulating() -> None:
     assert others == pytest.approx([others[0]] * 3)
 
 
+@pytest.mark.slow
 def test_the_calibration_separates_what_can_be_separated() -> None:
     table = cases()
     model = calibrate(table)
@@ -71,6 +72,7 @@ def test_the_calibration_separates_what_can_be_separated() -> None:
     assert np.mean((cross_validated(table) > 0.5) == truth) > 0.8
 
 
+@pytest.mark.slow
 def test_each_part_sees_its_own_manipulations() -> None:
     table = cases()
     model = calibrate(table)
@@ -82,6 +84,7 @@ def test_each_part_sees_its_own_manipulations() -> None:
     assert np.mean(leading) > 0.9
 
 
+@pytest.mark.slow
 def test_bands_are_in_order_and_promise_few_false_alarms() -> None:
     model = calibrate(cases())
     assert 0 < model.bands[0] < 0.5 <= model.bands[1] <= model.bands[2]
@@ -90,6 +93,7 @@ def test_bands_are_in_order_and_promise_few_false_alarms() -> None:
     assert rate < 0.06
 
 
+@pytest.mark.slow
 def test_without_faces_to_learn_from_there_is_one_part() -> None:
     model = calibrate([case for case in cases() if case.side != GENERATED])
     assert set(model.parts) == {"synchrony"}

@@ -38,6 +38,7 @@ def begin(settings: DeblurTraining = SETTINGS, device: torch.device = CPU) -> De
     return DeblurTrainer(ResidualUNet(widths=WIDTHS), settings, source, device)
 
 
+@pytest.mark.slow
 def test_the_loss_falls() -> None:
     torch.manual_seed(0)
     source = PairedFolders(PAIRS, CPU, batch=2, cut=64, seed=1)
@@ -85,6 +86,7 @@ def test_a_run_may_be_given_more_steps(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "steps"), [(SETTINGS, 4), (replace(SETTINGS, steps=900, minutes=1e-9, look=60.0), 2)]
 )
+@pytest.mark.slow
 def test_a_run_ends_in_time_and_leaves_what_serves(
     settings: DeblurTraining, steps: int, name: str, tmp_path: Path
 ) -> None:
@@ -148,6 +150,7 @@ def test_the_command_trains_from_a_pack_and_from_folders(
         assert best.config["widths"] == list(WIDTHS)
 
 
+@pytest.mark.slow
 def test_it_needs_neither_what_reads_videos_nor_what_draws_curves() -> None:
     lacking = "sys.modules.update(dict.fromkeys(('av', 'skimage', 'matplotlib', 'torchaudio')))"
     code = f"import sys; {lacking}; import training.deblur"

@@ -45,6 +45,7 @@ def front(tmp_path: Path) -> Path:
     return tmp_path / "sync.safetensors"
 
 
+@pytest.mark.slow
 def test_stretches_are_whole_and_genuine_as_often_as_false() -> None:
     drawn = list(islice(Stretches(faces(), seed=1), 40))
     truth = torch.stack([false for _, _, false in drawn])
@@ -75,12 +76,14 @@ def test_slow_cameras_repeat_frames_and_fast_ones_stay_near() -> None:
     assert (np.diff(slow) >= 0).all()
 
 
+@pytest.mark.slow
 def test_a_look_at_genuine_clips_alone_tells_nothing(front: Path) -> None:
     trainer = FaceTrainer(front, NetworkTraining(), "cpu")
     assert trainer.watch([face(1, "real")]) == {}
     assert set(trainer.watch(faces()[3:5])) == {"movement", "detail"}
 
 
+@pytest.mark.slow
 def test_a_run_learns_and_writes_what_can_be_served(
     front: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -104,6 +107,7 @@ def test_a_run_learns_and_writes_what_can_be_served(
         torch.testing.assert_close(served, trainer.movement.average(views), rtol=0.02, atol=0.02)
 
 
+@pytest.mark.slow
 def test_detail_goes_on_from_a_checkpoint_and_leaves_the_rest(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

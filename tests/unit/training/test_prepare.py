@@ -66,6 +66,7 @@ def everything(videos: Path) -> Counter[bytes]:
     return Counter(path.read_bytes() for path in videos.rglob("*.mp4"))
 
 
+@pytest.mark.slow
 def test_videos_become_clips_or_are_listed_as_skipped(tmp_path: Path) -> None:
     folder, output = tmp_path / "videos" / "someone", tmp_path / "clips"
     folder.mkdir(parents=True)
@@ -109,6 +110,7 @@ def test_a_folder_prepared_before_there_were_shards_is_read_and_continued(
     assert (len(frames), audio[0]) == (9, 640)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_without_loss(videos: Path, tmp_path: Path) -> None:
     output = tmp_path / "clips"
     paths = os.pathsep.join(map(str, [ROOT, ROOT / "handlers", ROOT / "tests", Path(__file__).parent]))
@@ -140,6 +142,7 @@ def test_a_clip_that_got_lost_is_made_again(videos: Path, tmp_path: Path) -> Non
     assert contents(output) == everything(videos)
 
 
+@pytest.mark.slow
 def test_several_processes_write_what_one_would(videos: Path, tmp_path: Path) -> None:
     output = tmp_path / "clips"
     (videos / "person0" / "view.mp4").write_bytes(b"landscape")

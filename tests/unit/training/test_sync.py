@@ -174,6 +174,7 @@ def test_what_trains_can_be_served() -> None:
     assert alone().checkpoint({}).architecture == "embedding"
 
 
+@pytest.mark.slow
 def test_the_report_of_an_untrained_network_is_no_better_than_chance() -> None:
     network = SyncTrainer(SETTINGS, SMALL, faces(2), ProcessGroup(0, 1, "cpu")).average
     report = offset_report(network, faces(12, frames=120))

@@ -21,6 +21,7 @@ def weights(tmp_path: Path) -> list[Path]:
     return files
 
 
+@pytest.mark.slow
 def test_weights_under_any_name_become_a_version(site: Site, weights: list[Path]) -> None:
     for _ in range(2):
         assert site.models.build(weights, NEW, project=ROOT) == ("ensemble-2.0.mar",)
@@ -30,6 +31,7 @@ def test_weights_under_any_name_become_a_version(site: Site, weights: list[Path]
     assert not list(site.store.glob("*.partial"))
 
 
+@pytest.mark.slow
 def test_a_registered_version_is_not_built_over(site: Site, weights: list[Path]) -> None:
     site.models.build(weights, NEW, project=ROOT)
     site.models.register(NEW)
@@ -42,6 +44,7 @@ def test_a_registered_version_is_not_built_over(site: Site, weights: list[Path])
 
 
 @pytest.mark.parametrize("version", ["two", "2.0/../..", ""])
+@pytest.mark.slow
 def test_what_is_no_version_is_a_sentence(site: Site, weights: list[Path], version: str) -> None:
     with pytest.raises(BuildFailedError, match="numbers and dots"):
         site.models.build(weights, version, project=ROOT)

@@ -85,6 +85,7 @@ def replace_sync(weights: Weights) -> Weights:
     return weights._replace(sync_sha256="0" * 64)
 
 
+@pytest.mark.slow
 def test_it_is_rolled_out_and_back(site: Site, calibration: Calibration, clip: Path) -> None:
     said: list[str] = []
     for _ in range(2):
@@ -97,6 +98,7 @@ def test_it_is_rolled_out_and_back(site: Site, calibration: Calibration, clip: P
     assert site.torchserve.serving() == (OWN, NEW)
 
 
+@pytest.mark.slow
 def test_the_next_calibration_is_the_next_version(
     site: Site, weights: Weights, calibration: Calibration
 ) -> None:
@@ -112,6 +114,7 @@ def test_the_next_calibration_is_the_next_version(
 
 
 @pytest.mark.parametrize(("probability", "said"), [(0.5, "differs by 0.250"), (None, "no probability")])
+@pytest.mark.slow
 def test_nothing_is_promoted_that_judges_otherwise(
     site: Site, calibration: Calibration, clip: Path, probability: float | None, said: str
 ) -> None:

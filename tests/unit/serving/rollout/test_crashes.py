@@ -81,6 +81,7 @@ def _take(models: Models, step: Step, point: int) -> None:
 
 @pytest.mark.parametrize("name", STEPS)
 @pytest.mark.parametrize("restarted", [False, True], ids=["", "and the server, too"])
+@pytest.mark.slow
 def test_a_killed_step_is_ended_by_its_repetition(site: Site, name: str, restarted: bool) -> None:
     before, step = STEPS[name]
     wanted: dict[str, Any] | None = None

@@ -68,6 +68,7 @@ def judged_one_by_one(model: PublishedModel, one: SyncInput) -> tuple[Tensor, Te
 
 @pytest.mark.parametrize("windows", [1, 2, 4, 5])
 @pytest.mark.parametrize("passes", [None, PassSizes(frames=3, windows=2, chunks=7, judgements=3)])
+@pytest.mark.slow
 def test_every_window_and_delay_is_judged_as_the_plain_network_does(
     model: PublishedModel, windows: int, passes: PassSizes | None
 ) -> None:
@@ -76,6 +77,7 @@ def test_every_window_and_delay_is_judged_as_the_plain_network_does(
     assert_judged_as_plain(output, model, one)
 
 
+@pytest.mark.slow
 def test_a_single_block_of_the_transformer_is_enough() -> None:
     model = PublishedModel(replace(CONFIG, depth=1)).eval()
     one = clip(6, seed=1)

@@ -61,6 +61,7 @@ def sound_of(data: bytes) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("how", [UNCHANGED, *EVERYDAY], ids=lambda how: how.name)
+@pytest.mark.slow
 def test_sound_stays_in_step(video: bytes, how: Degradation) -> None:
     frames, audio = sound_of(degraded(video, how, SECONDS))
     assert len(frames) == pytest.approx(50, abs=1)

@@ -64,6 +64,7 @@ def test_the_layout_of_kodf(tmp_path: Path) -> None:
     assert (fake.kind, fake.identity) == ("synthesised, audio-driven", "01")
 
 
+@pytest.mark.slow
 def test_a_collection_is_judged_as_a_whole_and_by_category(collection: Path, tmp_path: Path) -> None:
     product = Product(write_checkpoints(tmp_path))
     videos = fakeavceleb(collection)
