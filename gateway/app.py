@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -20,14 +20,18 @@ from starlette.routing import Route
 
 from gateway.access import Access, access_of
 from gateway.background import TaskSupervisor
-from gateway.endpoint import Endpoint, Work, error_response
-from gateway.errors import method_not_allowed, not_found
+from gateway.endpoint import STOPPED, Endpoint, Work, error_response
+from gateway.errors import method_not_allowed, no_such_request, not_found
+from gateway.events import ARRIVAL_S, Places, events
+from gateway.events import HEADERS as EVENTS_HEADERS
+from gateway.events import MEDIA_TYPE as EVENTS_TYPE
 from gateway.health import HealthMonitor
 from gateway.metrics import Metrics
 from gateway.openapi import DOCUMENT
 from gateway.page_files import ROUTES as PAGE_ROUTES
 from gateway.page_files import PageFiles
 from gateway.pipelines import version_summary
+from gateway.progress import RequestTracker, TrackedRequest, sweep
 from gateway.request_context import RequestContext
 from gateway.request_log import OTHER_ROUTE
 from gateway.routing import Prediction, Router
@@ -36,7 +40,7 @@ from gateway.settings import GatewaySettings
 from gateway.shadow import Shadow
 from gateway.upload import Upload
 from gateway.upstream import Upstream
-from outofsync_client.protocol import EDGE, EDGE_DOCUMENT, EDGE_MODELS, PIPELINE_HEADER
+from outofsync_client.protocol import EDGE, EDGE_DOCUMENT, EDGE_EVENTS, EDGE_MODELS, PIPELINE_HEADER
 
 LEGACY_DETECT = "/detect"
 LEGACY_FIELDS = ("score", "label", "verdict", "probability_fake", "id")  # the first two, and a little more
@@ -58,6 +62,8 @@ class Gateway:
     shadow: Shadow
     access: Access
     page: PageFiles
+    tracker: RequestTracker = field(default_factory=RequestTracker)
+    followers: Places = field(default_factory=Places)
     stops_at: float = math.inf  # by time.monotonic, once it is to stop
 
     @classmethod
@@ -101,11 +107,13 @@ class Gateway:
     async def _detect(
         self, context: RequestContext, shape: Callable[[dict[str, Any]], dict[str, Any]]
     ) -> Response:
-        context.authenticate(self.access)
+        holder = context.authenticate(self.access)
         request, upload = context.upstream_request(self.settings.request_bytes)
+        tracked = self._track(context, holder, upload)
         kept = False
         try:
-            prediction = await context.cancel_on_disconnect(self.router.detect(request, upload), upload)
+            work = self.router.detect(request, upload, tracked)
+            prediction = await context.cancel_on_disconnect(work, upload)
             self._note_prediction(context, prediction)
             if pipeline := self.shadow.candidate_for(prediction):
                 kept = self.shadow.compare(pipeline, prediction, request, upload)
@@ -118,13 +126,15 @@ class Gateway:
 
     async def deblur(self, context: RequestContext) -> Response:
         """The video with sharper faces, passed on as it comes."""
-        context.authenticate(self.access)
+        holder = context.authenticate(self.access)
         request, upload = context.upstream_request(self.settings.request_bytes)
+        tracked = self._track(context, holder, upload)
 
         def on_attempt(server: Server, number: int) -> None:
             context.log_fields |= {"server": server.name, "attempts": number}
 
-        opening = context.resources.enter_async_context(self.router.deblur(request, upload, on_attempt))
+        answer = self.router.deblur(request, upload, tracked, on_attempt)
+        opening = context.resources.enter_async_context(answer)
         try:
             video = await context.cancel_on_disconnect(opening, upload)
         finally:
@@ -132,6 +142,14 @@ class Gateway:
             upload.close()
         headers = {} if video.length is None else {"Content-Length": str(video.length)}
         return StreamingResponse(video.chunks, media_type=VIDEO_TYPE, headers=headers)
+
+    def _track(self, context: RequestContext, holder: str, upload: Upload) -> TrackedRequest:
+        """Let the request be followed from now on, until its answer has been sent."""
+        tracked = self.tracker.begin(holder, context.request_id, upload, context.length)
+        context.resources.callback(
+            lambda: self.tracker.end(holder, context.request_id, tracked, context.status)
+        )
+        return tracked
 
     def _note_prediction(self, context: RequestContext, prediction: Prediction) -> None:
         context.log_fields |= {
@@ -147,6 +165,18 @@ class Gateway:
         if not upload.repeatable:
             self.metrics.unrepeatable.inc()
             logger.warning("request %s: there was no room to keep its upload", context.request_id)
+
+    async def events(self, context: RequestContext) -> Response:
+        """How far a request is that the same caller has sent, or is about to."""
+        holder = context.authenticate(self.access)
+        request_id = context.request.path_params["id"]
+        context.log_fields["about"] = request_id[:64]
+        context.resources.enter_context(self.followers.one(holder))
+        coming = self.tracker.find(holder, request_id, ARRIVAL_S, lambda: not self.draining)
+        tracked = await context.cancel_on_disconnect(coming)
+        if tracked is None:
+            raise STOPPED if self.draining else no_such_request()
+        return StreamingResponse(events(tracked), media_type=EVENTS_TYPE, headers=EVENTS_HEADERS)
 
     async def health(self, _: RequestContext) -> Response:
         """Whether a request would be judged; no key is needed to ask, and nothing is told but that."""
@@ -176,6 +206,7 @@ class Gateway:
         routes = [
             self._route("POST", EDGE.detect, self.detect),
             self._route("POST", EDGE.deblur, self.deblur),
+            self._route("GET", EDGE_EVENTS, self.events),
             self._route("GET", EDGE.health, self.health),
             self._route("GET", EDGE_MODELS, self.models),
             self._route("GET", EDGE_DOCUMENT, self.document),
@@ -205,6 +236,7 @@ class Gateway:
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         for server in self.pool.servers:
+            sweep(server, self.settings.answer_s)
             watch = partial(self.monitor.watch, server, self.settings.health_s)
             self.tasks.keep_running(f"watch-{server.name}", watch)
         try:

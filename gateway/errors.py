@@ -84,6 +84,12 @@ def not_found() -> EdgeError:
     return edge_error(Code.NOT_FOUND, HTTPStatus.NOT_FOUND, "there is nothing at this address")
 
 
+def no_such_request() -> EdgeError:
+    """404: no request of this name, or somebody else's."""
+    message, hint = "no such request is under way", "Ask just before it is sent, with the same key."
+    return edge_error(Code.NOT_FOUND, HTTPStatus.NOT_FOUND, message, hint=hint)
+
+
 def method_not_allowed(allowed: str) -> EdgeError:
     """405: a route that takes other methods, named as in ``Allow``."""
     message = f"this address takes {allowed}"

@@ -57,11 +57,16 @@ class RequestContext:
             self.log_fields["key"] = holder
         return holder
 
+    @property
+    def length(self) -> int | None:
+        """Bytes of the body, where the caller said it."""
+        length = self.request.headers.get("content-length", "")
+        return int(length) if length.isdecimal() else None
+
     def upstream_request(self, max_bytes: int) -> tuple[UpstreamRequest, Upload]:
         """What servers are sent, and the body, not yet received; raises ``too_large`` where it says so."""
         headers = {name: value for name in FORWARDED_HEADERS if (value := self.request.headers.get(name))}
-        length = self.request.headers.get("content-length", "")
-        if length.isdigit() and int(length) > max_bytes:
+        if self.length is not None and self.length > max_bytes:
             raise too_large(max_bytes)
         content_type = self.request.headers.get("content-type", "")
         body = self._body()
@@ -71,7 +76,7 @@ class RequestContext:
             return request, Upload(form.rewrite(body), max_bytes=max_bytes)
         # Whatever it calls itself, a bare body is a file: TorchServe would parse JSON.
         headers["content-type"] = "application/octet-stream"
-        request = UpstreamRequest(self.request_id, headers, int(length) if length.isdigit() else None)
+        request = UpstreamRequest(self.request_id, headers, self.length)
         return request, Upload(body, max_bytes=max_bytes)
 
     async def _body(self) -> AsyncIterator[bytes]:
@@ -80,8 +85,11 @@ class RequestContext:
             yield chunk
         self.log_fields["upload_s"] = round(time.monotonic() - self.started, 3)
 
-    async def cancel_on_disconnect(self, work: Awaitable[T], upload: Upload) -> T:
-        """What the work gives; raises ClientDisconnect, and ends it, as soon as the caller has left."""
+    async def cancel_on_disconnect(self, work: Awaitable[T], upload: Upload | None = None) -> T:
+        """What the work gives; raises ClientDisconnect, and ends it, as soon as the caller has left.
+
+        ``upload`` is the body, where the work reads one.
+        """
         task = asyncio.ensure_future(work)
         gone = asyncio.ensure_future(self._disconnected(upload))
         try:
@@ -94,9 +102,9 @@ class RequestContext:
                 one.cancel()
             await asyncio.gather(task, gone, return_exceptions=True)
 
-    async def _disconnected(self, upload: Upload) -> None:
+    async def _disconnected(self, upload: Upload | None) -> None:
         """Returns once the caller has left; until the body is here, receiving it tells."""
-        while not upload.complete:
+        while upload is not None and not upload.complete:
             await asyncio.sleep(0.05)
         while (await self.request.receive())["type"] != "http.disconnect":
             pass

@@ -6,13 +6,14 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from gateway.errors import error_from_server
 from gateway.health import HealthMonitor
 from gateway.metrics import Metrics
 from gateway.pipelines import Pipeline, Role, RolloutRecord
+from gateway.progress import TrackedRequest
 from gateway.retries import GONE, RetryState
 from gateway.servers import Pool, Server
 from gateway.settings import GatewaySettings
@@ -62,12 +63,13 @@ class Router:
         """A server's roll-out record."""
         return self._records[server.name]
 
-    async def detect(self, request: UpstreamRequest, upload: Upload) -> Prediction:
+    async def detect(self, request: UpstreamRequest, upload: Upload, tracked: TrackedRequest) -> Prediction:
         """What the promoted pipeline says, or the canary where the request is in its share."""
 
         @asynccontextmanager
         async def attempt(server: Server, number: int) -> AsyncIterator[Prediction]:
-            yield await self._predict(server, number, request, upload)
+            with tracked.at(server) as progress:
+                yield await self._predict(server, number, replace(request, progress=progress), upload)
 
         async with self.with_retries(attempt, upload) as prediction:
             labels = (prediction.pipeline, prediction.role)
@@ -77,15 +79,21 @@ class Router:
 
     @asynccontextmanager
     async def deblur(
-        self, request: UpstreamRequest, upload: Upload, on_attempt: Callable[[Server, int], None]
+        self,
+        request: UpstreamRequest,
+        upload: Upload,
+        tracked: TrackedRequest,
+        on_attempt: Callable[[Server, int], None],
     ) -> AsyncIterator[Video]:
         """A video with sharper faces, in flight at its server for as long as the block lasts."""
 
         @asynccontextmanager
         async def attempt(server: Server, number: int) -> AsyncIterator[Video]:
             on_attempt(server, number)
-            async with self._upstream.video(server, TORCHSERVE.deblur, request, upload) as video:
-                yield video
+            with tracked.at(server) as progress:
+                followed = replace(request, progress=progress)
+                async with self._upstream.video(server, TORCHSERVE.deblur, followed, upload) as video:
+                    yield video
 
         async with self.with_retries(attempt, upload) as video:
             yield video

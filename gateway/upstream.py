@@ -19,7 +19,12 @@ from outofsync_client import (
     UnexpectedAnswerError,
     UnreachableError,
 )
-from outofsync_client.protocol import IDEMPOTENCY_HEADER, REQUEST_ID_HEADER, SENT_AT_HEADER
+from outofsync_client.protocol import (
+    IDEMPOTENCY_HEADER,
+    PROGRESS_HEADER,
+    REQUEST_ID_HEADER,
+    SENT_AT_HEADER,
+)
 from outofsync_client.protocol.answers import error_in
 
 CONNECT_S = 5.0
@@ -37,6 +42,7 @@ class UpstreamRequest:
     request_id: str
     headers: Mapping[str, str]  # those of FORWARDED_HEADERS that the caller sent
     length: int | None  # of the body, where the caller said it
+    progress: str | None = None  # the file in which the server tells how far it is
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,8 @@ class Upstream:
             REQUEST_ID_HEADER: request.request_id,
             "Authorization": f"Bearer {token}",
         }
+        if request.progress is not None:
+            headers[PROGRESS_HEADER] = request.progress
         if isinstance(body, bytes):
             headers["content-type"] = "application/octet-stream"
         elif request.length is not None:

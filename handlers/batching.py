@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import tempfile
 import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,6 +28,7 @@ from metrics import count
 from outofsync.errors import ErrorCode, OutOfSyncError
 from outofsync.limits import Limits
 from outofsync.nodes import Outcome, Request, Tally
+from outofsync.progress import NOBODY, Progress
 from outofsync.spool import Spool
 from rlimits import apply_rlimits
 from trim_heap import trim_heap
@@ -35,6 +38,8 @@ SHORTEST_ANSWER_S = 0.005
 REQUEST_ID_HEADER = "x-outofsync-request-id"
 FILE_FIELDS = ("data", "file", "body")  # a form's field, its name in older systems, a bare body
 SENT_HEADER = "x-outofsync-sent-at"  # seconds of the caller's clock, when it began to send
+# The file in which a request's progress is told, and, of the server's environment, the folder of all of them.
+PROGRESS_HEADER, PROGRESS_VARIABLE = "x-outofsync-progress", "OUTOFSYNC_PROGRESS"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 logger = logging.getLogger(__name__)
@@ -67,7 +72,15 @@ def as_bytes(value: Any) -> bytes | bytearray:
     return value.encode() if isinstance(value, str) else json.dumps(value).encode()
 
 
-def read_request(fields: Mapping[str, Any], headers: Mapping[str, Any], identity: str) -> Request:
+def open_progress(headers: Mapping[str, Any]) -> Progress:
+    """Where the request's progress is told, to be closed; nowhere unless the caller and the server say so."""
+    folder = os.environ.get(PROGRESS_VARIABLE)
+    return Progress.open(Path(folder) if folder else None, header(headers, PROGRESS_HEADER))
+
+
+def read_request(
+    fields: Mapping[str, Any], headers: Mapping[str, Any], identity: str, progress: Progress = NOBODY
+) -> Request:
     """One entry of TorchServe's batch; raises ``empty_file`` where no file was sent.
 
     A bare body arrives as ``body``, a form by its fields' names, and the node before as ``body`` too.
@@ -80,6 +93,7 @@ def read_request(fields: Mapping[str, Any], headers: Mapping[str, Any], identity
                 None if options is None else bytes(as_bytes(options)),
                 identity,
                 sent_at(headers),
+                progress,
             )
     sent = ", ".join(sorted(fields)) or "no field at all"
     raise OutOfSyncError(ErrorCode.EMPTY_FILE, f"the request has no field 'data'; it has {sent}")
@@ -153,12 +167,14 @@ class BatchHandler(ABC):
         identities = [request_id(header) for header in headers]
         answers: dict[int, bytes] = {}
         requests: dict[int, Request] = {}
-        for index, (fields, sent) in enumerate(zip(batch, headers, strict=True)):
-            try:
-                requests[index] = read_request(fields, sent, identities[index])
-            except OutOfSyncError as error:
-                answers[index] = self.refusal(error, identities[index])
-        answers |= zip(requests, self.guarded(list(requests.values())), strict=True)
+        with ExitStack() as opened:
+            for index, (fields, sent) in enumerate(zip(batch, headers, strict=True)):
+                progress = opened.enter_context(closing(open_progress(sent)))
+                try:
+                    requests[index] = read_request(fields, sent, identities[index], progress)
+                except OutOfSyncError as error:
+                    answers[index] = self.refusal(error, identities[index])
+            answers |= zip(requests, self.guarded(list(requests.values())), strict=True)
         return [self.bounded(answers[index], identities[index]) for index in range(len(batch))]
 
     def guarded(self, requests: Sequence[Request]) -> list[bytes]:

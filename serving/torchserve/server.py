@@ -60,7 +60,11 @@ class Server:
         properties = self.folder.properties_file
         properties.write_text(java.properties(self.settings, self.ports))
         self._process = java.start(
-            properties, folder=self.folder.java_folder, temporary=temporary, settings=self.settings
+            properties,
+            folder=self.folder.java_folder,
+            temporary=temporary,
+            progress=self.folder.progress_folder,
+            settings=self.settings,
         )
         self.folder.record(os.getpid(), self._process.pid)
 

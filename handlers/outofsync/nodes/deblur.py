@@ -14,6 +14,7 @@ import numpy as np
 
 from outofsync.checkpoints.store import Checkpoint
 from outofsync.clip import Clip, Track
+from outofsync.constants import FRAME_RATE
 from outofsync.deblur.restorer import Restorer
 from outofsync.deblur.sharpness import blurry_frames, sharpness, sharpness_of
 from outofsync.faces import FaceDetector, RetinaFaceDetector
@@ -25,6 +26,7 @@ from outofsync.nodes.outcome import Outcome, Tally
 from outofsync.nodes.request import Failure, Request, attempt
 from outofsync.options import Options
 from outofsync.preparation import prepare
+from outofsync.progress import Progress, Share, Step
 from outofsync.spool import Spool, SpoolFile
 from outofsync.timing import Stopwatch
 
@@ -133,24 +135,36 @@ class DeblurNode:
     def _clip(self, request: Request, file: SpoolFile | None = None) -> Clip:
         options = Options.parse(request.options)
         arrival = request.arrival()
-        clip = prepare(request.data, options, self._limits, self._detector, file=file, measure=sharpness_of)
+        clip = prepare(
+            request.data,
+            options,
+            self._limits,
+            self._detector,
+            file=file,
+            measure=sharpness_of,
+            progress=request.progress,
+        )
         request.release()
         clip.request_id = request.request_id
         clip.models["deblur"] = self._model
         watch = Stopwatch()
         with watch.stage("deblur"):
-            clip.deblur = self._restore_blurry(clip)
+            clip.deblur = self._restore_blurry(clip, request.progress)
         clip.timing_ms = arrival | clip.timing_ms | watch.timing_ms
         clip.handed_on_s = time.time()
         return clip
 
-    def _restore_blurry(self, clip: Clip) -> dict[str, Any]:
+    def _restore_blurry(self, clip: Clip, progress: Progress) -> dict[str, Any]:
         """Restore what the options ask for; says what was done. Sharpness is the mean over all crops."""
         before = _mean(clip.tracks)
-        restored = sum(self._restore(track, self._chosen(track, clip.options)) for track in clip.tracks)
+        chosen = [(track, self._chosen(track, clip.options)) for track in clip.tracks]
+        frames = sum(len(numbers) for _, numbers in chosen)
+        share = Share(progress, Step.DEBLUR, frames)
+        for track, numbers in chosen:
+            self._restore(track, numbers, share)
         return {
-            "applied": restored > 0,
-            "frames": restored,
+            "applied": frames > 0,
+            "frames": frames,
             "sharpness_before": before,
             "sharpness_after": _mean(clip.tracks),
         }
@@ -163,8 +177,8 @@ class DeblurNode:
             return list(range(len(track.frames)))
         return np.flatnonzero(blurry_frames(track.sharpness, self._restorer.blurry_below)).tolist()
 
-    def _restore(self, track: Track, numbers: Sequence[int]) -> int:
-        """Restore these frames of a track and measure them again; returns how many there are."""
+    def _restore(self, track: Track, numbers: Sequence[int], share: Share) -> None:
+        """Restore these frames of a track and measure them again."""
         for first in range(0, len(numbers), FRAMES_AT_ONCE):
             group = numbers[first : first + FRAMES_AT_ONCE]
             blurred = np.concatenate([track.frames.read(number, number + 1) for number in group])
@@ -172,14 +186,17 @@ class DeblurNode:
             for number, frame in zip(group, restored, strict=True):
                 track.frames.replace(number, frame)
             track.sharpness[group] = sharpness(restored)
-        return len(numbers)
+            share.add(len(group))
 
     def _restore_video(self, request: Request) -> bytes:
         options = Options.parse(request.options)
+        request.progress.tell(Step.DECODE)
 
         def restored(decoder: Decoder) -> Iterator[Frames]:
+            share = Share(request.progress, Step.DEBLUR, decoder.info.duration_s * FRAME_RATE)
             for frames in decoder.frames():
                 yield frames if options.deblur == "never" else self._restorer.restore(frames)
+                share.add(len(frames))
 
         with Decoder(request.data, self._limits) as decoder:
             return encode_video(request.data, restored(decoder))

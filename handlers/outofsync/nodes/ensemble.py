@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from outofsync.appearance.schedule import FaceJudge
+from outofsync.appearance.schedule import SEEN, FaceJudge, starts_of
 from outofsync.checkpoints.store import Checkpoint
 from outofsync.clip import Clip, is_clip
 from outofsync.constants import SAMPLES_PER_FRAME
@@ -21,8 +21,10 @@ from outofsync.judgement import Judgement
 from outofsync.limits import Limits
 from outofsync.nodes.outcome import Outcome, Tally
 from outofsync.nodes.request import Failure, Request, attempt
+from outofsync.nodes.watched import WatchedFrames
 from outofsync.options import Options
 from outofsync.preparation import prepare
+from outofsync.progress import NOBODY, AbandonedError, Progress, Share, SharedProgress, Step
 from outofsync.result import Result
 from outofsync.scoring.abstention import Abstention
 from outofsync.scoring.calibration import Calibration
@@ -96,11 +98,19 @@ class EnsembleNode:
         """A result (JSON) for each clip or video, in order; one that failed gets the error envelope."""
         tally = Tally()
         outcomes = [attempt(request, partial(self._read, tally=tally)) for request in requests]
-        clips = [outcome for outcome in outcomes if isinstance(outcome, Clip)]
+        pairs = [
+            (outcome, request.progress)
+            for outcome, request in zip(outcomes, requests, strict=True)
+            if isinstance(outcome, Clip)
+        ]
+        clips = [clip for clip, _ in pairs]
+        results: Iterator[bytes] = iter(())
         try:
-            results = iter(self._answers(clips, tally))
-            for clip in clips:
-                clip.discard()
+            results = iter(self._answers(clips, tally, SharedProgress([progress for _, progress in pairs])))
+            _discard(clips)
+        except AbandonedError as error:  # by all of them
+            _discard(clips)
+            outcomes = [_abandoned(outcome, error) for outcome in outcomes]
         finally:
             for clip in clips:
                 clip.close()
@@ -117,7 +127,9 @@ class EnsembleNode:
         """The result of each clip that holds no error, in order."""
         return [judgement.result() for judgement in self._judgements(clips, Stopwatch())]
 
-    def _judgements(self, clips: Sequence[Clip], watch: Stopwatch) -> list[Judgement]:
+    def _judgements(
+        self, clips: Sequence[Clip], watch: Stopwatch, progress: Progress = NOBODY
+    ) -> list[Judgement]:
         return [
             Judgement(
                 clip,
@@ -127,19 +139,20 @@ class EnsembleNode:
                 calibration=self._calibration,
                 abstention=self._abstention,
             )
-            for clip, (findings, alignment) in zip(clips, self.findings(clips, watch), strict=True)
+            for clip, (findings, alignment) in zip(clips, self.findings(clips, watch, progress), strict=True)
         ]
 
     def findings(
-        self, clips: Sequence[Clip], watch: Stopwatch | None = None
+        self, clips: Sequence[Clip], watch: Stopwatch | None = None, progress: Progress = NOBODY
     ) -> list[tuple[list[TrackFinding], Alignment | None]]:
         """What the networks say about every track of every clip, each network called once.
 
         Faces that speak are read from the offsets of their clip's alignment; it is None where nobody does.
         ``watch`` is told how long each stage took, all clips together; so is each clip.
+        Raises :class:`AbandonedError` where ``progress`` does.
         """
         watch = watch or Stopwatch()
-        found = self._seen_and_heard(clips, watch)
+        found = self._seen_and_heard(clips, watch, progress)
         heard = [speakers(findings) for findings in found]
         alignments = [
             self._alignment(clip, speaking) if speaking else None
@@ -152,8 +165,12 @@ class EnsembleNode:
                 for finding in speaking
                 if clip.options.mode == "full"
             ]
+            seen = sum(SEEN * len(starts_of(len(finding.track.frames))) for finding in judged)
+            share = Share(progress, Step.SCORE, seen)
             with watch.stage("face"):
-                logits = self._face.evaluate([finding.track.frames for finding in judged])
+                logits = self._face.evaluate(
+                    [WatchedFrames(finding.track.frames, share) for finding in judged]
+                )
             for finding, generated in zip(judged, logits, strict=True):
                 finding.generated = generated
         with watch.stage("regressors"):
@@ -164,13 +181,18 @@ class EnsembleNode:
             clip.timing_ms |= watch.timing_ms
         return list(zip(found, alignments, strict=True))
 
-    def _seen_and_heard(self, clips: Sequence[Clip], watch: Stopwatch) -> list[list[TrackFinding]]:
+    def _seen_and_heard(
+        self, clips: Sequence[Clip], watch: Stopwatch, progress: Progress
+    ) -> list[list[TrackFinding]]:
         """Delays and the mouth's motion of every track, by clip."""
         tracks = [(clip, track) for clip in clips for track in clip.tracks]
+        share = Share(progress, Step.COMPARE, sum(len(track.frames) for _, track in tracks))
         with watch.stage("synchrony"):
             outputs = self._network.evaluate(
                 [
-                    SyncInput(track.frames, clip.audio[track.start * SAMPLES_PER_FRAME :])
+                    SyncInput(
+                        WatchedFrames(track.frames, share), clip.audio[track.start * SAMPLES_PER_FRAME :]
+                    )
                     for clip, track in tracks
                 ],
                 watch=watch,
@@ -198,10 +220,10 @@ class EnsembleNode:
             segments = [Segment(aligned.delays[start:stop], features[start:stop]) for start, stop in bounds]
             finding.read(offset, bounds, self._scorer.score_segments(segments))
 
-    def _answers(self, clips: Sequence[Clip], tally: Tally) -> list[bytes]:
+    def _answers(self, clips: Sequence[Clip], tally: Tally, progress: Progress) -> list[bytes]:
         """Results as JSON, with the time that writing them took."""
         shared = Stopwatch()
-        judgements = self._judgements(clips, shared)
+        judgements = self._judgements(clips, shared, progress)
         tally.spend(shared.timing_ms)
         answers = []
         for clip, judgement in zip(clips, judgements, strict=True):
@@ -229,6 +251,7 @@ class EnsembleNode:
                     clip.verify()
             if clip.error is not None:
                 return Failure(clip.error, passed_on=True)
+            _go_on(request, clip)
             own = watch.timing_ms
             if clip.handed_on_s:
                 own["handover"] = round(max(0.0, arrived_s - clip.handed_on_s) * 1000.0, 3)
@@ -237,10 +260,30 @@ class EnsembleNode:
         else:
             options = Options.parse(request.options)
             arrival = request.arrival()
-            clip = prepare(request.data, options, self._limits, self._detector)
+            clip = prepare(request.data, options, self._limits, self._detector, progress=request.progress)
             clip.deblur = {"applied": False, "frames": 0, "sharpness_before": None, "sharpness_after": None}
             clip.request_id = request.request_id
             clip.timing_ms |= arrival
             tally.spend(clip.timing_ms)
         clip.models["ensemble"] = self._model
         return clip
+
+
+def _go_on(request: Request, clip: Clip) -> None:
+    """Raises :class:`AbandonedError` where nobody waits, and leaves nothing of the clip then."""
+    try:
+        request.progress.tell(Step.COMPARE)
+    except AbandonedError:
+        _discard([clip])
+        clip.close()
+        raise
+
+
+def _abandoned(outcome: Clip | Failure, error: AbandonedError) -> Clip | Failure:
+    """What becomes of a request whose clip was not looked at to the end."""
+    return outcome if isinstance(outcome, Failure) else Failure(error.to_dict(outcome.request_id))
+
+
+def _discard(clips: Sequence[Clip]) -> None:
+    for clip in clips:
+        clip.discard()

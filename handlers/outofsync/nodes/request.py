@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from outofsync.errors import DecoderDiedError, ErrorCode, OutOfSyncError
+from outofsync.progress import NOBODY, AbandonedError, Progress
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -23,6 +24,7 @@ class Request:
     options: bytes | None
     request_id: str
     sent_s: float | None = None  # when the caller began to send it, in seconds of the clock, if it said so
+    progress: Progress = NOBODY
     released: bool = field(default=False, init=False)  # whether the file was let go of
 
     def arrival(self) -> dict[str, float]:
@@ -53,6 +55,8 @@ def attempt(request: Request, work: Callable[[Request], T]) -> T | Failure:
         if request.released:  # its batch broke after its own work was done; there is nothing left to work on
             raise OutOfSyncError(ErrorCode.INTERNAL, "the server failed on this file")
         return work(request)
+    except AbandonedError as error:
+        return Failure(error.to_dict(request.request_id))
     except OutOfSyncError as error:
         return Failure(error.to_dict(request.request_id), crashed=isinstance(error, DecoderDiedError))
     except Exception:

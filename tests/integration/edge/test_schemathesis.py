@@ -20,6 +20,7 @@ CHECKS += ",response_headers_conformance,negative_data_rejection,unsupported_met
 def test_the_service_keeps_to_its_document(edge: LiveEdge, tmp_path: Path) -> None:
     command = [str(ROOT / ".venv/bin/schemathesis"), "run", f"{edge.url}/v1/openapi.json"]
     command += ["--checks", CHECKS, "--max-examples", "15", "--seed", "7", "--phases", "coverage,fuzzing"]
+    command += ["--exclude-operation-id", "events"]  # which waits for requests that never come
     command += ["--tls-verify", edge.authority, "--header", f"X-Api-Key: {edge.key}", "--no-color"]
     done = subprocess.run(
         command, cwd=tmp_path, env={**os.environ, "NO_COLOR": "1"}, capture_output=True, text=True

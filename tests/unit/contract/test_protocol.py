@@ -9,16 +9,28 @@ import pytest
 
 import batching
 import in_flight
+from gateway.openapi import DOCUMENT
+from gateway.progress import QUEUED, RECEIVING
 from outofsync import errors
+from outofsync.progress import Step
 from outofsync_client import protocol
 from serving.settings import CONFIG, ROOT
 
 HANDLERS = ROOT / "handlers"
+EVENTS = protocol.EDGE_EVENTS.format(id="a.b-c_1")
 
 
 def test_handlers_hear_the_headers_that_callers_send() -> None:
     assert protocol.REQUEST_ID_HEADER.lower() == batching.REQUEST_ID_HEADER
     assert protocol.SENT_AT_HEADER.lower() == batching.SENT_HEADER
+
+
+def test_workers_tell_of_requests_where_they_are_asked_to() -> None:
+    assert protocol.PROGRESS_HEADER.lower() == batching.PROGRESS_HEADER
+    assert protocol.PROGRESS_VARIABLE == batching.PROGRESS_VARIABLE
+    told = DOCUMENT["paths"][protocol.EDGE_EVENTS]["get"]["description"]
+    stages = re.findall(r"`([a-z]+)`", told.split("stages are")[1].split("at the server")[0])
+    assert stages == [RECEIVING, QUEUED, *Step]
 
 
 def test_workers_mark_their_requests_where_they_are_looked_for() -> None:
@@ -46,7 +58,8 @@ def test_nodes_have_a_handler_and_an_archive_each() -> None:
 def test_nginx_passes_on_what_there_is() -> None:
     told = (CONFIG / "edge" / "nginx.conf").read_text()
     passed = re.findall(r"location ~ (\S+) \{", told)
-    for route in (protocol.EDGE.detect, protocol.EDGE.deblur, protocol.EDGE.health, protocol.EDGE_MODELS):
+    edge = protocol.EDGE
+    for route in (edge.detect, edge.deblur, edge.health, protocol.EDGE_MODELS, EVENTS):
         assert any(re.search(pattern, route) for pattern in passed), route
     assert f"location = {protocol.EDGE_DOCUMENT} {{" in told
     for header in (protocol.REQUEST_ID_HEADER, protocol.API_KEY_HEADER):

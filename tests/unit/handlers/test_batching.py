@@ -14,6 +14,7 @@ from pretended_context import FakeContext
 
 from batching import SHORTEST_ANSWER_S, BatchHandler, error_answer
 from outofsync.nodes import Outcome, Request, Tally
+from outofsync.progress import AbandonedError, Step
 from outofsync.spool import Spool
 from request_log import MARK
 
@@ -213,3 +214,31 @@ def test_only_a_workflow_spools() -> None:
         handler = Handler(echo)
         handler.initialize(FakeContext(name, [], {}))
         assert handler.loaded[-1] is spools
+
+
+def test_progress_is_told_where_the_server_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTOFSYNC_PROGRESS", str(tmp_path))
+    name, gone = "a" * 32, "b" * 32
+    (tmp_path / name).touch()
+
+    def work(requests: Sequence[Request]) -> list[bytes]:
+        requests[0].progress.tell(Step.FACES, 0.5)
+        requests[2].progress.tell(Step.FACES, 0.5)  # it has no file
+        with pytest.raises(AbandonedError):
+            requests[1].progress.tell(Step.FACES)
+        return echo(requests)
+
+    headers = [{"X-OutOfSync-Progress": name}, {"x-outofsync-progress": gone}, {}]
+    answers, _ = serve([{"body": b"1"}, {"body": b"2"}, {"body": b"3"}], work, headers=headers)
+    assert answers == [b"1", b"2", b"3"]
+    assert (tmp_path / name).read_text().split() == ["faces", "0.500"]
+
+
+def test_a_server_that_says_nothing_of_progress_is_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OUTOFSYNC_PROGRESS", raising=False)
+
+    def work(requests: Sequence[Request]) -> list[bytes]:
+        requests[0].progress.tell(Step.FACES)
+        return echo(requests)
+
+    assert serve([{"body": b"1"}], work, headers=[{"X-OutOfSync-Progress": "a" * 32}])[0] == [b"1"]

@@ -12,12 +12,12 @@ from serving.torchserve import java
 
 def test_workers_inherit_no_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CLOUD_SECRET", "hush")
-    assert "hush" not in java.environment(tmp_path, "cpu").values()
+    assert "hush" not in java.environment(tmp_path, "cpu", tmp_path).values()
 
 
 @pytest.mark.parametrize(("device", "visible"), [("cpu", ""), ("cuda:3", "3")])
 def test_workers_see_the_chosen_device_alone(device: str, visible: str, tmp_path: Path) -> None:
-    assert java.environment(tmp_path, device)["CUDA_VISIBLE_DEVICES"] == visible
+    assert java.environment(tmp_path, device, tmp_path)["CUDA_VISIBLE_DEVICES"] == visible
 
 
 def test_no_snapshot_and_no_foreign_classes(tmp_path: Path) -> None:

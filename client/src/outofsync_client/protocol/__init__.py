@@ -12,6 +12,7 @@ from typing import Optional
 # Headers
 REQUEST_ID_HEADER = "X-OutOfSync-Request-Id"  # one request in every log it passes; answers repeat it
 SENT_AT_HEADER = "X-OutOfSync-Sent-At"  # seconds of the caller's clock, when it began to send
+PROGRESS_HEADER = "X-OutOfSync-Progress"  # the file in which a server tells a gateway how far a request is
 PIPELINE_HEADER = "X-OutOfSync-Pipeline"  # which version judged, in the edge's answers
 API_KEY_HEADER = "X-Api-Key"
 IDEMPOTENCY_HEADER = "Idempotency-Key"
@@ -46,6 +47,8 @@ STATE_FILE = "server.json"  # in the state folder: where the server is, while it
 RECORD_FILE = "pipelines.json"  # there, too: which versions there are, and who serves
 LOG_FILE = "server.log"
 SHADOW_FILE, OLD_SHADOW_FILE = "shadow.jsonl", "shadow.jsonl.1"  # files that two pipelines have judged
+PROGRESS_FOLDER = "progress"  # files of requests under way, made and removed by the gateway
+PROGRESS_VARIABLE = "OUTOFSYNC_PROGRESS"  # where a server's workers find that folder
 TEMPORARY_LINK = "temporary"  # a link to the folder of what lives no longer than TorchServe
 IN_FLIGHT_FOLDER = "underway"  # in that folder: a file for each worker, locked while it is at work
 
@@ -67,6 +70,7 @@ def prediction_path(model: str, version: Optional[str] = None) -> str:
 
 TORCHSERVE = Routes(detect=f"/wfpredict/{WORKFLOW}", deblur=prediction_path(DEBLUR), health="/ping")
 EDGE = Routes(detect="/v1/detect", deblur="/v1/deblur", health="/v1/health")
+EDGE_EVENTS = "/v1/requests/{id}/events"
 EDGE_MODELS, EDGE_DOCUMENT = "/v1/models", "/v1/openapi.json"
 
 LOOPBACK = "127.0.0.1"  # where servers and gateways listen unless they are told otherwise

@@ -1,0 +1,65 @@
+"""A request's progress as server-sent events, for whoever sent the request."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from gateway.errors import busy
+from gateway.progress import State, TrackedRequest
+
+EVERY_S = 0.2  # between two events, at least
+HEARTBEAT_S = 10.0  # between two signs of life; proxies end what is silent for longer
+ARRIVAL_S = 15.0  # how long a request is waited for, of which somebody wants to hear
+MOST_STREAMS = 32  # open at a time for one key
+MEDIA_TYPE = "text/event-stream"
+HEADERS = {"X-Accel-Buffering": "no"}  # to nginx, wherever it stands
+
+
+class Places:
+    """Counts who follows how many requests."""
+
+    def __init__(self, most: int = MOST_STREAMS) -> None:
+        self._most = most
+        self._taken: Counter[str] = Counter()
+
+    @contextmanager
+    def one(self, holder: str) -> Iterator[None]:
+        """A place for as long as the block lasts; raises ``busy`` where a key has taken all of its own."""
+        if self._taken[holder] >= self._most:
+            raise busy(f"this key follows {self._most} requests already")
+        self._taken[holder] += 1
+        try:
+            yield
+        finally:
+            self._taken[holder] -= 1
+            if not self._taken[holder]:
+                del self._taken[holder]
+
+
+async def events(tracked: TrackedRequest) -> AsyncIterator[bytes]:
+    """What the request is at, whenever that changes, until it has ended."""
+    told: State | None = None
+    spoke = time.monotonic()
+    while tracked.status is None:
+        state = tracked.state()
+        now = time.monotonic()
+        if state != told:
+            told, spoke = state, now
+            yield event("progress", {"stage": state.stage, "done": state.done})
+        elif now - spoke >= HEARTBEAT_S:
+            spoke = now
+            yield b": still there\n\n"
+        with suppress(TimeoutError):
+            await asyncio.wait_for(tracked.ended.wait(), EVERY_S)
+    yield event("end", {"status": tracked.status})
+
+
+def event(name: str, data: dict[str, Any]) -> bytes:
+    """One event as it is sent."""
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
