@@ -73,12 +73,16 @@ def main() -> None:
         lives.write(f"{os.getpid()}\n")
     life = str(len(LIVES.read_text().splitlines()))
     torchserve.plan = json.loads(PLAN.read_text()).get(life, "") if PLAN.exists() else ""
+    threads = []
     for interface in ("inference", "management"):
         host, _, port = properties[f"{interface}_address"].removeprefix("http://").partition(":")
         server = ThreadingHTTPServer((host, int(port)), Handler)
         server.fake = torchserve  # type: ignore[attr-defined]
-        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+        threads.append(threading.Thread(target=server.serve_forever, args=(0.01,)))
+        threads[-1].start()
     torchserve.write_keys()
+    for thread in threads:  # once this one has ended, Python 3.12 begins no other
+        thread.join()
 
 
 if __name__ == "__main__":
