@@ -187,5 +187,9 @@ class Sampler:
 
 def held_out(clip: PreparedClip) -> bool:
     """Whether a training clip is kept from the synchronisation network, for the regressors to learn from."""
-    digest = hashlib.sha256(clip.facts["file"].encode()).digest()
-    return digest[0] < HELD_OUT_SHARE * 256
+    return is_held_out(clip.facts["file"])
+
+
+def is_held_out(file: str) -> bool:
+    """The same, by the name that a video has in the ledgers."""
+    return hashlib.sha256(file.encode()).digest()[0] < HELD_OUT_SHARE * 256

@@ -25,11 +25,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from training.clips import is_held_out
+from training.preparation.sources import listed
 from training.regressors import RegressorTraining
 
 ROOT = Path(__file__).parents[1]
 CLIPS, SYNC, FACE, DEBLUR, SCORING = PARTS = ("clips", "sync", "face", "deblur", "scoring")
-FEWEST = 12  # videos of one split and label that a rehearsal keeps
+FEWEST = 12  # videos of one split and label that a rehearsal keeps, and of those held out
 NEWS_ANCHORS = "LRW-AR / LRC-AR (Al Jazeera Arabic news anchors)=0.875"  # frames late as a whole
 # What the cards of both networks found best; their sizes and times are in the commands below.
 SYNC_RECIPE = shlex.split(
@@ -99,11 +101,13 @@ class Plan:
 
     def _clips(self) -> Iterator[tuple[str, list[object], Path | None]]:
         to: list[object] = ["--output-dir", self.prepared]
-        listed = self.videos if self.scale >= 1 else self.output / "videos.csv"
-        network = self.checkpoints / "sync.safetensors"  # the rule of the check belongs to it
-        yield "prepare", ["--list", listed, *to, "--workers", self.workers], None
+        list_of = self.videos if self.scale >= 1 else self.output / "videos.csv"
+        network, rule = self.checkpoints / "sync.safetensors", ["--rule", self.output / "rule.json"]
+        yield "prepare", ["--list", list_of, *to, "--workers", self.workers], None
         yield "prepare", [*to, "--set-late", NEWS_ANCHORS], None
-        yield "prepare", [*to, "--check", network, "--workers", self.workers], None
+        asked = [*to, "--check", network, *rule, "--workers", self.workers]
+        yield "prepare", [*asked, "--refit"], None
+        yield "prepare", asked, None
 
     def _sync(self) -> Iterator[tuple[str, list[object], Path | None]]:
         pack, run = self.output / "packed" / "mouths", self.output / "runs" / SYNC
@@ -169,23 +173,26 @@ def done(command: Command, note: Path) -> bool:
 
 
 def write_some(videos: Path, to: Path, scale: float) -> None:
-    """A list of some of the videos to learn from and to choose by, spread over each split and label."""
-    with videos.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    groups = defaultdict[tuple[str, str], list[dict[str, str]]](list)
-    for row in rows:
-        if row["split"] != "test":
-            groups[row["split"], row["label"]].append(row)
+    """A list of some of the videos to learn from and to choose by, spread over each split and label.
+
+    Those kept from the synchronisation network are a kind of their own: the regressors need some.
+    """
     if to.exists():
         return
+    with videos.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    groups = defaultdict[tuple[str, str, bool], list[dict[str, str]]](list)
+    for row, video in zip(rows, listed(videos), strict=True):
+        if video.split != "test":
+            kept_apart = video.split == "train" and is_held_out(video.file)
+            groups[video.split, video.label, kept_apart].append(row | {"file": str(video.path.resolve())})
     with to.open("w", newline="") as file:
         table = csv.DictWriter(file, rows[0].keys())
         table.writeheader()
         for group in groups.values():
             kept = min(len(group), max(FEWEST, round(len(group) * scale)))
             for place in range(kept):
-                row = group[place * len(group) // kept]
-                table.writerow(row | {"file": str((videos.parent / row["file"]).resolve())})
+                table.writerow(group[place * len(group) // kept])
 
 
 def parse(arguments: Sequence[str] | None) -> Plan:

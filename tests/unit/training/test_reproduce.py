@@ -11,9 +11,11 @@ import pytest
 from outofsync.checkpoints.store import Checkpoint
 from outofsync.clip import Clip, Track
 from outofsync.frames import RawFrames
+from training.clips import is_held_out
 from training.preparation.ledger import append
 from training.preparation.run import manifest_of
 from training.preparation.shards import ShardWriter
+from training.preparation.sources import listed
 from training.reproduce import FEWEST, main, parse, write_some
 
 FRAMES = 6
@@ -76,13 +78,19 @@ def test_nothing_is_made_over_what_it_starts_from(capsys: pytest.CaptureFixture[
 
 def test_a_rehearsal_keeps_some_of_every_kind_and_nothing_of_test(tmp_path: Path) -> None:
     kinds = [("train", "real"), ("train", "fake"), ("val", "real"), ("test", "real")]
-    rows = [(f"{split}/{label}/{n}.mp4", split, label) for split, label in kinds for n in range(100)]
+    rows = [(f"{split}/{label}_{n}.mp4", split, label) for split, label in kinds for n in range(300)]
     videos = tmp_path / "videos.csv"
     with videos.open("w", newline="") as file:
         csv.writer(file).writerows([("file", "split", "label"), *rows])
-    write_some(videos, tmp_path / "some.csv", 0.2)
-    with (tmp_path / "some.csv").open(newline="") as file:
-        kept = [(row["split"], row["label"]) for row in csv.DictReader(file)]
-    assert {kind: kept.count(kind) for kind in kinds} == dict(zip(kinds, (20, 20, 20, 0), strict=True))
-    write_some(videos, tmp_path / "few.csv", 0.001)
-    assert (tmp_path / "few.csv").read_text().count("train/real") == FEWEST
+
+    def kept(scale: float) -> list[str]:
+        some = tmp_path / f"{scale}.csv"
+        write_some(videos, some, scale)
+        return [f"{video.split}/{Path(video.file).name}" for video in listed(some)]
+
+    many, few = kept(0.5), kept(0.001)
+    shares = {kind: sum(name.startswith("/".join(kind)) for name in many) for kind in kinds}
+    assert shares == {kinds[0]: 150, kinds[1]: 150, kinds[2]: 150, kinds[3]: 0}
+    assert set(few) < {row[0] for row in rows}
+    learnt = [name for name in few if name.startswith("train/real")]
+    assert sum(map(is_held_out, learnt)) == len(learnt) - FEWEST == FEWEST
