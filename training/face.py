@@ -128,7 +128,10 @@ def auc(values: Mapping[str, float], clips: Sequence[Entry]) -> float:
 def look(
     network: FaceNetwork, said: Mapping[str, NDArray[np.float32]], clips: Sequence[Entry]
 ) -> dict[str, float]:
-    """AUC over all generators of some clips: of each way of looking, of all together, and by generator."""
+    """AUC over all generators of some clips: of each way of looking, of all together, and by generator.
+
+    ``said`` has the logits of a file, (ways,).
+    """
     report = {
         way: auc({file: float(values[number]) for file, values in said.items()}, clips)
         for number, way in enumerate(WAYS)

@@ -51,7 +51,7 @@ class DetailTrainer:
         return self.learner.over
 
     def step(self, batch: tuple[Tensor, Tensor]) -> dict[str, float]:
-        """The loss of one batch."""
+        """The loss of one batch: pairs in colour (batch, pairs, …) and 1 where it is false, (batch,)."""
         looks, truth = (part.to(self.device, non_blocking=True) for part in batch)
         return {"detail": float(self.learner.step(looks, truth))}
 

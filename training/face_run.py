@@ -72,7 +72,8 @@ def aucs_of(
 ) -> dict[str, float]:
     """AUC of every network on the middles of clips, every person alike; nothing unless both kinds are there.
 
-    ``logits`` says what each network makes of one clip's views and pairs, as batches of one.
+    ``logits`` says what each network makes of one clip's views (1, views, frames + 4, 64, 64) and pairs
+    (1, pairs, 2, 3, 144, 144).
     """
     if {face.genuine for face in faces} != {True, False}:
         return {}

@@ -61,14 +61,14 @@ def load(folder: Path, split: str, *, leave_out: Sequence[str] = ()) -> list[Fac
 
 
 def stretch_of(frames: int, start: int) -> NDArray[np.int64]:
-    """The frames that a stretch takes; a clip that is too short goes back the way it came."""
+    """The frames that a stretch takes, (SPAN,); a clip that is too short goes back the way it came."""
     wanted = np.arange(start, start + SPAN)
     last = max(1, frames - 1)
     return np.minimum(np.abs((wanted + last) % (2 * last) - last), frames - 1)
 
 
 def filmed_at(rate: float, phase: float) -> NDArray[np.int64]:
-    """The frames of a stretch that a camera of another rate would have left in their places."""
+    """The frames of a stretch, (SPAN,), that a camera of ``rate`` frames a second would have left there."""
     shown = np.floor((np.floor(np.arange(SPAN) / 25 * rate + phase) - phase) / rate * 25 + 0.5)
     return np.clip(shown, 0, SPAN - 1).astype(np.int64)
 
@@ -157,7 +157,7 @@ class Pairs(IterableDataset[tuple[Tensor, Tensor]]):
 
 
 def as_seen_elsewhere(crops: Frames, random: Random) -> Frames:
-    """Crops as other cameras, editors and web sites would show them; one in four as they are."""
+    """Crops (frames, side, side, 3) as other cameras, editors and web sites show them; some as they are."""
     if random.uniform() < DEGRADED_SHARE:
         return Degradation.drawn(random).apply(random_affine(colour_jitter(crops, random), random), random)
     return np.ascontiguousarray(crops[:, :, ::-1]) if random.uniform() < 0.5 else crops

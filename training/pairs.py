@@ -62,6 +62,7 @@ class BlurredFrames:
         self._generator = torch.Generator(device)
 
     def draw(self, step: int) -> tuple[Tensor, Tensor]:
+        """Blurred and sharp, (batch, 3, side, side) each, from 0 to 1; the same for the same step."""
         random = np.random.default_rng((self._seed, step))
         self._generator.manual_seed(int(random.integers(2**62)))
         rows = torch.multinomial(self._weights, self._batch, True, generator=self._generator)
@@ -92,6 +93,7 @@ class PairedFolders:
         self._batch, self._cut, self._seed = batch, cut, seed
 
     def draw(self, step: int) -> tuple[Tensor, Tensor]:
+        """Blurred and sharp, (batch, 3, side, side) each, from 0 to 1; the same for the same step."""
         random = np.random.default_rng((self._seed, step))
         rows = random.integers(len(self._pairs), size=self._batch)
         squares = [square(self._pairs[row], random, self._cut) for row in rows]

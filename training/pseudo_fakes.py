@@ -74,7 +74,7 @@ def blend(frames: Frames, others: Floats, mask: Floats) -> Frames:
 
 
 def other_moment(frames: Frames, random: Random) -> Frames:
-    """The mouth of another stretch of the same clip, forwards or backwards, put in by a soft mask."""
+    """The mouth of another stretch of the same clip, put in by a soft mask; (frames, side, side, 3) both."""
     count = len(frames)
     jump = int(random.integers(MIN_JUMP, max(MIN_JUMP + 1, count - 1)))
     order = (np.arange(count) + jump) % count
@@ -92,7 +92,7 @@ def other_moment(frames: Frames, random: Random) -> Frames:
 
 
 def coarse_mouth(frames: Frames, random: Random) -> Frames:
-    """A mouth that is less sharp than the face around it."""
+    """A mouth that is less sharp than the face around it; (frames, side, side, 3) both."""
     others = _coarser(frames.astype(np.float32), float(random.uniform(0.25, 0.6)))
     if random.uniform() < 0.5:
         others = _sharper(others, float(random.uniform(0.5, 1.5)))
@@ -100,7 +100,7 @@ def coarse_mouth(frames: Frames, random: Random) -> Frames:
 
 
 def slow_mouth(frames: Frames, random: Random) -> Frames:
-    """A mouth that moves too smoothly, or only every second or third frame."""
+    """A mouth that moves too smoothly, or only every second or third frame; (frames, side, side, 3) both."""
     count, kind = len(frames), random.uniform()
     if kind < 0.5:
         others = _over_time(frames, float(random.uniform(0.8, 2.2)))
@@ -116,7 +116,7 @@ def slow_mouth(frames: Frames, random: Random) -> Frames:
 
 
 def self_blend(frames: Frames, random: Random) -> Frames:
-    """A region replaced by itself in other colours, a little elsewhere, sharper or blunter."""
+    """A region replaced by itself in other colours, a little elsewhere; (frames, side, side, 3) both."""
     side = frames.shape[1]
     others = frames.astype(np.float32)
     gain = random.uniform(0.88, 1.12, 3).astype(np.float32)
@@ -165,7 +165,7 @@ def moved_still(frames: Frames, random: Random, opening: Floats) -> Frames:
 
 
 def smooth_skin(frames: Frames, random: Random) -> Frames:
-    """The face without its fine texture, its edges kept or sharpened."""
+    """The face without its fine texture, its edges kept or sharpened; (frames, side, side, 3) both."""
     strength = float(random.uniform(12, 40))
     kind = random.uniform()
     if kind < 0.5:
@@ -183,7 +183,7 @@ def smooth_skin(frames: Frames, random: Random) -> Frames:
 
 
 def unsteady(frames: Frames, random: Random) -> Frames:
-    """A region that trembles and changes its light from frame to frame."""
+    """A region that trembles and changes its light from frame to frame; (frames, side, side, 3) both."""
     count, side = len(frames), frames.shape[1]
     tremble = random.uniform(0.002, 0.008) * side
     shifts = random.normal(0, tremble, (count, 2))
