@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("handlers", "client", "serving")
-NEEDED_PYTHON = (3, 11)
+PYTHONS = ((3, 11), (3, 12), (3, 13))
 NEEDED_GB = 7.0
 STAMP = "outofsync-setup"
 
@@ -34,17 +34,22 @@ def fingerprint(*inputs: Path) -> str:
 
 def check_python() -> None:
     """Raises SetupError for a Python that cannot make the environment."""
-    if sys.version_info[:2] != NEEDED_PYTHON:
-        found = ".".join(str(number) for number in sys.version_info[:2])
+    if sys.version_info[:2] not in PYTHONS:
+        oldest, newest, found = (
+            ".".join(str(number) for number in version)
+            for version in (PYTHONS[0], PYTHONS[-1], sys.version_info[:2])
+        )
         raise SetupError(
-            f"OutOfSync needs Python 3.11, and {sys.executable} is {found}. Install python3.11 (on Debian "
-            "and Ubuntu also python3.11-venv; pyenv has it too) and call make PYTHON=/path/to/python3.11"
+            f"OutOfSync needs Python {oldest} to {newest}, and {sys.executable} is {found}; its libraries "
+            f"are not made for that one. Install python{oldest} (on Debian and Ubuntu also "
+            f"python{oldest}-venv; pyenv and uv have it too) and call make PYTHON=/path/to/python{oldest}"
         )
     try:
         import ensurepip  # noqa: F401
     except ImportError:
         raise SetupError(
-            f"{sys.executable} cannot make virtual environments. Install python3.11-venv (Debian and Ubuntu)."
+            f"{sys.executable} cannot make virtual environments. Install "
+            f"python{sys.version_info[0]}.{sys.version_info[1]}-venv (Debian and Ubuntu)."
         ) from None
 
 

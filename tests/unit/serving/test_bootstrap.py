@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -12,10 +13,18 @@ import pytest
 from serving import bootstrap
 
 
-def test_another_python_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "version_info", (3, 9, 1))
-    with pytest.raises(bootstrap.SetupError, match=r"needs Python 3\.11.*is 3\.9.*make PYTHON="):
+@pytest.mark.parametrize("found", ["3.9", "3.10", "3.14"])
+def test_another_python_is_a_sentence(monkeypatch: pytest.MonkeyPatch, found: str) -> None:
+    monkeypatch.setattr(sys, "version_info", (*map(int, found.split(".")), 1))
+    sentence = rf"needs Python 3\.11 to 3\.13, .* is {re.escape(found)};.*make PYTHON="
+    with pytest.raises(bootstrap.SetupError, match=sentence):
         bootstrap.check_python()
+
+
+@pytest.mark.parametrize("found", [(3, 11, 2), (3, 12, 3), (3, 13, 5)])
+def test_these_pythons_do(monkeypatch: pytest.MonkeyPatch, found: tuple[int, ...]) -> None:
+    monkeypatch.setattr(sys, "version_info", found)
+    bootstrap.check_python()
 
 
 def test_a_full_disk_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
