@@ -81,6 +81,20 @@ def test_a_changed_package_is_installed_into_the_same_environment(
     assert all("--no-deps" in step for step in steps)
 
 
+def test_the_command_sets_up_or_says_why_not(
+    steps: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("one")
+    words = ["--environment", str(tmp_path), "--requirements", str(requirements)]
+    monkeypatch.setattr(sys, "argv", ["bootstrap", *words])
+    assert bootstrap.main() == 0
+    assert any(str(requirements) in step for step in steps)
+    monkeypatch.setitem(sys.modules, "ensurepip", None)
+    assert bootstrap.main() == 1
+    assert "-venv" in capsys.readouterr().err
+
+
 def test_older_pythons_can_read_it() -> None:
     """A wrong Python must get the sentence, not a syntax error."""
     source = Path(bootstrap.__file__).read_text()
