@@ -7,22 +7,33 @@ interface Reply {
   digest?: Digest;
 }
 
-let worker: Worker | undefined;
+// Fetched with the page: kept results open without the server, too.
+let worker = start();
 let tasks = 0;
+
+function start(): Worker {
+  return new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+}
 
 /** Make an answer ready for drawing, in a worker. Rejects with {@link RequestError} for what is no result. */
 export function readAnswer(answer: Blob): Promise<Digest> {
-  worker ??= new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
   const using = worker;
   const number = ++tasks;
   return new Promise((resolve, reject) => {
+    const done = new AbortController();
     const listen = ({ data }: MessageEvent<Reply>): void => {
       if (data.number !== number) return;
-      using.removeEventListener("message", listen);
+      done.abort();
       if (data.digest) resolve(data.digest);
       else reject(new RequestError(ownFailure("unexpected_answer")));
     };
-    using.addEventListener("message", listen);
+    const fail = (): void => {
+      done.abort();
+      if (worker === using) worker = start(); // the next answer gets another
+      reject(new RequestError(ownFailure("unreachable")));
+    };
+    using.addEventListener("message", listen, { signal: done.signal });
+    using.addEventListener("error", fail, { signal: done.signal });
     using.postMessage({ number, answer } satisfies Task);
   });
 }

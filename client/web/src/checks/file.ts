@@ -14,7 +14,9 @@ export async function checkFile(file: File): Promise<Failure | null> {
 
 /** Length and sound, where the container can be read here; the server has the last word. */
 async function checkContent(file: File): Promise<Failure | null> {
-  const { ALL_FORMATS, BlobSource, Input } = await import("mediabunny");
+  const reader = await import("mediabunny").catch(() => null); // the server is gone: sending the file will say so
+  if (!reader) return null;
+  const { ALL_FORMATS, BlobSource, Input } = reader;
   const input = new Input({ source: new BlobSource(file), formats: ALL_FORMATS });
   try {
     if (!(await input.canRead())) return null;
