@@ -8,15 +8,19 @@ interface Reply {
 }
 
 // Fetched with the page: kept results open without the server, too.
+const broken = new WeakSet<Worker>();
 let worker = start();
 let tasks = 0;
 
 function start(): Worker {
-  return new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+  const started = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+  started.addEventListener("error", () => broken.add(started));
+  return started;
 }
 
 /** Make an answer ready for drawing, in a worker. Rejects with {@link RequestError} for what is no result. */
 export function readAnswer(answer: Blob): Promise<Digest> {
+  if (broken.has(worker)) worker = start();
   const using = worker;
   const number = ++tasks;
   return new Promise((resolve, reject) => {
@@ -29,7 +33,6 @@ export function readAnswer(answer: Blob): Promise<Digest> {
     };
     const fail = (): void => {
       done.abort();
-      if (worker === using) worker = start(); // the next answer gets another
       reject(new RequestError(ownFailure("unreachable")));
     };
     using.addEventListener("message", listen, { signal: done.signal });
