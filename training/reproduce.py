@@ -102,12 +102,10 @@ class Plan:
     def _clips(self) -> Iterator[tuple[str, list[object], Path | None]]:
         to: list[object] = ["--output-dir", self.prepared]
         list_of = self.videos if self.scale >= 1 else self.output / "videos.csv"
-        network, rule = self.checkpoints / "sync.safetensors", ["--rule", self.output / "rule.json"]
+        network = self.checkpoints / "sync.safetensors"  # the rule beside the code belongs to it
         yield "prepare", ["--list", list_of, *to, "--workers", self.workers], None
         yield "prepare", [*to, "--set-late", NEWS_ANCHORS], None
-        asked = [*to, "--check", network, *rule, "--workers", self.workers]
-        yield "prepare", [*asked, "--refit"], None
-        yield "prepare", asked, None
+        yield "prepare", [*to, "--check", network, "--workers", self.workers], None
 
     def _sync(self) -> Iterator[tuple[str, list[object], Path | None]]:
         pack, run = self.output / "packed" / "mouths", self.output / "runs" / SYNC

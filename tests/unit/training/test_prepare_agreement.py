@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from training.preparation.agreement import (
     pooled,
     put_right,
 )
+from training.prepare import RULE as BESIDE_THE_CODE
 
 RULE = Rule(sure=12.0, nowhere=9.0, network="a")
 LONG = 4 * ALONE
@@ -95,3 +97,9 @@ def test_a_rule_is_for_one_network(tmp_path: Path) -> None:
         Rule.load(tmp_path / "rule.json", "b")
     with pytest.raises(RuleError, match="refit"):
         Rule.load(tmp_path / "none.json", "a")
+
+
+def test_the_rule_beside_the_code_is_for_the_network_that_ships() -> None:
+    shipped = Path(__file__).parents[3] / "checkpoints" / "sync.safetensors"
+    rule = Rule.load(BESIDE_THE_CODE, hashlib.sha256(shipped.read_bytes()).hexdigest())
+    assert rule.sure > rule.nowhere > 0
