@@ -50,6 +50,7 @@ def test_a_whole_video_gives_a_track_for_its_face(detector: RetinaFaceDetector) 
     assert set(clip.timing_ms) == {"digest", "decode", "track", "detect", "crop", "code"}
 
 
+@pytest.mark.slow
 def test_boxes_are_in_the_videos_own_pixels(detector: RetinaFaceDetector) -> None:
     own = prepare(SAMPLE, Options(), Limits(), detector).tracks[0].boxes
     shrunk = prepare(SAMPLE, Options(), Limits(working_side_px=240), detector).tracks[0].boxes

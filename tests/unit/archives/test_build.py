@@ -34,6 +34,7 @@ def entries(archive: Path) -> dict[str, bytes]:
         return {name: file.read(name) for name in file.namelist()}
 
 
+@pytest.mark.slow
 def test_settings_may_come_from_elsewhere(checkpoints: Path, store: Path, tmp_path: Path) -> None:
     shutil.copytree(SETTINGS, tmp_path / "settings")
     changed = tmp_path / "settings" / "deblur" / "model-config.yaml"
@@ -102,6 +103,7 @@ def test_missing_weights_are_named(tmp_path: Path) -> None:
         build(tmp_path, tmp_path / "store")
 
 
+@pytest.mark.slow
 def test_a_version_of_ones_own_stands_beside_the_others(checkpoints: Path, tmp_path: Path) -> None:
     build(checkpoints, tmp_path)
     served = {path.name: path.read_bytes() for path in tmp_path.glob("*.[mw]ar")}

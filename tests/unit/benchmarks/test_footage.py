@@ -67,6 +67,7 @@ def test_one_face_all_through() -> None:
         assert 120 < y0 < y1 < 600
 
 
+@pytest.mark.slow
 def test_a_still_picture_stands_still() -> None:
     found = pictures(footage.footage(2.0, 320, 240, still=True)).astype(np.int16)
     assert len(found) == 50

@@ -35,6 +35,7 @@ def knows_options(module: str, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
+@pytest.mark.slow
 def test_a_unit_runs_what_there_is_as_an_ordinary_user(path: Path) -> None:
     service = unit(path)["Service"]
     program, _, module, *words = shlex.split(service["ExecStart"])

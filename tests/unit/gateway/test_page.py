@@ -215,6 +215,7 @@ def test_a_link_from_elsewhere_opens_the_page_and_nothing_else(
     assert answer.status_code == status
 
 
+@pytest.mark.slow
 def test_a_gateway_that_comes_back_keeps_the_session(server: FakeServer, tmp_path: Path) -> None:
     tokens = []
     for _ in range(2):

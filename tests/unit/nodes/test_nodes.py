@@ -17,6 +17,7 @@ from outofsync.findings import Alignment, TrackFinding
 from outofsync.limits import Limits
 from outofsync.media import Decoder
 from outofsync.nodes import DeblurNode, EnsembleNode, Request
+from outofsync.progress import Progress
 from outofsync.spool import Spool
 from outofsync.timing import Stopwatch
 
@@ -133,6 +134,7 @@ def test_deblurring_is_reported(nodes: tuple[DeblurNode, EnsembleNode]) -> None:
     assert (never["deblur"]["applied"], never["deblur"]["frames"]) == (False, 0)
 
 
+@pytest.mark.slow
 def test_clips_carry_what_the_second_node_needs(nodes: tuple[DeblurNode, EnsembleNode]) -> None:
     clip = Clip.from_bytes(nodes[0].run([request(FACE, 9)])[0])
     assert clip.request_id == "request-9"
@@ -167,6 +169,7 @@ def test_a_request_whose_file_was_let_go_is_not_called_empty(
     assert error["code"] == "internal"
 
 
+@pytest.mark.slow
 def test_each_node_tells_what_became_of_a_request(nodes: tuple[DeblurNode, EnsembleNode]) -> None:
     first, second = nodes
     for node in nodes:
@@ -197,11 +200,11 @@ def test_clips_of_a_batch_that_broke_are_read_again_one_by_one(
     findings = second.findings
 
     def break_together(
-        batch: Sequence[Clip], watch: Stopwatch
+        batch: Sequence[Clip], watch: Stopwatch, progress: Progress
     ) -> list[tuple[list[TrackFinding], Alignment | None]]:
         if len(batch) > 1:
             raise RuntimeError("out of memory")
-        return findings(batch, watch)
+        return findings(batch, watch, progress)
 
     monkeypatch.setattr(second, "findings", break_together)
     with pytest.raises(RuntimeError):

@@ -74,6 +74,7 @@ def test_a_span_sounds_the_same_whatever_lies_around_it(pace: float) -> None:
         np.testing.assert_allclose(heard, np.rint(expected), atol=1)
 
 
+@pytest.mark.slow
 def test_rare_sources_are_drawn_more_often_than_their_share() -> None:
     many = faces(20)
     many[0].source = "rare"
@@ -92,6 +93,7 @@ def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
     return all(torch.equal(value, theirs[name]) for name, value in one.state_dict().items())
 
 
+@pytest.mark.slow
 def test_a_resumed_run_is_the_one_that_nobody_stopped(tmp_path: Path) -> None:
     settings = replace(SETTINGS, frames=(18, 22))  # two lengths of spans, each drawn by itself
     whole = alone(settings)

@@ -98,6 +98,7 @@ def test_no_secret_is_printed(site: Site, capsys: pytest.CaptureFixture[str]) ->
     assert "Bearer" not in captured.out + captured.err
 
 
+@pytest.mark.slow
 def test_a_version_goes_all_the_way(site: Site, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     video = tmp_path / "a.mp4"
     video.write_bytes(b"video")
