@@ -29,7 +29,7 @@ COVERED := --cov --cov-report= --cov-fail-under=93
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run web check test serve stop status env edge edge-stop archives lint bench docs import samples clean evaluate train
+.PHONY: help setup run web check test serve stop status env edge edge-stop archives lint bench docs page import samples clean evaluate train
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -95,6 +95,9 @@ bench: setup ## measure speed; tables, JSON and pictures in results/bench (BENCH
 docs: setup ## build the documentation of the client into results/docs
 	@$(ENVIRONMENT)/bin/sphinx-build -q -W --keep-going -b html docs "$(RESULTS)/docs"
 	@echo "open $(RESULTS)/docs/index.html"
+
+page: setup ## build the page in the browser anew from client/web
+	@$(RUN) client/web/build.py
 
 samples: setup ## make the sample clips anew (needs espeak-ng)
 	@$(RUN) -m samples.generate samples

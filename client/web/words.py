@@ -1,4 +1,4 @@
-"""The SDK's and the engine's own words for the page: ``python client/web/words.py`` writes src/texts/sdk.json.
+"""The SDK's and the engine's own words, for the page: ``client/web/words.py`` writes src/texts/sdk.json.
 
 Errors, reasons, headlines and limits are worded once, in Python; tests hold the file to them.
 """
