@@ -45,6 +45,11 @@ def say(key: str, language: str = "en", **values: object) -> str:
     return text
 
 
+def file_of(name: str, content: bytes, kind: str = "video/mp4") -> FilePayload:
+    """A file that is nowhere on disk."""
+    return {"name": name, "mimeType": kind, "buffer": content}
+
+
 @dataclass
 class Complaints:
     """What a page must never do: break its own policy, fail in a script, or call another host."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from e2e.web.clips import broken, empty, endless, silent, unseen
 from e2e.web.conftest import MakeGateway, Visit
-from e2e.web.tab import GENUINE, Tab
+from e2e.web.tab import GENUINE, Tab, file_of
 from playwright.sync_api import expect
 
 from outofsync_client.protocol import FORM_BYTES
@@ -22,10 +22,6 @@ def uploads(tab: Tab) -> list[str]:
     sent: list[str] = []
     tab.page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
     return sent
-
-
-def hand_in(tab: Tab, name: str, content: bytes, kind: str = VIDEO) -> None:
-    tab.choose({"name": name, "mimeType": kind, "buffer": content})
 
 
 @pytest.mark.parametrize(
@@ -43,7 +39,7 @@ def test_what_the_page_sees_is_never_sent(
 ) -> None:
     tab = visit()
     sent = uploads(tab)
-    hand_in(tab, name, make(), kind)
+    tab.choose(file_of(name, make(), kind))
     assert tab.say(f"error.{code}").split("{")[0] in tab.failure(name, code)
     assert sent == []
 
@@ -53,16 +49,16 @@ def test_too_large_a_file_is_never_sent(visit: Visit, make_gateway: MakeGateway)
     tab = visit(url=small.url)
     expect(tab.page.get_by_text("0.1 MB")).to_be_visible()
     sent = uploads(tab)
-    hand_in(tab, "large.mp4", GENUINE.read_bytes())
+    tab.choose(file_of("large.mp4", GENUINE.read_bytes()))
     tab.failure("large.mp4", "too_large")
     assert sent == []
 
 
 def test_the_server_says_what_is_wrong(visit: Visit) -> None:
     tab = visit()
-    hand_in(tab, "broken.mp4", broken(GENUINE))
+    tab.choose(file_of("broken.mp4", broken(GENUINE)))
     tab.failure("broken.mp4", "corrupt_media")
-    hand_in(tab, "renamed.mp4", b"no video at all")
+    tab.choose(file_of("renamed.mp4", b"no video at all"))
     tab.failure("renamed.mp4", "unsupported_media")
     tab.button("job.remove", name="broken.mp4").click()
     expect(tab.jobs()).to_have_count(1)
@@ -70,5 +66,5 @@ def test_the_server_says_what_is_wrong(visit: Visit) -> None:
 
 def test_errors_are_told_in_the_readers_language(visit: Visit) -> None:
     tab = visit(language="de")
-    hand_in(tab, "broken.mp4", broken(GENUINE))
+    tab.choose(file_of("broken.mp4", broken(GENUINE)))
     assert tab.say("error.corrupt_media") in tab.failure("broken.mp4", "corrupt_media")

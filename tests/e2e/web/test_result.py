@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e.web.tab import GENUINE, MANIPULATED, Tab
+from e2e.web.tab import GENUINE, MANIPULATED, Tab, file_of
 from PIL import Image
 from playwright.sync_api import Locator, expect
 
@@ -79,7 +79,7 @@ def test_the_line_follows_the_player(result: Tab) -> None:
     now = result.playing_moment()
     assert now > 1
     assert moment_at(result) == pytest.approx(now / duration(result), abs=0.03)
-    result.page.get_by_role("slider", name=result.say("player.position")).fill("0")
+    result.page.get_by_role("slider", name=result.say("player.position"), exact=True).fill("0")
     assert result.playing_moment() == 0
 
 
@@ -134,7 +134,7 @@ def test_the_result_is_saved_as_it_was_answered(judged: Tab) -> None:
     tab, name = judged.another(), "again.mp4"
     context = tab.page.context
     with context.expect_event("response", lambda answer: answer.url.endswith("/v1/detect")) as told:
-        tab.choose({"name": name, "mimeType": "video/mp4", "buffer": GENUINE.read_bytes()})
+        tab.choose(file_of(name, GENUINE.read_bytes()))
     tab.verdict(name)
     tab.result(name)
     assert exported(tab, tab.say("export.json")).read_bytes() == told.value.body()
