@@ -32,6 +32,7 @@ from gateway.page_files import ROUTES as PAGE_ROUTES
 from gateway.page_files import PageFiles
 from gateway.pipelines import version_summary
 from gateway.progress import RequestTracker, TrackedRequest, sweep
+from gateway.reports import REQUEST_BYTES, Renderer
 from gateway.request_context import RequestContext
 from gateway.request_log import OTHER_ROUTE
 from gateway.routing import Prediction, Router
@@ -40,7 +41,14 @@ from gateway.settings import GatewaySettings
 from gateway.shadow import Shadow
 from gateway.upload import Upload
 from gateway.upstream import Upstream
-from outofsync_client.protocol import EDGE, EDGE_DOCUMENT, EDGE_EVENTS, EDGE_MODELS, PIPELINE_HEADER
+from outofsync_client.protocol import (
+    EDGE,
+    EDGE_DOCUMENT,
+    EDGE_EVENTS,
+    EDGE_MODELS,
+    EDGE_REPORT,
+    PIPELINE_HEADER,
+)
 
 LEGACY_DETECT = "/detect"
 LEGACY_FIELDS = ("score", "label", "verdict", "probability_fake", "id")  # the first two, and a little more
@@ -64,6 +72,7 @@ class Gateway:
     page: PageFiles
     tracker: RequestTracker = field(default_factory=RequestTracker)
     followers: Places = field(default_factory=Places)
+    renderer: Renderer = field(default_factory=Renderer)
     stops_at: float = math.inf  # by time.monotonic, once it is to stop
 
     @classmethod
@@ -178,6 +187,13 @@ class Gateway:
             raise STOPPED if self.draining else no_such_request()
         return StreamingResponse(events(tracked), media_type=EVENTS_TYPE, headers=EVENTS_HEADERS)
 
+    async def report(self, context: RequestContext) -> Response:
+        """A result for people, or for other programs, as a file."""
+        context.authenticate(self.access)
+        with context.body(REQUEST_BYTES) as upload:
+            report = await context.cancel_on_disconnect(self.renderer.render(upload), upload)
+        return report.response()
+
     async def health(self, _: RequestContext) -> Response:
         """Whether a request would be judged; no key is needed to ask, and nothing is told but that."""
         servers = [{"server": server.name, "ready": server.up} for server in self.pool.servers]
@@ -206,6 +222,7 @@ class Gateway:
         routes = [
             self._route("POST", EDGE.detect, self.detect),
             self._route("POST", EDGE.deblur, self.deblur),
+            self._route("POST", EDGE_REPORT, self.report),
             self._route("GET", EDGE_EVENTS, self.events),
             self._route("GET", EDGE.health, self.health),
             self._route("GET", EDGE_MODELS, self.models),
@@ -244,3 +261,4 @@ class Gateway:
         finally:
             self.drain()
             await self.tasks.finish(self.stops_at - time.monotonic())
+            await self.renderer.close()

@@ -79,6 +79,12 @@ def malformed_form(message: str) -> EdgeError:
     return edge_error(Code.BAD_OPTIONS, HTTPStatus.BAD_REQUEST, message)
 
 
+def bad_report(message: str) -> EdgeError:
+    """400: what no report can be drawn of."""
+    hint = "Send the result whole, as /v1/detect answered it, with the video's name and a format."
+    return edge_error(Code.BAD_OPTIONS, HTTPStatus.BAD_REQUEST, message, hint=hint)
+
+
 def not_found() -> EdgeError:
     """404: no such route."""
     return edge_error(Code.NOT_FOUND, HTTPStatus.NOT_FOUND, "there is nothing at this address")

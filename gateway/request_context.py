@@ -66,8 +66,7 @@ class RequestContext:
     def upstream_request(self, max_bytes: int) -> tuple[UpstreamRequest, Upload]:
         """What servers are sent, and the body, not yet received; raises ``too_large`` where it says so."""
         headers = {name: value for name in FORWARDED_HEADERS if (value := self.request.headers.get(name))}
-        if self.length is not None and self.length > max_bytes:
-            raise too_large(max_bytes)
+        self._check_length(max_bytes)
         content_type = self.request.headers.get("content-type", "")
         body = self._body()
         if content_type.lower().startswith(CONTENT_TYPE):
@@ -78,6 +77,15 @@ class RequestContext:
         headers["content-type"] = "application/octet-stream"
         request = UpstreamRequest(self.request_id, headers, self.length)
         return request, Upload(body, max_bytes=max_bytes)
+
+    def body(self, max_bytes: int) -> Upload:
+        """The body as it is, not yet received; raises ``too_large`` where it says so."""
+        self._check_length(max_bytes)
+        return Upload(self._body(), max_bytes=max_bytes)
+
+    def _check_length(self, max_bytes: int) -> None:
+        if self.length is not None and self.length > max_bytes:
+            raise too_large(max_bytes)
 
     async def _body(self) -> AsyncIterator[bytes]:
         async for chunk in self.request.stream():

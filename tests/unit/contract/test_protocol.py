@@ -59,7 +59,7 @@ def test_nginx_passes_on_what_there_is() -> None:
     told = (CONFIG / "edge" / "nginx.conf").read_text()
     passed = re.findall(r"location ~ (\S+) \{", told)
     edge = protocol.EDGE
-    for route in (edge.detect, edge.deblur, edge.health, protocol.EDGE_MODELS, EVENTS):
+    for route in (edge.detect, edge.deblur, edge.health, protocol.EDGE_MODELS, protocol.EDGE_REPORT, EVENTS):
         assert any(re.search(pattern, route) for pattern in passed), route
     assert f"location = {protocol.EDGE_DOCUMENT} {{" in told
     for header in (protocol.REQUEST_ID_HEADER, protocol.API_KEY_HEADER):

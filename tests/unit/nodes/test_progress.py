@@ -65,7 +65,7 @@ def alone(nodes: tuple[DeblurNode, EnsembleNode]) -> dict[str, Any]:
     return chain(nodes, Progress())[0]
 
 
-def test_every_step_is_told_in_order(nodes: tuple[DeblurNode, EnsembleNode], alone: dict[str, Any]) -> None:
+def test_every_step_is_told_in_order(nodes: tuple[DeblurNode, EnsembleNode]) -> None:
     kept = Kept()
     assert chain(nodes, kept, deblur="always")[0]["verdict"]
     order = list(Step)

@@ -70,6 +70,7 @@ def prediction_path(model: str, version: Optional[str] = None) -> str:
 
 TORCHSERVE = Routes(detect=f"/wfpredict/{WORKFLOW}", deblur=prediction_path(DEBLUR), health="/ping")
 EDGE = Routes(detect="/v1/detect", deblur="/v1/deblur", health="/v1/health")
+EDGE_REPORT = "/v1/report"
 EDGE_EVENTS = "/v1/requests/{id}/events"
 EDGE_MODELS, EDGE_DOCUMENT = "/v1/models", "/v1/openapi.json"
 

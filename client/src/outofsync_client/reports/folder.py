@@ -68,10 +68,10 @@ class ReportFolder:
         self._outcomes[index] = outcome
         name = self._names[index]
         if isinstance(outcome, OutOfSyncError):
-            _write_json(self._path(f"{name}.json"), {"error": outcome.to_dict()})
+            write_json(self._path(f"{name}.json"), {"error": outcome.to_dict()})
         else:
             asked = {"file": self._videos[index].name, "options": self._options}
-            _write_json(self._path(f"{name}.json"), {**outcome.to_dict(), "request": asked})
+            write_json(self._path(f"{name}.json"), {**outcome.to_dict(), "request": asked})
             if len(outcome.delays):
                 write_delays(self._path(f"{name}_delays.csv"), outcome)
             title = self._videos[index].name
@@ -142,7 +142,7 @@ def _csv_file(path: Path) -> IO[str]:
     return path.open("w", newline="", encoding="utf-8", errors="backslashreplace")
 
 
-def _write_json(path: Path, values: dict[str, Any]) -> None:
+def write_json(path: Path, values: dict[str, Any]) -> None:
     """One line per field: readable, and still small where a field holds thousands of rows."""
     lines = (f"{json.dumps(name)}: {json.dumps(value)}" for name, value in values.items())
     path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
