@@ -59,9 +59,7 @@ def test_stills_that_are_none_are_left_out() -> None:
         draw(result(windows=3, frames=frames), "pdf")
 
 
-@pytest.mark.parametrize(
-    "rows", [[[1.0] * 30], [[1.0] * 31, [1.0]], [["x"] * 31], [[1e400] * 31], [[[]] * 31]]
-)
+@pytest.mark.parametrize("rows", [[[1.0] * 30], [[1.0] * 31, [1.0]], [["x"] * 31], [[1e400] * 31]])
 def test_rows_that_are_no_delays_are_refused(rows: list[Any]) -> None:
     with pytest.raises(RefusedError):
         rendered(json.dumps({"result": result(delays=rows), "file": "a", "format": "csv"}).encode())
