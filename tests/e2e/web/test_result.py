@@ -24,6 +24,7 @@ def result(judged: Tab) -> Iterator[Tab]:
     tab = judged.another()
     tab.result(MANIPULATED.name)
     tab.wait_until("document.querySelector('video').readyState >= 2")
+    expect(plot(tab, "speech")).to_be_visible()  # it comes last, and every chart is drawn anew with it
     yield tab
     tab.page.close()
 
@@ -164,8 +165,6 @@ def test_reports_can_be_opened(result: Tab, kind: str) -> None:
 
 @pytest.mark.parametrize("chart", CHARTS)
 def test_charts_are_saved_as_pictures(result: Tab, chart: str) -> None:
-    if chart == "speech":  # decoded once the page stands
-        expect(plot(result, "speech")).to_be_visible()
     file = exported(result, f"PNG: {result.say(f'chart.{chart}')}")
     assert file.name == f"{MANIPULATED.stem}_{chart}.png"
     with Image.open(file) as picture:
