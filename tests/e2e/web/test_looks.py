@@ -32,6 +32,15 @@ RULES = {
 }
 FIND = "async (rules) => (await axe.run(document, rules)).violations"
 OVERHANG = "document.documentElement.scrollWidth - innerWidth"
+# Texts and controls that lie partly beside the screen; what shows itself on focus is not meant.
+CUT_OFF = """() => [...document.querySelectorAll("h1, h2, p, label, input, button, a:not(.skip), img")]
+  .filter((element) => element.checkVisibility({visibilityProperty: true}))
+  .filter((element) => !element.closest(".hidden, .scroll"))
+  .filter((element) => {
+    const {left, right} = element.getBoundingClientRect();
+    return right > left && (left < -1 || right > innerWidth + 1);
+  })
+  .map((element) => element.innerText || element.outerHTML.slice(0, 80))"""
 
 
 def barriers(tab: Tab) -> list[str]:
@@ -56,6 +65,8 @@ def look_at(tab: Tab, state: str) -> None:
             tab.page.screenshot(path=PICTURES / f"{state}_{screen}_{scheme}.png", full_page=True)
             if (overhang := tab.page.evaluate(OVERHANG)) > 0:
                 faults.append(f"{screen}: {overhang} px beside the screen")
+            if cut_off := tab.page.evaluate(CUT_OFF):
+                faults.append(f"{screen}: cut off: {cut_off}")
             if screen != "tablet":
                 faults += [f"{screen}, {scheme}: {barrier}" for barrier in barriers(tab)]
     assert faults == []

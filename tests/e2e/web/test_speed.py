@@ -17,8 +17,11 @@ from e2e.web.conftest import Visit
 from e2e.web.tab import GENUINE, MANIPULATED, SAMPLES, Tab
 from playwright.sync_api import Page, expect
 
+from serving.settings import ROOT
+
 pytestmark = pytest.mark.server
 
+SPEEDS = ROOT / "results" / "page" / "speed.txt"
 FIRST_LOAD_BYTES = 300_000
 DRAWN_MS, FAR_OFF_MS = 200.0, 2000.0
 LONG_TASK_MS = 50.0
@@ -51,13 +54,23 @@ WATCH_TASKS = """() => {
 Tell = Callable[[str], None]
 
 
+@pytest.fixture(scope="module")
+def speeds() -> Path:
+    """The file of this run's measurements: where tests run side by side, nobody sees what they say."""
+    SPEEDS.parent.mkdir(parents=True, exist_ok=True)
+    SPEEDS.write_text("")
+    return SPEEDS
+
+
 @pytest.fixture
-def tell(capsys: pytest.CaptureFixture[str]) -> Tell:
-    """Says a measurement to whoever runs the tests."""
+def tell(capsys: pytest.CaptureFixture[str], speeds: Path) -> Tell:
+    """Says a measurement to whoever runs the tests, and writes it down."""
 
     def say(line: str) -> None:
         with capsys.disabled():
             sys.stdout.write(f"\n  {line}")
+        with speeds.open("a") as file:
+            file.write(f"{line}\n")
 
     return say
 
