@@ -25,6 +25,7 @@ export function Features({ digest, clock, plots }: { digest: Digest; clock: Cloc
       series: [{ show: false }],
       y: { range: [0.5, DELAYS + 0.5], ticks: [1, 10, 20, 31] },
       duration: clock.duration,
+      shown: [0, clock.duration],
       above: [image(canvas, digest.start)],
       withTimes: true,
       labelTime: clockTime,

@@ -21,6 +21,7 @@ export interface TimePlot {
   series: uPlot.Series[];
   y: Axis;
   duration: number;
+  shown: [number, number]; // the stretch that is in view at first
   /** Drawn under the data, in the order given. */
   below?: ((plot: uPlot) => void)[];
   above?: ((plot: uPlot) => void)[];
@@ -90,7 +91,7 @@ export function timePlot(into: HTMLElement, group: string, plot: TimePlot): uPlo
     plot.data,
     into,
   );
-  drawn.setScale("x", { min: 0, max: plot.duration });
+  drawn.setScale("x", { min: plot.shown[0], max: plot.shown[1] });
   listen(drawn, plot);
   return drawn;
 }

@@ -33,7 +33,10 @@ export function Timeline({ digest, clock, loud, plots }: Props) {
   const group = useId();
   const range = useSignal<[number, number]>([0, clock.duration]);
   const pointer = useSignal<Pointer | null>(null);
-  const parts = useMemo(() => describe(digest, loud), [digest, loud, scheme.value, locale.value]);
+  const drawn = useMemo(() => describe(digest), [digest, scheme.value, locale.value]);
+  const speech = useMemo(() => loud && describeSpeech(digest, loud), [digest, loud, scheme.value, locale.value]);
+  // The sound is known later: the other plots stay as they are, zoom and all.
+  const parts = speech ? [...drawn.slice(0, -1), speech, drawn.at(-1)!] : drawn;
   const slider = useRef<HTMLDivElement>(null);
   // By hand: rendering everything anew for each frame that plays would be a waste.
   useSignalEffect(() => {
@@ -61,6 +64,7 @@ export function Timeline({ digest, clock, loud, plots }: Props) {
             part={part}
             group={group}
             duration={clock.duration}
+            range={range}
             plots={plots}
             onSeek={(time) => clock.seek(time)}
             onPoint={(time, value) => {
@@ -79,7 +83,8 @@ export function Timeline({ digest, clock, loud, plots }: Props) {
 type Part = Pick<TimePlot, "title" | "height" | "data" | "series" | "y" | "withTimes"> &
   Partial<Pick<TimePlot, "below" | "above">> & { name: string };
 
-function describe(digest: Digest, loud: Float32Array | null): Part[] {
+/** What is known from the answer alone. */
+function describe(digest: Digest): Part[] {
   const colours = palette();
   const { result } = digest;
   const suspicious = shade(suspiciousSpans(result), colours["alarm-wash"]);
@@ -120,18 +125,6 @@ function describe(digest: Digest, loud: Float32Array | null): Part[] {
       withTimes: false,
     },
   ];
-  if (loud) {
-    parts.push({
-      name: "speech",
-      title: t("timeline.speech"),
-      height: 56,
-      data: [Float64Array.from(loud, (_, place) => place / FRAME_RATE), loud],
-      series: [{ stroke: colours.speech, width: 1, fill: `${colours.speech}66`, points: { show: false } }],
-      y: { range: [0, 1.04], ticks: [0, 1], label: (value) => (value ? t("timeline.loud") : t("timeline.quiet")) },
-      below: [suspicious],
-      withTimes: false,
-    });
-  }
   if (heat) {
     parts.push({
       name: "map",
@@ -149,13 +142,28 @@ function describe(digest: Digest, loud: Float32Array | null): Part[] {
   return parts;
 }
 
+function describeSpeech(digest: Digest, loud: Float32Array): Part {
+  const colours = palette();
+  return {
+    name: "speech",
+    title: t("timeline.speech"),
+    height: 56,
+    data: [Float64Array.from(loud, (_, place) => place / FRAME_RATE), loud],
+    series: [{ stroke: colours.speech, width: 1, fill: `${colours.speech}66`, points: { show: false } }],
+    y: { range: [0, 1.04], ticks: [0, 1], label: (value) => (value ? t("timeline.loud") : t("timeline.quiet")) },
+    below: [shade(suspiciousSpans(digest.result), colours["alarm-wash"])],
+    withTimes: false,
+  };
+}
+
 interface RowProps extends Pick<TimePlot, "duration" | "onSeek" | "onPoint" | "onZoom"> {
   part: Part;
   group: string;
+  range: Signal<[number, number]>;
   plots: Plots;
 }
 
-function Row({ part, group, plots, ...rest }: RowProps) {
+function Row({ part, group, range, plots, ...rest }: RowProps) {
   const holder = useRef<HTMLDivElement>(null);
   const handlers = useRef(rest);
   handlers.current = rest;
@@ -164,6 +172,7 @@ function Row({ part, group, plots, ...rest }: RowProps) {
     const plot = timePlot(into, group, {
       ...part,
       duration: rest.duration,
+      shown: range.peek(),
       labelTime: clockTime,
       onSeek: (time) => handlers.current.onSeek(time),
       onPoint: (time, value) => handlers.current.onPoint(time, value),
