@@ -23,7 +23,7 @@ SERVE_OPTIONS = --state "$(STATE)" --model-store "$(MODEL_STORE)" --device "$(DE
 PYTEST_UNIT := OMP_NUM_THREADS=1 $(RUN) -m pytest tests/unit -n auto --maxprocesses 4 --dist loadfile
 
 # Which branches they must reach; `coverage report` then says what is missing.
-COVERED := --cov --cov-report= --cov-fail-under=93
+COVERED := --cov --cov-report= --cov-fail-under=90
 
 # Threads that wait for work must not spin on cores that others need.
 export OMP_WAIT_POLICY ?= PASSIVE
