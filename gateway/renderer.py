@@ -1,7 +1,8 @@
 """``python -m gateway.renderer``: draws reports, one after another, for the gateway that started it.
 
 A process of its own: drawing takes a second or two of one core, and what is drawn comes from strangers. Each
-request on standard input and each answer on standard output is a length (eight bytes) with so many bytes.
+request on standard input and each part of an answer on standard output is a length (eight bytes) with so many
+bytes; an empty part comes first, once it is ready.
 """
 
 from __future__ import annotations
@@ -134,6 +135,8 @@ def main() -> int:
     warnings.simplefilter("ignore")  # of letters that a font lacks, for one
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nothing that a library prints is taken for an answer
+    answers.write(LENGTH.pack(0))  # ready
+    answers.flush()
     while (body := read_block(sys.stdin.buffer)) is not None:
         head, content = answer(body)
         for block in (json.dumps(head).encode(), content):

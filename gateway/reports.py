@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import sys
 from contextlib import suppress
@@ -13,16 +14,21 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from gateway.errors import bad_report, busy
+from gateway.errors import bad_report, busy, internal
 from gateway.renderer import LENGTH
 from gateway.upload import Upload
 
 REQUEST_BYTES = 64 << 20
 LONGEST_S = 60.0  # for one report
+START_S = (
+    120.0  # for loading what draws: on a busy machine, and where its fonts are listed for the first time
+)
 MOST_WAITING = 8  # that are drawn or wait for it
 IDLE_S = 120.0  # after which the process ends: it holds a hundred megabytes
 COMMAND = (sys.executable, "-m", "gateway.renderer")
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+logger = logging.getLogger("gateway")
 
 
 @dataclass(frozen=True)
@@ -41,11 +47,61 @@ class Report:
         return Response(self.content, media_type=self.media_type, headers=headers)
 
 
+class Drawer:
+    """The process that draws, from when its libraries are loaded."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    async def start(cls) -> Drawer:
+        """Start it; raises OSError, EOFError or TimeoutError where it does not become ready."""
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND, stdin=pipe, stdout=pipe, env={**os.environ, **ONE_THREAD}
+        )
+        drawer = cls(process)
+        try:
+            await asyncio.wait_for(drawer._block(), START_S)  # empty: it is ready
+        except BaseException:
+            await drawer.end()
+            raise
+        return drawer
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.returncode is None
+
+    async def draw(self, upload: Upload) -> tuple[dict[str, Any], bytes]:
+        """Head and content of the answer; raises ConnectionError or EOFError where the process dies of it."""
+        sink = self._process.stdin
+        assert sink is not None
+        sink.write(LENGTH.pack(upload.size))
+        async for chunk in upload.chunks():
+            sink.write(chunk)
+            await sink.drain()
+        head = json.loads(await self._block())
+        return head, await self._block()
+
+    async def end(self) -> None:
+        """Kill it."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+
+    async def _block(self) -> bytes:
+        source = self._process.stdout
+        assert source is not None
+        (length,) = LENGTH.unpack(await source.readexactly(LENGTH.size))
+        return await source.readexactly(length)
+
+
 class Renderer:
     """Starts the process when it is needed, and ends it where it takes too long or is idle."""
 
     def __init__(self) -> None:
-        self._process: asyncio.subprocess.Process | None = None
+        self._drawer: asyncio.Task[Drawer] | None = None
         self._one_at_a_time = asyncio.Lock()
         self._waiting = 0
         self._rest: asyncio.TimerHandle | None = None  # runs while there is nothing to do …
@@ -74,29 +130,16 @@ class Renderer:
         if self._resting is not None:
             await self._resting
 
-    async def _end(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-
-    def _retire(self) -> None:
-        """End a process that has had nothing to do."""
-        self._resting = asyncio.create_task(self._end())
-
     async def _drawn(self, upload: Upload) -> Report:
         if self._rest is not None:
             self._rest.cancel()
+        drawer = await self._ready()
         try:
-            head, content = await asyncio.wait_for(self._ask(upload), LONGEST_S)
+            head, content = await asyncio.wait_for(drawer.draw(upload), LONGEST_S)
         except TimeoutError:
             await self._end()
             raise bad_report("drawing this result takes too long") from None
-        except (
-            ConnectionError,
-            EOFError,
-        ):  # it is not the process that is at fault: it draws what is a result
+        except (ConnectionError, EOFError):  # it draws whatever is a result
             await self._end()
             raise bad_report("drawing this result takes too much memory") from None
         except BaseException:  # its caller has left: what is half drawn is nobody's
@@ -107,23 +150,30 @@ class Renderer:
             raise bad_report(refused)
         return Report(head["name"], head["type"], content)
 
-    async def _ask(self, upload: Upload) -> tuple[dict[str, Any], bytes]:
-        """Head and content of the answer; raises ConnectionError or EOFError where the process died."""
-        if self._process is None or self._process.returncode is not None:
-            pipe = asyncio.subprocess.PIPE
-            environment = {**os.environ, **ONE_THREAD}
-            self._process = await asyncio.create_subprocess_exec(
-                *COMMAND, stdin=pipe, stdout=pipe, env=environment
-            )
-        sink, source = self._process.stdin, self._process.stdout
-        assert sink is not None
-        assert source is not None
-        sink.write(LENGTH.pack(upload.size))
-        async for chunk in upload.chunks():
-            sink.write(chunk)
-            await sink.drain()
-        blocks = []
-        for _ in range(2):
-            (length,) = LENGTH.unpack(await source.readexactly(LENGTH.size))
-            blocks.append(await source.readexactly(length))
-        return json.loads(blocks[0]), blocks[1]
+    async def _ready(self) -> Drawer:
+        """The process, which goes on starting where a caller does not wait for that; raises ``internal``."""
+        task = self._drawer
+        if task is None or (task.done() and not _serves(task)):
+            task = self._drawer = asyncio.create_task(Drawer.start())
+        try:
+            return await asyncio.shield(task)
+        except (OSError, EOFError, TimeoutError) as error:
+            logger.error("the process that draws reports does not start (%s)", type(error).__name__)
+            raise internal("reports cannot be drawn here") from None
+
+    async def _end(self) -> None:
+        task, self._drawer = self._drawer, None
+        if task is None:
+            return
+        task.cancel()  # nothing, where it has started
+        with suppress(asyncio.CancelledError, OSError, EOFError, TimeoutError):
+            await (await task).end()
+
+    def _retire(self) -> None:
+        """End a process that has had nothing to do."""
+        self._resting = asyncio.create_task(self._end())
+
+
+def _serves(task: asyncio.Task[Drawer]) -> bool:
+    """Whether a process that was to start did, and still runs."""
+    return not task.cancelled() and task.exception() is None and task.result().alive
