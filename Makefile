@@ -57,7 +57,7 @@ fast: setup
 test: setup lint ## run linters and the whole test suite (ARGS="-k decode")
 ifeq ($(ARGS),)
 	@$(PYTEST_UNIT) --durations 20 $(COVERED)
-	@$(RUN) -m pytest tests --ignore tests/unit -n 2 --dist loadfile --durations 20
+	@$(RUN) -m pytest tests --ignore tests/unit -n 2 --dist loadfile --durations 20 -W default
 else
 	@$(RUN) -m pytest $(ARGS)
 endif
