@@ -127,6 +127,8 @@ class Shutdown:
 
 def bound(settings: GatewaySettings) -> socket.socket:
     """Where callers connect; a Unix socket is its owner's alone."""
+    if settings.listening is not None:
+        return socket.socket(fileno=settings.listening)
     if settings.socket is None:
         return bound_port(settings.host, settings.port)
     if settings.socket.is_socket():  # of a gateway before this one

@@ -19,6 +19,7 @@ class GatewaySettings:
     socket: Path | None = None  # listen here …
     host: str = LOOPBACK
     port: int = 8000  # … or here
+    listening: int | None = None  # descriptor of an inherited socket that listens there already
     metrics_host: str = LOOPBACK
     metrics_port: int | None = None
     in_flight: int = 48  # requests in flight at one server; its queue holds 64

@@ -27,13 +27,15 @@ class Program:
         stop_with: signal.Signals,
         log: Path,
         record: Callable[[], object],
+        inherits: Sequence[int] = (),
     ) -> None:
-        """``record`` is called whenever the process is another one."""
+        """``record`` is called whenever the process is another one; it has the descriptors ``inherits``."""
         self.name = name
         self.log = log
         self._command = command
         self._stop_with = stop_with
         self._record = record
+        self._inherits = inherits
         self._process: subprocess.Popen[bytes] | None = None
 
     def __str__(self) -> str:
@@ -49,6 +51,7 @@ class Program:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                pass_fds=self._inherits,
                 start_new_session=True,  # a terminal's Ctrl-C reaches the supervisor alone
             )
         self._record()
@@ -59,8 +62,8 @@ class Program:
         return None if self._process is None else self._process.pid
 
     def watch(self) -> str | None:
-        ended = self._process is not None and self._process.poll() is not None
-        return f"{self.name} ended by itself; its log is {self.log}" if ended else None
+        code = None if self._process is None else self._process.poll()
+        return None if code is None else f"{self.name} ended by itself ({code}); its log is {self.log}"
 
     def stop(self, *, drained: bool) -> None:
         if self._process is None:

@@ -33,6 +33,7 @@ from serving.state import StateFolder
 from serving.supervisor import Check, Restarts, Service, Supervisor
 
 DEFAULT_PORT = 8090  # the same each time, where it is free: browsers keep the page's history by its address
+BACKLOG = 512
 START_S = 600.0
 DRAIN_S = 5.0  # for requests under way: who pressed Ctrl-C waits
 READY_FILE, SESSION_FILE = "page.json", "session"
@@ -124,26 +125,28 @@ def run(settings: WebSettings) -> None:
     """Serve the page in the foreground until terminated; raises :class:`ServeError` where it cannot start."""
     folder = SupervisedFolder(settings.folder)
     if before := folder.supervisor():
-        raise ServeError(
-            f"the page is served already{_place(settings)}; Ctrl-C (or kill {before.pid}) ends it"
-        )
+        where = _place(settings)
+        raise ServeError(f"the page is served already{where}; Ctrl-C (or kill {before.pid}) ends it")
     folder.end_strays()
-    port = choose_port(settings.port)
-    folder.path.mkdir(parents=True, exist_ok=True)
-    folder.path.chmod(0o700)
-    (folder.path / READY_FILE).unlink(missing_ok=True)
-    new_session(folder.path / SESSION_FILE)
-    folder.record(os.getpid())
-    signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))  # its terminal was closed
-    try:
-        Supervisor(services(settings, port, folder.record), Restarts(), status="the page is served").run()
-    finally:
-        (folder.path / SESSION_FILE).unlink(missing_ok=True)
-        folder.clear()
+    with listen(settings.port) as opened:
+        folder.path.mkdir(parents=True, exist_ok=True)
+        folder.path.chmod(0o700)
+        (folder.path / READY_FILE).unlink(missing_ok=True)
+        new_session(folder.path / SESSION_FILE)
+        folder.record(os.getpid())
+        needed = services(settings, opened, folder.record)
+        # Its terminal was closed:
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+        try:
+            Supervisor(needed, Restarts(), status="the page is served").run()
+        finally:
+            (folder.path / SESSION_FILE).unlink(missing_ok=True)
+            folder.clear()
 
 
-def services(settings: WebSettings, port: int, record: Callable[..., None]) -> list[Service]:
+def services(settings: WebSettings, opened: socket.socket, record: Callable[..., None]) -> list[Service]:
     """What there is to run, in order; nothing stands in for a server that runs from the state folder."""
+    port: int = opened.getsockname()[1]
     running = StateFolder(settings.state).supervisor() is not None
     own = OwnServer(settings)
     state = settings.state.resolve() if running else own.folder.path
@@ -152,6 +155,7 @@ def services(settings: WebSettings, port: int, record: Callable[..., None]) -> l
         keys=None,
         session=settings.folder / SESSION_FILE,
         port=port,
+        listening=opened.fileno(),
         drain_s=DRAIN_S,
         notice_s=0.0,
     )
@@ -163,28 +167,35 @@ def services(settings: WebSettings, port: int, record: Callable[..., None]) -> l
         stop_with=signal.SIGTERM,
         log=log,
         record=lambda: record(os.getpid(), *([gateway.pid] if gateway.pid else [])),
+        inherits=(opened.fileno(),),
     )
     announcement = Announcement(settings, f"http://{LOOPBACK}:{port}", gateway)
     return [*([] if running else [own]), gateway, announcement]
 
 
-def choose_port(wanted: int | None) -> int:
-    """A free port of loopback; raises :class:`ServeError` where the one that was asked for is not."""
+def listen(wanted: int | None) -> socket.socket:
+    """A socket that listens on loopback; raises :class:`ServeError` where the wanted port is taken.
+
+    It is the gateway's from before the server is loaded until the end, so that nobody else gets the port, and
+    whoever asks while a gateway is started anew waits for it.
+    """
     for port in (wanted,) if wanted is not None else (DEFAULT_PORT, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((LOOPBACK, port))
-            except (OSError, OverflowError):
-                continue
-            return int(probe.getsockname()[1])
+        opened = socket.socket()
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            opened.bind((LOOPBACK, port))
+            opened.listen(BACKLOG)
+        except (OSError, OverflowError):
+            opened.close()
+            continue
+        return opened
     raise ServeError(f"port {wanted} cannot be had; free it, or choose another: make web WEB_PORT=…")
 
 
 def _is_ready(url: str) -> bool:
     """Whether a video would be judged."""
     try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url + EDGE.health, timeout=5):
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url + EDGE.health, timeout=1):
             return True
     except (urllib.error.URLError, OSError, ValueError):
         return False

@@ -83,12 +83,15 @@ def make_page(small_store: Path) -> Iterator[MakePage]:
         def make(state: Path) -> LivePage:
             port = free_port()
             words = ("--port", str(port), "--model-store", str(small_store))
-            process = subprocess.Popen(command(state, *words), cwd=ROOT, stdout=subprocess.PIPE, text=True)
-            page = LivePage(f"http://127.0.0.1:{port}", process, state)
-            left.callback(process.wait)
+            both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+            process = left.enter_context(
+                subprocess.Popen(command(state, *words), cwd=ROOT, text=True, **both)  # type: ignore[call-overload]
+            )
             left.callback(process.terminate)
+            page = LivePage(f"http://127.0.0.1:{port}", process, state)
             ready = state / "web" / "page.json"
             wait_for(lambda: ready.exists() or process.poll() is not None)
+            assert process.poll() is None, process.stdout.read()
             assert json.loads(ready.read_text())["url"] == page.url
             return page
 
