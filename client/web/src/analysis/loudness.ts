@@ -1,15 +1,15 @@
-import { BlobSource, Input, ALL_FORMATS, AudioBufferSink } from "mediabunny";
+import { AudioBufferSink } from "mediabunny";
+import { withContainer } from "../checks/container";
 
 /** Values a second: one for each frame of the grid. */
 export const RATE = 25;
 const FLOOR_DB = -60;
 
 /** How loud the sound is along the file, 0 (silent) to 1, {@link RATE} values a second; null where unknown. */
-export async function loudness(file: Blob, signal: AbortSignal): Promise<Float32Array | null> {
-  const input = new Input({ source: new BlobSource(file), formats: ALL_FORMATS });
-  try {
-    const track = await input.getPrimaryAudioTrack();
-    if (!track || !(await track.canDecode())) return null;
+export function loudness(file: Blob, signal: AbortSignal): Promise<Float32Array | null> {
+  return withContainer(file, async (container) => {
+    const track = await container.getPrimaryAudioTrack();
+    if (!track || !(await track.canDecode())) return null; // the server could
     const sums = new Float64Array(Math.ceil((await track.computeDuration()) * RATE) + 1);
     const counts = new Float64Array(sums.length);
     for await (const { buffer, timestamp } of new AudioBufferSink(track).buffers()) {
@@ -20,11 +20,7 @@ export async function loudness(file: Blob, signal: AbortSignal): Promise<Float32
       const decibels = 10 * Math.log10(sum / Math.max(counts[place]!, 1) + 1e-12);
       return Math.max(0, 1 - decibels / FLOOR_DB);
     });
-  } catch {
-    return null; // a sound that this browser cannot decode: the server could
-  } finally {
-    input.dispose();
-  }
+  });
 }
 
 function addPower(buffer: AudioBuffer, from: number, sums: Float64Array, counts: Float64Array): void {

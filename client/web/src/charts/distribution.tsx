@@ -1,8 +1,9 @@
 import uPlot from "uplot";
 import { useEffect, useRef } from "preact/hooks";
 import { BROADCAST_WINDOW, MAX_DELAY } from "../api/types";
+import { scheme } from "../store/settings";
 import { percent, signed, t } from "../texts";
-import { palette, scheme } from "./palette";
+import { palette } from "./palette";
 import { GUTTER } from "./plot";
 import type { Plots } from "./timeline";
 

@@ -2,9 +2,9 @@ import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { Digest } from "../analysis/digest";
 import { DELAYS, FRAME_RATE } from "../api/types";
 import type { Clock } from "../player/clock";
+import { scheme } from "../store/settings";
 import { clockTime, t } from "../texts";
 import { image, picture } from "./heatmap";
-import { scheme } from "./palette";
 import { timePlot } from "./plot";
 import type { Plots } from "./timeline";
 

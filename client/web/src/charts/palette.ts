@@ -1,14 +1,4 @@
-import { computed, signal } from "@preact/signals";
-import { theme } from "../store/settings";
-
-const dark = window.matchMedia("(prefers-color-scheme: dark)");
-const prefersDark = signal(dark.matches);
-dark.addEventListener("change", () => (prefersDark.value = dark.matches));
-
-export const scheme = computed(() =>
-  theme.value === "auto" ? (prefersDark.value ? "dark" : "light") : theme.value,
-);
-
+/** What is drawn on a canvas cannot follow the style sheet by itself. */
 const NAMES = ["ink", "faint", "line", "paper", "alarm", "alarm-wash", "accent", "calm", "speech"] as const;
 export type Palette = Record<(typeof NAMES)[number], string>;
 

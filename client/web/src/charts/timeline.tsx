@@ -5,9 +5,10 @@ import type { Digest } from "../analysis/digest";
 import { probabilitySteps, suspiciousSpans } from "../analysis/moments";
 import { BROADCAST_WINDOW, DELAYS, FRAME_RATE, MAX_DELAY, SUSPICIOUS } from "../api/types";
 import { seekByKey, type Clock } from "../player/clock";
+import { scheme } from "../store/settings";
 import { clockTime, delayWords, locale, percent, signed, t } from "../texts";
 import { image, picture } from "./heatmap";
-import { palette, scheme } from "./palette";
+import { palette } from "./palette";
 import { GUTTER, band, level, shade, timePlot, type TimePlot } from "./plot";
 
 /** Plots by their name, for who wants their pictures. */

@@ -1,4 +1,4 @@
-import { effect, signal, type Signal } from "@preact/signals";
+import { computed, effect, signal, type Signal } from "@preact/signals";
 import type { DetectOptions } from "../api/types";
 
 export type Theme = "auto" | "light" | "dark";
@@ -27,8 +27,15 @@ export const theme = remembered<Theme>("theme", "auto");
 export const language = remembered<string>("language", "");
 export const options = remembered<DetectOptions>("options", { deblur: "auto", mode: "full" });
 
+const dark = window.matchMedia("(prefers-color-scheme: dark)");
+const prefersDark = signal(dark.matches);
+dark.addEventListener("change", () => (prefersDark.value = dark.matches));
+
+/** The colours in use. */
+export const scheme = computed(() =>
+  theme.value === "auto" ? (prefersDark.value ? "dark" : "light") : theme.value,
+);
+
 effect(() => {
-  const root = document.documentElement;
-  if (theme.value === "auto") delete root.dataset["theme"];
-  else root.dataset["theme"] = theme.value;
+  document.documentElement.dataset["theme"] = scheme.value;
 });
