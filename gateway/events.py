@@ -16,7 +16,7 @@ from gateway.progress import State, TrackedRequest
 EVERY_S = 0.2  # between two events, at least
 HEARTBEAT_S = 10.0  # between two signs of life; proxies end what is silent for longer
 ARRIVAL_S = 15.0  # how long a request is waited for, of which somebody wants to hear
-MOST_STREAMS = 32  # open at a time for one key
+MAX_STREAMS = 32  # open at a time for one key
 MEDIA_TYPE = "text/event-stream"
 HEADERS = {"X-Accel-Buffering": "no"}  # to nginx, wherever it stands
 
@@ -24,7 +24,7 @@ HEADERS = {"X-Accel-Buffering": "no"}  # to nginx, wherever it stands
 class Places:
     """Counts who follows how many requests."""
 
-    def __init__(self, most: int = MOST_STREAMS) -> None:
+    def __init__(self, most: int = MAX_STREAMS) -> None:
         self._most = most
         self._taken: Counter[str] = Counter()
 

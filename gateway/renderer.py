@@ -23,11 +23,11 @@ from outofsync_client.reports import save_report, write_delays, write_json
 
 LENGTH = struct.Struct(">Q")
 MEMORY_BYTES = 4 << 30
-MOST_BYTES = 64 << 20  # of a report
-MOST_LETTERS = 255  # of a file's name
+MAX_REPORT_BYTES = 64 << 20  # of a report
+MAX_NAME_LETTERS = 255  # of a file's name
 # More than any video of ten minutes has; drawing takes its time by them.
-MOST = {"delays": 100_000, "features": 100_000, "segments": 5_000, "tracks": 1_000, "reasons": 100}
-MOST_STILLS = 5_000
+MAX_ROWS = {"delays": 100_000, "features": 100_000, "segments": 5_000, "tracks": 1_000, "reasons": 100}
+MAX_STILLS = 5_000
 FORMATS = {  # what each is called in a results folder, and its type
     "html": ("{}_report.html", "text/html; charset=utf-8"),
     "pdf": ("{}_report.pdf", "application/pdf"),
@@ -53,7 +53,7 @@ def rendered(body: bytes) -> tuple[dict[str, str], bytes]:
     with tempfile.TemporaryDirectory(prefix="outofsync-report-") as folder:
         path = Path(folder) / f"report.{kind}"
         _draw(path, result, name, options if isinstance(options, dict) else {})
-        if path.stat().st_size > MOST_BYTES:
+        if path.stat().st_size > MAX_REPORT_BYTES:
             raise RefusedError("the report would be too large")
         return {"name": pattern.format(Path(name).stem or "video"), "type": media_type}, path.read_bytes()
 
@@ -67,8 +67,8 @@ def _asked(body: bytes) -> dict[str, Any]:
         raise RefusedError("a report is asked for by result, file and format")
     if not isinstance(asked["format"], str) or asked["format"] not in FORMATS:
         raise RefusedError(f"format must be one of {', '.join(FORMATS)}")
-    if not isinstance(asked["file"], str) or not 0 < len(asked["file"]) <= MOST_LETTERS:
-        raise RefusedError(f"file must be a name of at most {MOST_LETTERS} letters")
+    if not isinstance(asked["file"], str) or not 0 < len(asked["file"]) <= MAX_NAME_LETTERS:
+        raise RefusedError(f"file must be a name of at most {MAX_NAME_LETTERS} letters")
     asked["file"] = base_name(asked["file"])
     if not isinstance(asked["result"], dict):
         raise RefusedError("result must be an object, as /v1/detect answers it")
@@ -86,7 +86,7 @@ def base_name(file: str) -> str:
 
 
 def _result(values: Mapping[str, Any]) -> Result:
-    for field, most in (*MOST.items(), ("frames", MOST_STILLS)):
+    for field, most in (*MAX_ROWS.items(), ("frames", MAX_STILLS)):
         entries = values.get(field)
         if entries is not None and (not isinstance(entries, list) or len(entries) > most):
             raise RefusedError(f"result.{field} must be a list of at most {most} entries")

@@ -19,11 +19,9 @@ from gateway.renderer import LENGTH
 from gateway.upload import Upload
 
 REQUEST_BYTES = 64 << 20
-LONGEST_S = 60.0  # for one report
-START_S = (
-    120.0  # for loading what draws: on a busy machine, and where its fonts are listed for the first time
-)
-MOST_WAITING = 8  # that are drawn or wait for it
+MAX_DRAWING_S = 60.0  # for one report
+START_S = 120.0  # for loading what draws: a busy machine, or one that lists its fonts for the first time
+MAX_WAITING = 8  # that are drawn or wait for it
 IDLE_S = 120.0  # after which the process ends: it holds a hundred megabytes
 COMMAND = (sys.executable, "-m", "gateway.renderer")
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -109,8 +107,8 @@ class Renderer:
 
     async def render(self, upload: Upload) -> Report:
         """The report that a body asks for; raises ``bad_options`` where it cannot be drawn, and ``busy``."""
-        if self._waiting >= MOST_WAITING:
-            raise busy(f"{MOST_WAITING} reports are being drawn already")
+        if self._waiting >= MAX_WAITING:
+            raise busy(f"{MAX_WAITING} reports are being drawn already")
         self._waiting += 1
         try:
             async for _ in upload.chunks():
@@ -135,7 +133,7 @@ class Renderer:
             self._rest.cancel()
         drawer = await self._ready()
         try:
-            head, content = await asyncio.wait_for(drawer.draw(upload), LONGEST_S)
+            head, content = await asyncio.wait_for(drawer.draw(upload), MAX_DRAWING_S)
         except TimeoutError:
             await self._end()
             raise bad_report("drawing this result takes too long") from None

@@ -28,7 +28,7 @@ from outofsync.synchrony.embedding import STEM_REACH
 
 SEEN = 32  # frames of a stretch
 EVERY = 50  # frames from one stretch to the next
-MOST_READERS = 8  # threads that decode and measure
+MAX_READERS = 8  # threads that decode and measure
 
 
 class FaceJudge:
@@ -64,7 +64,7 @@ class FaceJudge:
         starts = starts_of(len(track))
         # Other threads decode and measure the next stretches while the network is at work on one.
         looks = (partial(self._look, track, start) for start in starts)
-        readers = min(MOST_READERS, torch.get_num_threads())
+        readers = min(MAX_READERS, torch.get_num_threads())
         return spread([self._logit(*seen) for seen in prefetch(looks, readers)], starts, len(track))
 
     def _look(self, track: FrameStore, start: int) -> tuple[Tensor, ...]:

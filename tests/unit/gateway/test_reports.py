@@ -216,7 +216,7 @@ def test_more_than_a_video_has_is_refused() -> None:
 def test_what_takes_too_long_is_ended(live: LiveGateway, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ask(live).status_code == 200
     (before,) = drawing()
-    monkeypatch.setattr(reports, "LONGEST_S", 0.01)
+    monkeypatch.setattr(reports, "MAX_DRAWING_S", 0.01)
     answer = ask(live, "pdf")
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_options")
     assert not before.is_running()
@@ -264,7 +264,7 @@ def test_a_process_that_does_not_start_is_our_own_fault(
 
 
 def test_so_many_wait_and_no_more(live: LiveGateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reports, "MOST_WAITING", 0)
+    monkeypatch.setattr(reports, "MAX_WAITING", 0)
     answer = ask(live)
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "busy")
     assert answer.headers["Retry-After"]

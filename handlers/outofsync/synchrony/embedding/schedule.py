@@ -42,7 +42,7 @@ MEL_MARGIN = 2  # frames on either side whose sound a chunk's log-mel looks at
 BLOCK = 1024  # frames that pass through a temporal encoder together
 CHUNK = 32  # frames in one row of a pass
 ROWS = 4  # rows of a pass
-MOST_READERS = 8  # threads that decode crops
+MAX_READERS = 8  # threads that decode crops
 CARD_ROWS = 16  # the same on a graphics card, which takes more to be kept busy
 
 
@@ -105,7 +105,7 @@ class EmbeddingSynchroniser:
             for start in range(0, length, CHUNK)
         ]
         reads = (partial(_mouths, *span) for span in spans)
-        readers = min(MOST_READERS, torch.get_num_threads())
+        readers = min(MAX_READERS, torch.get_num_threads())
         for (_, low, high), mouths in zip(spans, prefetch(reads, readers), strict=True):
             before = 0 if low else STEM_REACH
             after = CHUNK + 2 * STEM_REACH - before - (high - low)
