@@ -14,9 +14,8 @@ Floats = NDArray[np.floating]
 # that from some frames on none is likelier than the next. A flat prior believes every accident of two
 # seconds; a steeper or longer fall no longer finds the offsets that are there.
 STRAYING, STRAYED = 0.15, 4
-RESOLUTION = (
-    1  # frame within which an offset is found: one that lies so far beyond the window may be inside it
-)
+# Frames within which an offset is found: one that lies so far beyond the window may be inside it.
+RESOLUTION = 1
 _DELAYS = np.arange(-MAX_DELAY, MAX_DELAY + 1)
 _BEYOND = np.maximum(0, np.maximum(EARLIEST_TOLERATED - _DELAYS, _DELAYS - LATEST_TOLERATED))
 _LOG_PRIOR = -STRAYING * np.minimum(_BEYOND, STRAYED)
