@@ -13,8 +13,7 @@ import pytest
 
 from serving.settings import ROOT
 
-OTHERS = ("3.9", "3.10", "3.12", "3.13")  # 3.11 runs everything else
-WHOLE = ("3.9", "3.13")  # what works on both ends works between: there the slow tests are left out
+OTHERS = ("3.9", "3.13")  # both ends: what works there works between, where 3.11 runs everything else
 AT_ONCE = 2
 CLIENT_TESTS = ROOT / "tests" / "unit" / "client"
 TOOLS = ("pytest", "pytest-timeout", "trustme")
@@ -45,14 +44,14 @@ def install(python: Path, folder: Path) -> Path:
     return installed
 
 
-def client_tests(python: Path, folder: Path, *chosen: str) -> str:
+def client_tests(python: Path, folder: Path) -> str:
     """What pytest says of the client's own tests, with nothing of the server installed."""
     (folder / "pytest.ini").write_text(
         "[pytest]\naddopts = --import-mode=importlib -p no:cacheprovider\n"
         "markers = slow: takes seconds of processor time\n"
     )
     words = ["-m", "pytest", "-q", "-c", "pytest.ini", "--rootdir", str(ROOT / "tests"), "-W", "ignore"]
-    words += ["--confcutdir", str(ROOT / "tests" / "unit"), str(CLIENT_TESTS), "--timeout", "300", *chosen]
+    words += ["--confcutdir", str(ROOT / "tests" / "unit"), str(CLIENT_TESTS), "--timeout", "300"]
     return run(str(python), *words, cwd=folder, PYTHONPATH=f"{ROOT}{os.pathsep}{ROOT / 'tests'}")
 
 
@@ -69,8 +68,7 @@ def outcome_on(version: str, folder: Path) -> str | None:
     python = interpreter(version)
     if python is None:
         return None
-    chosen = () if version in WHOLE else ("-m", "not slow")
-    return client_tests(install(python, folder), folder, *chosen)
+    return client_tests(install(python, folder), folder)
 
 
 @pytest.fixture(scope="module")

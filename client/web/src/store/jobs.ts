@@ -28,14 +28,23 @@ channel.onmessage = ({ data }: MessageEvent<News>) => {
   else setProgress(data.id, data.progress);
 };
 
+let changes = 0; // of this tab's own
+
+/** Read the jobs anew; what is added or removed here meanwhile is not lost by that. */
 export async function reload(): Promise<void> {
-  const found = await database.jobs();
+  let found: Job[];
+  let before: number;
+  do {
+    before = changes;
+    found = await database.jobs();
+  } while (before !== changes);
   jobs.value = found.sort((one, other) => other.added - one.added);
   loaded.value = true;
 }
 
 /** Change or add a job, here and in every other tab. */
 export async function save(job: Job): Promise<void> {
+  changes += 1;
   const others = jobs.value.filter(({ id }) => id !== job.id);
   jobs.value = [job, ...others].sort((one, other) => other.added - one.added);
   await database.put("jobs", job.id, job);
@@ -48,6 +57,7 @@ export async function update(id: string, change: Partial<Job>): Promise<void> {
 }
 
 export async function remove(ids: string[]): Promise<void> {
+  changes += 1;
   jobs.value = jobs.value.filter(({ id }) => !ids.includes(id));
   for (const id of ids) await database.delete(id);
   channel.postMessage({ kind: "jobs" } satisfies News);

@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[3]
 WEB, PAGE = ROOT / "client" / "web", ROOT / "gateway" / "page"
 TEXTS = WEB / "src" / "texts"
 KEY = re.compile(r"""\bt(?:Or)?\(\s*["'`]([a-z][\w.${}]*)["'`]""")
