@@ -158,7 +158,8 @@ def busy(site: Site, door: str) -> OutOfSyncError:
                 waiting.append(pool.submit(others.detect, VIDEO))
             error = ask(site, door, VIDEO)
         judged = [one for one in waiting if one.exception() is None]
-    assert len(judged) > QUEUE, "those who were taken are served afterwards"
+    # Those in the queue, and what the worker had taken before it stood still.
+    assert len(judged) >= QUEUE, "those who were taken are served afterwards"
     assert error.retry_after if door == "edge" else error.retry_after is None
     return error
 
