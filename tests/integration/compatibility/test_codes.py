@@ -177,6 +177,8 @@ def internal(site: Site, door: str) -> OutOfSyncError:
 
 def worker_died(site: Site, door: str) -> OutOfSyncError:
     """The worker is killed whenever it is at the request, however often that is sent."""
+    with site.client("token") as client:  # behind whatever earlier callers gave up and left in the queue
+        client.detect(VIDEO)
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(ask, site, door, LONG)
         while not asked.done():
