@@ -13,17 +13,17 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.utils import convert_conv2d_weight_memory_format
-from torch.utils.data import DataLoader
 
 from outofsync.checkpoints.store import Checkpoint
 from training.face import network_of
 from training.face_network import Learner, NetworkTraining
 from training.face_run import aucs_of, train
-from training.face_stretches import FaceInMemory, Pairs, Stretches, load
+from training.face_stretches import Batches, FaceInMemory, Pairs, Stretches, load
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,10 @@ class DetailTrainer:
     def over(self) -> bool:
         return self.learner.over
 
+    @property
+    def minutes(self) -> float:
+        return self.learner.minutes
+
     def step(self, batch: tuple[Tensor, Tensor]) -> dict[str, float]:
         """The loss of one batch: pairs in colour (batch, pairs, …) and 1 where it is false, (batch,)."""
         looks, truth = (part.to(self.device, non_blocking=True) for part in batch)
@@ -68,6 +72,12 @@ class DetailTrainer:
         learnt = {f"detail.{name}": value.cpu() for name, value in self.learner.average.state_dict().items()}
         told = self._checkpoint.about | {"detail": {"settings": asdict(self.settings)} | about}
         return replace(self._checkpoint, tensors=self._checkpoint.tensors | learnt, about=told).halved()
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.learner.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.learner.load_state_dict(state)
 
 
 def main() -> None:
@@ -93,7 +103,7 @@ def main() -> None:
     learnt, watched = load(arguments.packed, "train"), load(arguments.packed, "val")
     print(f"{len(learnt)} clips to train on, {len(watched)} to look at", flush=True)
     pairs = Pairs(Stretches(learnt, settings.seed))
-    batches = iter(DataLoader(pairs, settings.batch, num_workers=arguments.workers))
+    batches = Batches(pairs, settings.batch, arguments.workers)
     trainer = DetailTrainer(arguments.networks, settings, arguments.device)
     train(trainer, batches, learnt, watched, arguments.run_dir, arguments.every)
 

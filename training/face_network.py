@@ -4,9 +4,10 @@
     python -m training.face_network --packed packed/faces --minutes 7 --run-dir runs/face
 
 End to end, on stretches that are cut, made false and degraded anew for every batch; both ways of looking
-learn from the same batches, each by itself, so that neither leaves to the other what it could find. On a GPU
-minutes are enough, and most of the time goes into making batches (``--workers``). What is written is the
-moving average of the weights; texture and the scales of the ways are added by :mod:`training.face`.
+learn from the same batches, each by itself, so that neither leaves to the other what it could find. On a
+GPU minutes are enough, and most of the time goes into making batches (``--workers``). Interrupted runs
+resume from ``last.pt``. What is written is the moving average of the weights; texture and the scales of the
+ways are added by :mod:`training.face`.
 """
 
 from __future__ import annotations
@@ -16,18 +17,18 @@ import copy
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from outofsync.appearance.network import FaceConfig, FaceNetwork, Logistic, movement
 from outofsync.checkpoints.store import Checkpoint
 from outofsync.synchrony.embedding import EmbeddingConfig, VisualFront
 from outofsync.synchrony.embedding.inputs import normalise_pictures
 from training.face_run import aucs_of, train
-from training.face_stretches import FaceInMemory, Stretch, Stretches, load, middle_of
+from training.face_stretches import Batches, FaceInMemory, Stretch, Stretches, load, middle_of
 from training.run_state import update_average
 from training.schedule import OneCycle
 
@@ -119,6 +120,10 @@ class Learner:
     def over(self) -> bool:
         return self._schedule.progress >= 1
 
+    @property
+    def minutes(self) -> float:
+        return self._schedule.minutes
+
     def step(self, inputs: Tensor, truth: Tensor) -> Tensor:
         """One batch of inputs and its truth (batch,), 1 for false; returns the loss ()."""
         self.network.train()
@@ -134,6 +139,22 @@ class Learner:
         update_average(self.average, self.network, AVERAGE, self._steps)
         return loss.detach()
 
+    def state_dict(self) -> dict[str, Any]:
+        return {name: part.state_dict() for name, part in self._parts().items()} | {"steps": self._steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        self._steps = state["steps"]
+
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "network": self.network,
+            "average": self.average,
+            "optimiser": self._optimiser,
+            "schedule": self._schedule,
+        }
+
 
 class FaceTrainer:
     """Both ways of looking, in training."""
@@ -148,6 +169,10 @@ class FaceTrainer:
     @property
     def over(self) -> bool:
         return self.movement.over
+
+    @property
+    def minutes(self) -> float:
+        return self.movement.minutes
 
     def step(self, batch: Stretch) -> dict[str, float]:
         """Both losses."""
@@ -191,6 +216,13 @@ class FaceTrainer:
             "face", "movement", asdict(network.config), network.state_dict(), about=told
         ).halved()
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"movement": self.movement.state_dict(), "detail": self.detail.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.movement.load_state_dict(state["movement"])
+        self.detail.load_state_dict(state["detail"])
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(
@@ -214,9 +246,7 @@ def main() -> None:
     learnt = load(arguments.packed, "train", leave_out=arguments.leave_out)
     watched = load(arguments.packed, "val")
     print(f"{len(learnt)} clips to train on, {len(watched)} to look at", flush=True)
-    batches = iter(
-        DataLoader(Stretches(learnt, settings.seed), settings.batch, num_workers=arguments.workers)
-    )
+    batches = Batches(Stretches(learnt, settings.seed), settings.batch, arguments.workers)
     trainer = FaceTrainer(arguments.front, settings, arguments.device)
     train(trainer, batches, learnt, watched, arguments.run_dir, arguments.every)
 

@@ -1,28 +1,42 @@
-"""A run that trains parts of the face network until its time is up, looking at ``val`` now and then."""
+"""A run that trains parts of the face network until its time is up, looking at ``val`` now and then.
+
+What it needs to go on lies in ``last.pt`` beside what it has learnt; a run that was interrupted continues
+from its last look as if it had never been stopped.
+"""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
+import torch
 from torch import Tensor
 
 from outofsync.checkpoints.store import Checkpoint
 from training.face import auc
-from training.face_stretches import FaceInMemory, middle_of
+from training.face_stretches import Batches, FaceInMemory, middle_of
+from training.run_state import random_state, set_random_state, write_state
 
 Batch = TypeVar("Batch", contravariant=True)
+LAST = "last.pt"
+LEARNT = "networks.safetensors"
 
 
 class Trainer(Protocol[Batch]):
     """One or more networks in training, by the names of what they see."""
 
+    device: str
+
     @property
     def over(self) -> bool:
         """Whether the steps are done, or the time is up."""
+
+    @property
+    def minutes(self) -> float:
+        """Time spent, interruptions left out."""
 
     def step(self, batch: Batch) -> Mapping[str, float]:
         """Learn from one batch; the loss of each network."""
@@ -36,35 +50,57 @@ class Trainer(Protocol[Batch]):
     def checkpoint(self, about: dict[str, object]) -> Checkpoint:
         """A face network with what was learnt."""
 
+    def state_dict(self) -> dict[str, Any]:
+        """All that it needs to go on."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+
 
 def train(
     trainer: Trainer[Batch],
-    batches: Iterator[Batch],
+    batches: Batches[Batch],
     learnt: Sequence[FaceInMemory],
     watched: Sequence[FaceInMemory],
     folder: Path,
     every: float,
 ) -> None:
-    """Until it is over; ``every`` so many seconds look at ``watched``, and write what was learnt."""
+    """Until it is over; ``every`` so many seconds look at ``watched``, and write what was learnt.
+
+    Goes on from the last look of a run in the same folder; does nothing where that had come to its end.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    begin = last = time.monotonic()
-    step, losses = 0, list[Mapping[str, float]]()
+    step = resumed(trainer, folder / LAST)
+    following = batches.after(step)
+    last, losses = time.monotonic(), list[Mapping[str, float]]()
     while not trainer.over:
-        losses.append(trainer.step(next(batches)))
+        losses.append(trainer.step(next(following)))
         step += 1
         if trainer.over:
             trainer.settle(learnt)
         elif time.monotonic() - last < every:
             continue
-        entry = {"step": step, "minutes": round((time.monotonic() - begin) / 60, 1)}
         means = {
             f"{way} loss": round(sum(loss[way] for loss in losses) / len(losses), 3) for way in losses[0]
         }
         report = trainer.watch(watched)
-        print(json.dumps(entry | means | report), flush=True)
-        trainer.checkpoint({"step": step, "val": report}).save(folder / "networks.safetensors")
+        print(json.dumps({"step": step, "minutes": round(trainer.minutes, 1)} | means | report), flush=True)
+        trainer.checkpoint({"step": step, "val": report}).save(folder / LEARNT)
+        state = {"trainer": trainer.state_dict(), "step": step, "random": random_state(trainer.device)}
+        write_state(state, folder / LAST)
         last = time.monotonic()
         losses.clear()
+
+
+def resumed(trainer: Trainer[Any], path: Path) -> int:
+    """How many steps the trainer has behind it, which goes on from a state where there is one."""
+    if not path.exists():
+        return 0
+    state = torch.load(path, map_location=trainer.device, weights_only=True)
+    trainer.load_state_dict(state["trainer"])
+    set_random_state(state["random"], trainer.device)
+    print(f"resumed at step {state['step']}", flush=True)
+    return int(state["step"])
 
 
 def aucs_of(

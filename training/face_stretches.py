@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import IterableDataset, get_worker_info
+from torch.utils.data import DataLoader, Dataset
 
 from outofsync.appearance.detail import as_looks, looks_of, pairs_of
 from outofsync.appearance.inputs import pictures_of
@@ -32,7 +33,10 @@ DEGRADED_SHARE = 0.75  # of all
 FILMED_SHARE = 0.2  # of all, as if filmed at another rate
 RATES = (15.0, 20.0, 23.976, 29.97, 30.0)  # frames/s
 
+LAST = 2**62  # more than any run draws
+
 Random = np.random.Generator
+Item = TypeVar("Item")
 Stretch = tuple[Tensor, Tensor, Tensor]
 
 
@@ -86,11 +90,12 @@ def middle_of(face: FaceInMemory) -> tuple[Tensor, Tensor]:
     return views[None], looks[None]
 
 
-class Stretches(IterableDataset[Stretch]):
-    """Stretches without end, genuine as often as false: views, pairs in colour, and 1 where it is false.
+class Stretches(Dataset[Stretch]):
+    """Stretches by number, genuine as often as false: views, pairs in colour, and 1 where it is false.
 
-    Rare sources and generators are drawn more often than their share; some of what is false is pseudo-fakes
-    of genuine clips.
+    There is no last one. Each follows from the seed and its number alone, so that a resumed run sees what it
+    would have seen. Rare sources and generators are drawn more often than their share; some of what is false
+    is pseudo-fakes of genuine clips.
     """
 
     def __init__(self, faces: Sequence[FaceInMemory], seed: int) -> None:
@@ -105,21 +110,15 @@ class Stretches(IterableDataset[Stretch]):
         weights = inverse_frequency_weights([self._faces[row].facts[key] for row in rows], EVENNESS)
         return rows, weights / weights.sum()
 
-    def __iter__(self) -> Iterator[Stretch]:
-        for random in self.chances():
-            yield self._one(random)
-
-    def chances(self) -> Iterator[Random]:
-        """What this worker draws by, for one stretch after another."""
-        cv2.setNumThreads(1)  # there are as many workers as cores are to be used
-        worker = get_worker_info()
-        random = np.random.default_rng([self._seed, 0 if worker is None else worker.id])
-        while True:
-            yield random
-
-    def _one(self, random: Random) -> Stretch:
+    def __getitem__(self, number: int) -> Stretch:
+        random = self.chance(number)
         crops, false = self.cut(random)
         return (*seen(as_seen_elsewhere(crops, random)), torch.tensor(float(false)))
+
+    def chance(self, number: int) -> Random:
+        """What the stretch of this number is drawn by."""
+        cv2.setNumThreads(1)  # there are as many workers as cores are to be used
+        return np.random.default_rng([self._seed, number])
 
     def cut(self, random: Random) -> tuple[Frames, bool]:
         """A stretch (36, 144, 144, 3) of a clip, and whether it is false."""
@@ -139,7 +138,7 @@ class Stretches(IterableDataset[Stretch]):
         return crops, false
 
 
-class Pairs(IterableDataset[tuple[Tensor, Tensor]]):
+class Pairs(Dataset[tuple[Tensor, Tensor]]):
     """The same stretches for the detail network alone: pairs in colour, and 1 where they are false.
 
     Only the frames that it looks at are degraded, which takes a quarter of the time.
@@ -148,12 +147,30 @@ class Pairs(IterableDataset[tuple[Tensor, Tensor]]):
     def __init__(self, stretches: Stretches) -> None:
         self._stretches = stretches
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for random in self._stretches.chances():
-            crops, false = self._stretches.cut(random)
-            pairs = pairs_of(len(crops))
-            looked_at = as_seen_elsewhere(crops[pairs.ravel()], random)
-            yield as_looks(looked_at.reshape(*pairs.shape, *crops.shape[1:])), torch.tensor(float(false))
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        random = self._stretches.chance(number)
+        crops, false = self._stretches.cut(random)
+        pairs = pairs_of(len(crops))
+        looked_at = as_seen_elsewhere(crops[pairs.ravel()], random)
+        return as_looks(looked_at.reshape(*pairs.shape, *crops.shape[1:])), torch.tensor(float(false))
+
+
+class Batches(Generic[Item]):
+    """Batches of what is drawn by number, made by so many processes (none: by this one)."""
+
+    def __init__(self, drawn: Dataset[Item], size: int, workers: int = 0) -> None:
+        self._drawn, self._size, self._workers = drawn, size, workers
+
+    def after(self, step: int) -> Iterator[Item]:
+        """Those that follow the first ``step`` batches, without end."""
+        loader = DataLoader(
+            self._drawn,
+            self._size,
+            sampler=range(step * self._size, LAST),
+            num_workers=self._workers,
+            generator=torch.Generator(),  # or it would draw from what the networks draw from
+        )
+        return iter(loader)
 
 
 def as_seen_elsewhere(crops: Frames, random: Random) -> Frames:

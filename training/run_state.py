@@ -60,8 +60,7 @@ class ResumableRun:
             "idle": self.idle,
             "random": random,
         }
-        torch.save(state, path.with_suffix(".partial"))
-        path.with_suffix(".partial").replace(path)
+        write_state(state, path)
 
     def resume(self, path: Path) -> None:
         """Go on where :meth:`save` left off; raises ``ValueError`` for a state of an earlier version."""
@@ -78,21 +77,33 @@ class ResumableRun:
             self._set_random_state(state["random"][self.group.rank])
 
     def _random_state(self) -> dict[str, Any]:
-        """The state of all that this process draws with."""
-        on_gpu = torch.device(self.group.device).type == "cuda"
-        return {
-            "cpu": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state(self.group.device) if on_gpu else None,
-        }
+        return random_state(self.group.device)
 
     def _set_random_state(self, state: dict[str, Any]) -> None:
-        torch.set_rng_state(state["cpu"].cpu())
-        if state["cuda"] is not None and torch.device(self.group.device).type == "cuda":
-            torch.cuda.set_rng_state(state["cuda"].cpu(), self.group.device)
+        set_random_state(state, self.group.device)
 
     def _update_average(self, keep: float) -> None:
         """Move the average towards the weights; ``keep`` is the share of it that stays."""
         update_average(self.average, self.network, keep, self.step)
+
+
+def write_state(state: dict[str, Any], path: Path) -> None:
+    """A crash never leaves half of it under its real name."""
+    torch.save(state, path.with_suffix(".partial"))
+    path.with_suffix(".partial").replace(path)
+
+
+def random_state(device: str) -> dict[str, Any]:
+    """The state of all that this process draws with."""
+    on_gpu = torch.device(device).type == "cuda"
+    return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state(device) if on_gpu else None}
+
+
+def set_random_state(state: dict[str, Any], device: str) -> None:
+    """Draw from now on what would have been drawn from :func:`random_state` on."""
+    torch.set_rng_state(state["cpu"].cpu())
+    if state["cuda"] is not None and torch.device(device).type == "cuda":
+        torch.cuda.set_rng_state(state["cuda"].cpu(), device)
 
 
 @torch.no_grad()

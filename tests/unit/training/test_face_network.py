@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +17,8 @@ from outofsync.synchrony.embedding import EmbeddingConfig, EmbeddingNetwork
 from outofsync.synchrony.embedding.inputs import normalise_pictures
 from training.face_detail import DetailTrainer, DetailTraining
 from training.face_network import FaceTrainer, NetworkTraining
-from training.face_run import train
-from training.face_stretches import SPAN, FaceInMemory, Pairs, Stretches, filmed_at, stretch_of
+from training.face_run import LEARNT, Trainer, train
+from training.face_stretches import SPAN, Batches, FaceInMemory, Pairs, Stretches, filmed_at, stretch_of
 
 
 def face(number: int, label: str, frames: int = 44) -> FaceInMemory:
@@ -47,7 +49,8 @@ def front(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_stretches_are_whole_and_genuine_as_often_as_false() -> None:
-    drawn = list(islice(Stretches(faces(), seed=1), 40))
+    stretches = Stretches(faces(), seed=1)
+    drawn = [stretches[number] for number in range(40)]
     truth = torch.stack([false for _, _, false in drawn])
     assert 0.25 < truth.mean() < 0.75
     for views, looks, _ in drawn:
@@ -57,8 +60,13 @@ def test_stretches_are_whole_and_genuine_as_often_as_false() -> None:
 
 
 def test_without_generated_clips_pseudo_fakes_are_what_is_false() -> None:
-    drawn = islice(Stretches([face(n, "real") for n in range(2)], seed=1), 20)
-    assert any(false for _, _, false in drawn)
+    stretches = Stretches([face(n, "real") for n in range(2)], seed=1)
+    assert any(stretches[number][2] for number in range(20))
+
+
+def test_a_stretch_follows_from_its_number() -> None:
+    drawn, again = (Stretches(faces(), seed=1)[7] for _ in range(2))
+    assert all(torch.equal(one, other) for one, other in zip(drawn, again, strict=True))
 
 
 @pytest.mark.parametrize("frames", [1, 2, 20, 36, 50])
@@ -90,7 +98,7 @@ def test_a_run_learns_and_writes_what_can_be_served(
     settings = NetworkTraining(minutes=60, steps=6, batch=4)
     trainer = FaceTrainer(front, settings, "cpu")
     before = trainer.movement.network.state_dict()["out.weight"].clone()
-    batches = iter(torch.utils.data.DataLoader(Stretches(faces(), 0), settings.batch))
+    batches = Batches(Stretches(faces(), 0), settings.batch)
     train(trainer, batches, faces(), faces(), tmp_path / "run", every=1e6)
     assert '"step": 6' in capsys.readouterr().out
     assert not torch.equal(trainer.movement.network.state_dict()["out.weight"], before)
@@ -98,7 +106,7 @@ def test_a_run_learns_and_writes_what_can_be_served(
     written = Checkpoint.load(tmp_path / "run" / "networks.safetensors", kind="face")
     network = FaceNetwork(FaceConfig()).eval()
     network.load_state_dict(written.tensors)
-    views = next(iter(Stretches(faces(), 3)))[0][None]
+    views = Stretches(faces(), 3)[0][0][None]
     with torch.no_grad():
         vectors = torch.stack(
             [network.front(view) for view in normalise_pictures(views.float()).unbind(1)], 1
@@ -116,8 +124,8 @@ def test_detail_goes_on_from_a_checkpoint_and_leaves_the_rest(
     begun.save(tmp_path / "begun.safetensors")
     settings = DetailTraining(minutes=60, steps=3, batch=4)
     trainer = DetailTrainer(tmp_path / "begun.safetensors", settings, "cpu")
-    batches = iter(torch.utils.data.DataLoader(Pairs(Stretches(faces(), 0)), settings.batch))
-    looks, truth = next(batches)
+    batches = Batches(Pairs(Stretches(faces(), 0)), settings.batch)
+    looks, truth = next(batches.after(0))
     assert looks.shape == (4, 4, 2, 3, 144, 144)
     assert truth.shape == (4,)
     train(trainer, batches, faces(), faces(), tmp_path / "run", every=1e6)
@@ -129,3 +137,42 @@ def test_detail_goes_on_from_a_checkpoint_and_leaves_the_rest(
     }
     assert changed
     assert {name.split(".")[0] for name in changed} == {"detail"}
+
+
+class StoppedError(Exception):
+    """Somebody needed the machine."""
+
+
+class Stopping(Batches[Any]):
+    """They end in the middle of a run."""
+
+    def after(self, step: int) -> Iterator[Any]:
+        yield from islice(super().after(step), 2)
+        raise StoppedError
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["both", "detail"])
+def test_an_interrupted_run_ends_as_if_it_had_not_been(front: Path, tmp_path: Path, way: str) -> None:
+    """Seen every step, stopped after the second; bit for bit."""
+    if way == "detail":
+        torch.manual_seed(1)
+        begun = tmp_path / "begun.safetensors"
+        Checkpoint("face", "movement", {}, FaceNetwork(FaceConfig()).state_dict()).halved().save(begun)
+
+    def trainer() -> Trainer[Any]:
+        if way == "detail":
+            return DetailTrainer(begun, DetailTraining(minutes=60, steps=3, batch=2), "cpu")
+        return FaceTrainer(front, NetworkTraining(minutes=60, steps=3, batch=2), "cpu")
+
+    drawn: Any = Stretches(faces(), 0)
+    drawn = Pairs(drawn) if way == "detail" else drawn
+    everybody = faces()[3:5]
+    train(trainer(), Batches(drawn, 2), everybody, everybody, tmp_path / "whole", every=0)
+    with pytest.raises(StoppedError):
+        train(trainer(), Stopping(drawn, 2), everybody, everybody, tmp_path / "parts", every=0)
+    torch.manual_seed(99)  # another process
+    train(trainer(), Batches(drawn, 2), everybody, everybody, tmp_path / "parts", every=0)
+    whole, parts = (Checkpoint.load(tmp_path / name / LEARNT) for name in ("whole", "parts"))
+    assert all(torch.equal(tensor, parts.tensors[name]) for name, tensor in whole.tensors.items())
+    assert whole.about == parts.about
