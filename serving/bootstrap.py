@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("handlers", "client", "serving")
+PACKAGES = ("handlers", "client", "serving", "cluster")
 PYTHONS = ((3, 11), (3, 12), (3, 13))
 NEEDED_GB = 7.0
 STAMP = "outofsync-setup"

@@ -14,7 +14,7 @@ import pytest
 from serving.settings import ROOT
 
 PAGE = ROOT / "docs" / "architecture.md"
-SEARCHED = (ROOT, ROOT / "handlers", ROOT / "client" / "src")  # where our own packages and modules lie
+SEARCHED = (ROOT, ROOT / "handlers", ROOT / "client" / "src", ROOT / "cluster" / "src")  # where our own packages and modules lie
 NOT_OURS = {"results", "runs"}  # what commands write
 EVERYTHING = "everything"
 
