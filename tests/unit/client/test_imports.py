@@ -48,11 +48,11 @@ def test_no_modules_import_one_another_in_a_circle() -> None:
 
 SCRIPT = """
 import sys
-import outofsync_client
+import outofsync_client, outofsync_client.cli.main
 assert not {"matplotlib", "pandas"} & sys.modules.keys(), "few programs draw"
 import matplotlib
 before = dict.__getitem__(matplotlib.rcParams, "backend")  # the look-up of others would choose one
-import outofsync_client.cli.main, outofsync_client.reports
+import outofsync_client.reports.document, outofsync_client.reports.folder
 assert dict.__getitem__(matplotlib.rcParams, "backend") == before, "how a program draws is its own choice"
 assert "matplotlib.pyplot" not in sys.modules
 """

@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from outofsync_client._exceptions import OutOfSyncError
+from outofsync_client._many import Outcome
 from outofsync_client._result import FAKE_VERDICTS, INCONCLUSIVE, Result
-from outofsync_client.reports import Outcome
 from outofsync_client.reports.wording import (
     NOTHING,
     number,

@@ -18,10 +18,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from outofsync_client import __version__
+from outofsync_client import __version__, reports
 from outofsync_client._client import Client
 from outofsync_client._exceptions import OutOfSyncError
-from outofsync_client._many import judge_many
+from outofsync_client._many import Outcome, judge_many
 from outofsync_client._result import Result
 from outofsync_client.batch import Batch, Ledger, find_videos
 from outofsync_client.batch.files import named_videos, read_list
@@ -49,8 +49,6 @@ from outofsync_client.cli.options import (
 from outofsync_client.cli.progress import progress
 from outofsync_client.cli.status import shown, status_of
 from outofsync_client.extensions import commands
-from outofsync_client.reports import Outcome, ReportFolder, save_report
-from outofsync_client.reports.document import FORMATS
 
 EXIT_STOPPED = 130  # as shells have it for Ctrl-C
 PICTURED = ["delays", "features", "frames"]  # what the reports show
@@ -180,8 +178,8 @@ def _judge_all(
 ) -> list[Outcome]:
     """The outcomes in the order of the files; reports are written as each is done."""
     outcomes: dict[int, Outcome] = {}
-    folder = ReportFolder(output_dir, files, options) if output_dir else nullcontext()
-    with folder as reports, progress(len(files), quiet=quiet) as shown:
+    folder = reports.ReportFolder(output_dir, files, options) if output_dir else nullcontext()
+    with folder as written, progress(len(files), quiet=quiet) as shown:
 
         def judge(file: Path) -> Result:
             with shown.uploading(file) as on_upload:
@@ -189,8 +187,8 @@ def _judge_all(
 
         for judged in judge_many(judge, files, jobs=jobs, ordered=False):
             outcomes[judged.place] = judged.outcome
-            if reports:
-                reports.add(judged.place, judged.outcome)
+            if written:
+                written.add(judged.place, judged.outcome)
             shown.done(judged.file, judged.outcome)
     return [outcomes[place] for place in sorted(outcomes)]
 
@@ -245,7 +243,7 @@ def batch(
 @click.argument(
     "results", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="JSON…"
 )
-@click.option("--format", "formats", multiple=True, default=["html"], type=click.Choice(tuple(FORMATS)))
+@click.option("--format", "formats", multiple=True, default=["html"], type=click.Choice(reports.FORMATS))
 @click.option("--output-dir", type=click.Path(file_okay=False, path_type=Path), help="[default: beside each]")
 def report(results: tuple[Path, ...], formats: tuple[str, ...], output_dir: Path | None) -> int:
     """Make reports of results that `detect` wrote as JSON, without asking a server."""
@@ -261,7 +259,7 @@ def report(results: tuple[Path, ...], formats: tuple[str, ...], output_dir: Path
         folder.mkdir(parents=True, exist_ok=True)
         for name in formats:
             target = folder / f"{path.stem}_report.{name}"
-            save_report(target, result, title=title, options=options)
+            reports.save_report(target, result, title=title, options=options)
             click.echo(str(target))
     return EXIT_REAL
 

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from outofsync_client._many import Outcome
 from outofsync_client._multipart import UploadProgress
-from outofsync_client.reports import Outcome
 from outofsync_client.reports.wording import describe, printable
 
 LONGEST_NAME = 40  # of a file beside its bar

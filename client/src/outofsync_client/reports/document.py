@@ -16,7 +16,7 @@ from matplotlib.image import imread, imsave
 
 from outofsync_client._result import Result
 from outofsync_client._version import __version__
-from outofsync_client.reports import story
+from outofsync_client.reports import FORMATS, story
 from outofsync_client.reports.page import save_page
 from outofsync_client.reports.panels import INK, UNKNOWN_COLOUR, VERDICT_COLOURS
 from outofsync_client.reports.picture import draw as draw
@@ -46,7 +46,7 @@ def save_png(path: Path, result: Result, *, title: str, options: Mapping[str, An
     imsave(path, np.concatenate([picture[:, :width] for picture in pictures]))
 
 
-FORMATS: dict[str, Callable[..., None]] = {"html": save_page, "pdf": save_pdf, "png": save_png}
+_SAVE: dict[str, Callable[..., None]] = dict(zip(FORMATS, (save_page, save_pdf, save_png)))
 
 
 def save_report(
@@ -56,7 +56,7 @@ def save_report(
 
     ``title`` is usually the video's name, ``options`` what was asked of the server.
     """
-    save = FORMATS.get(path.suffix.lower().lstrip("."))
+    save = _SAVE.get(path.suffix.lower().lstrip("."))
     if save is None:
         known = ", ".join(f".{name}" for name in FORMATS)
         raise ValueError(f"{path.name}: a report is one of {known}")
