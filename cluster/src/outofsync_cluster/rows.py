@@ -112,6 +112,7 @@ _TYPES: dict[Any, pa.DataType] = {
     int: pa.int64(),
     float: pa.float64(),
     bool: pa.bool_(),
+    bytes: pa.binary(),
     list[str]: pa.list_(pa.string()),
 }
 

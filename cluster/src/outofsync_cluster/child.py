@@ -1,0 +1,84 @@
+"""The process that holds the networks: it may die of a video, and whoever started it starts another.
+
+It is told a file descriptor of a socket, the folder of the weights and its settings; it answers what it is, then
+a list of answers for each list of files. It ends with whoever holds the other end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import resource
+import sys
+import threading
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from outofsync.checkpoints.store import Checkpoint
+from outofsync.nodes import DeblurNode, EnsembleNode, Request
+
+KIB = 1024
+
+
+def main() -> None:
+    """Serve one parent until it goes away."""
+    connection = Connection(int(sys.argv[1]))
+    folder, settings = Path(sys.argv[2]), json.loads(sys.argv[3])
+    torch.set_num_threads(settings["threads"])
+    deblur = DeblurNode.load(folder, settings["device"], settings)
+    ensemble = EnsembleNode.load(folder, settings["device"], settings)
+    connection.send(models_in(folder))
+    asked: queue.SimpleQueue[tuple[list[bytes], bytes]] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(connection, asked), daemon=True).start()
+    while True:
+        files, options = asked.get()
+        start, cpu = time.perf_counter(), _cpu_s()
+        clips = deblur.run([Request(file, options, "") for file in files])
+        answers = ensemble.run([Request(clip, None, "") for clip in clips])
+        wall = time.perf_counter() - start
+        on_card = wall if settings["device"] != "cpu" else 0.0
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB
+        connection.send((answers, _cpu_s() - cpu, on_card, wall, peak))
+
+
+def models_in(folder: Path) -> dict[str, Any]:
+    """What results call the models of these weights, read from their headers."""
+    deblur, sync, scoring = (
+        Checkpoint.load(folder / f"{kind}.safetensors", kind=kind) for kind in ("deblur", "sync", "scoring")
+    )
+    face = folder / "face.safetensors"
+    fitted = scoring.config.get("calibration")
+    return {
+        "deblur": {"version": deblur.version, "sha256": deblur.sha256},
+        "ensemble": {
+            "version": scoring.version,
+            "sync_sha256": sync.sha256,
+            "scoring_sha256": scoring.sha256,
+            "face_sha256": Checkpoint.load(face, kind="face").sha256 if face.is_file() else "",
+            "calibration": fitted["name"] if fitted else "none",
+        },
+    }
+
+
+def _listen(connection: Connection, asked: queue.SimpleQueue[tuple[list[bytes], bytes]]) -> None:
+    """Pass on what the parent asks. Once it is gone, nobody waits for what is under way."""
+    try:
+        while True:
+            asked.put(connection.recv())
+    except (EOFError, OSError):
+        os._exit(1)
+
+
+def _cpu_s() -> float:
+    """Seconds of processor time of this process and of the decoders that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+if __name__ == "__main__":
+    main()

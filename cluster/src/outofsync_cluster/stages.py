@@ -1,0 +1,147 @@
+"""What Ray's actors do with a few videos at a time: read them, know them by their content, have them judged."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import pyarrow as pa
+import ray
+
+from outofsync_client import OutOfSyncError
+from outofsync_cluster.backends import Answer, Backend, EngineBackend, ServedBackend, envelope
+from outofsync_cluster.inventory import Item
+from outofsync_cluster.places import Storage
+from outofsync_cluster.reading import read_item
+from outofsync_cluster.rows import table_of
+
+DIGEST_BYTES = 16  # of a content's SHA-256, kept in memory
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a video: ``answer`` is JSON, and missing where its content is judged elsewhere."""
+
+    uri: str
+    size_bytes: int
+    modified: int
+    sha256: str | None
+    answer: bytes | None
+    attempts: int
+    cpu_s: float
+    gpu_s: float
+    wall_s: float
+    peak_bytes: int
+    bytes_read: int
+    node: str
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What actors are made with; ``server`` is how servers are asked, or None for the engine."""
+
+    options: Mapping[str, Any]
+    storage: Storage
+    threads: int
+    device: str
+    server: Mapping[str, Any] | None = None
+
+
+class Registry:
+    """Which contents are judged, or about to be: each is given to the place that asks for it first."""
+
+    def __init__(self) -> None:
+        self._settled: set[bytes] = set()
+        self._claimed: dict[bytes, str] = {}
+
+    def settle(self, digests: list[bytes]) -> None:
+        """These need nobody any more; claims that came to nothing are forgotten."""
+        self._settled.update(digests)
+        self._claimed.clear()
+
+    def claim(self, contents: list[tuple[bytes, str]]) -> list[bool]:
+        """For each content and the place where it lies: whether it is to be judged there."""
+        return [
+            digest not in self._settled and self._claimed.setdefault(digest, uri) == uri
+            for digest, uri in contents
+        ]
+
+
+class Judge:
+    """An actor: judges blocks of items. Two blocks overlap, so that one is read while another is judged."""
+
+    def __init__(self, setup: Setup, weights: Mapping[str, bytes] | None, registry: Any) -> None:
+        self._setup = setup
+        self._registry = registry
+        self._working = threading.Lock()
+        self._node = str(ray.get_runtime_context().get_node_id())
+        self._backend: Backend
+        if setup.server is not None:
+            self._backend = ServedBackend(setup.options, setup.server)
+        else:
+            assert weights is not None
+            self._backend = EngineBackend(
+                weights, setup.options, threads=setup.threads, device=setup.device
+            )
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        """A table of outcomes for a table of items."""
+        items = [Item(**values) for values in block.to_pylist()]
+        read = [self._read(item) for item in items]
+        digests = [hashlib.sha256(data).hexdigest() if isinstance(data, bytes) else None for data in read]
+        wanted = self._claim(items, digests)
+        files = [data for data, asked in zip(read, wanted, strict=True) if asked and isinstance(data, bytes)]
+        with self._working:
+            judged = iter(self._backend.judge(files) if files else [])
+        outcomes = []
+        for item, data, digest, asked in zip(items, read, digests, wanted, strict=True):
+            answer: Answer | None = None
+            if not isinstance(data, bytes):
+                answer = Answer(envelope(data))
+            elif asked:
+                answer = next(judged)
+            size = len(data) if isinstance(data, bytes) else 0
+            outcomes.append(self._outcome(item, digest, answer, size))
+        return table_of(Outcome, outcomes)
+
+    def _read(self, item: Item) -> bytes | OutOfSyncError:
+        try:
+            return read_item(item, self._setup.storage)
+        except OutOfSyncError as error:
+            return error
+
+    def _claim(self, items: list[Item], digests: list[str | None]) -> list[bool]:
+        """Whether each item is to be judged here."""
+        known = [
+            (digest_of(digest), item.uri) for item, digest in zip(items, digests, strict=True) if digest
+        ]
+        answers = iter(ray.get(self._registry.claim.remote(known)) if known else [])
+        return [digest is not None and next(answers) for digest in digests]
+
+    def _outcome(self, item: Item, digest: str | None, answer: Answer | None, size: int) -> Outcome:
+        place = (item.uri, item.size_bytes, item.modified, digest)
+        if answer is None:
+            return Outcome(*place, None, 0, 0.0, 0.0, 0.0, 0, size, self._node)
+        costs = (answer.attempts, answer.cpu_s, answer.gpu_s, answer.wall_s, answer.peak_bytes)
+        return Outcome(*place, answer.data, *costs, size, self._node)
+
+
+def digest_of(sha256: str) -> bytes:
+    """What stands for a content in memory."""
+    return bytes.fromhex(sha256)[:DIGEST_BYTES]
+
+
+def outcomes_in(table: pa.Table) -> list[Outcome]:
+    """The outcomes that an actor's table holds."""
+    names = [field.name for field in fields(Outcome)]
+    return [Outcome(**{name: row[name] for name in names}) for row in table.to_pylist()]
+
+
+def parsed(outcome: Outcome) -> dict[str, Any]:
+    """The JSON of an outcome that has an answer."""
+    values: dict[str, Any] = json.loads(outcome.answer or b"{}")
+    return values
