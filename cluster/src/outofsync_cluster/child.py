@@ -21,6 +21,7 @@ import torch
 
 from outofsync.checkpoints.store import Checkpoint
 from outofsync.nodes import DeblurNode, EnsembleNode, Request
+from outofsync.scoring.calibration import Calibration
 
 KIB = 1024
 
@@ -60,7 +61,7 @@ def models_in(folder: Path) -> dict[str, Any]:
             "sync_sha256": sync.sha256,
             "scoring_sha256": scoring.sha256,
             "face_sha256": Checkpoint.load(face, kind="face").sha256 if face.is_file() else "",
-            "calibration": fitted["name"] if fitted else "none",
+            "calibration": Calibration.from_dict(fitted).name if fitted else "none",
         },
     }
 
