@@ -84,7 +84,9 @@ class EngineBackend:
         try:
             return dict(self._start())
         except ProcessDiedError:
-            raise ClusterError("the engine does not start with these weights; its own words are above") from None
+            raise ClusterError(
+                "the engine does not start with these weights; its own words are above"
+            ) from None
 
     def judge(self, files: Sequence[bytes]) -> list[Answer]:
         return self._judge(list(files), tries=1)

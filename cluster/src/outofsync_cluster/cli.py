@@ -2,12 +2,111 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
 import click
+
+from outofsync.errors import OutOfSyncError
+from outofsync.options import Options
+from outofsync_client.cli.options import options_among, with_options
+from outofsync_client.cli.server import KEY_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
+from outofsync_cluster.errors import ClusterError
+from outofsync_cluster.inventory import Inventory
+from outofsync_cluster.run import Plan, listed, score
+
+USAGE = 2  # exit status for what cannot be begun or gone on with
 
 
 @click.command()
-def cli() -> None:
-    """Score a catalogue of videos."""
+@click.argument("source", metavar="FOLDER|MANIFEST|URL")
+@click.option("--output-dir", required=True, help="Folder or URL for tables, JSON lines and the report.")
+@click.option("--backend", type=click.Choice(["engine", "served"]), default="engine", show_default=True)
+@click.option("--url", multiple=True, envvar=URL_VARIABLE, help="Server to ask; may be given several times.")
+@click.option("--api-key", envvar=KEY_VARIABLE, help="Key of the edge.")
+@click.option("--token", envvar=TOKEN_VARIABLE, help="TorchServe's inference token, to ask it directly.")
+@click.option("--address", help="Ray cluster to join, or auto. [default: one on this machine]")
+@click.option("--endpoint", help="Storage server with the S3 API, as http://host:port.")
+@click.option(
+    "--checkpoints",
+    type=click.Path(path_type=Path),
+    default="checkpoints",
+    show_default=True,
+    help="Folder of the weights; they travel to the nodes.",
+)
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Cores of one actor.")
+@click.option("--cores", type=click.IntRange(1), help="Cores of this machine to use. [default: all]")
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--retry-failed", is_flag=True, help="Try videos again that failed for good before.")
+@click.option("--metrics-port", type=click.IntRange(1, 65535), help="Port for Prometheus, on loopback.")
+@click.option("--dry-run", is_flag=True, help="Say what would be read and written, and do nothing.")
+@click.option("--quiet", is_flag=True, help="Print the summary alone.")
+@with_options
+def cli(**choices: Any) -> None:
+    """Score a folder, a list or a bucket of videos, on this machine or on a Ray cluster.
+
+    The same command goes on where it was interrupted. A list is a .txt, .csv, .jsonl or .parquet file.
+    """
+    try:
+        plan = _plan(choices)
+        if choices["dry_run"]:
+            listed(plan, lambda inventory: _tell(plan, inventory))
+        else:
+            _print(score(plan), plan)
+    except (ClusterError, OutOfSyncError) as error:
+        click.echo(f"outofsync-cluster: {error}", err=True)
+        sys.exit(USAGE)
+
+
+def _plan(choices: dict[str, Any]) -> Plan:
+    asked = {name: value for name, value in options_among(choices).items() if value is not None}
+    server = None
+    if choices["backend"] == "served":
+        if not choices["url"]:
+            raise ClusterError("--backend served needs --url, the address of a server")
+        if choices["api_key"] and choices["token"]:
+            raise ClusterError("pass --api-key (to the edge) or --token (to TorchServe itself), not both")
+        server = {"url": list(choices["url"]), "token": choices["token"], "api_key": choices["api_key"]}
+    return Plan(
+        source=choices["source"],
+        output=choices["output_dir"],
+        options=Options.from_dict(asked).to_dict(),
+        server=server,
+        **{
+            name: choices[name]
+            for name in (
+                *("checkpoints", "address", "endpoint", "threads", "device", "retry_failed"),
+                *("quiet", "metrics_port", "cores"),
+            )
+        },
+    )
+
+
+def _tell(plan: Plan, inventory: Inventory) -> None:
+    click.echo(
+        f"would read {inventory.count} videos, {inventory.size_bytes / 1e6:.1f} MB, from {plan.source}"
+    )
+    if inventory.problems:
+        click.echo(f"{inventory.problems} of them cannot be read:")
+        for item in inventory:
+            if item.problem:
+                click.echo(f"  {item.uri}: {item.problem}")
+    click.echo(f"would write tables, JSON lines and a report to {plan.storage.place(plan.output).uri}")
+    click.echo(f"options: {json.dumps(plan.options)}")
+
+
+def _print(summary: dict[str, Any], plan: Plan) -> None:
+    for verdict, count in sorted(summary["verdicts"].items()):
+        click.echo(f"{verdict:20} {count}")
+    for code, count in sorted(summary["error_codes"].items()):
+        click.echo(f"error: {code:13} {count}")
+    click.echo(
+        f"{summary['videos']} judged, {summary['errors']} failed, {summary['duplicates']} met again, "
+        f"{summary['known']} done before; {summary['videos_per_hour']:g} videos an hour"
+    )
+    click.echo(f"written to {plan.storage.place(plan.output).uri}")
 
 
 if __name__ == "__main__":

@@ -61,9 +61,7 @@ def error_row(outcome: Outcome, error: Mapping[str, Any]) -> ErrorRow:
 
 def source_row(outcome: Outcome, key: str | None, code: str | None, *, duplicate: bool = False) -> SourceRow:
     """Where a video was found, and what it came to."""
-    return SourceRow(
-        outcome.uri, outcome.size_bytes, outcome.modified, outcome.sha256, key, code, duplicate
-    )
+    return SourceRow(outcome.uri, outcome.size_bytes, outcome.modified, outcome.sha256, key, code, duplicate)
 
 
 def _covered(segments: Sequence[Mapping[str, Any]]) -> float:

@@ -55,11 +55,15 @@ def cluster(address: str | None, cores: int | None = None) -> Iterator[None]:
 class Pipeline:
     """Actors that judge; ``cpus`` and ``gpus`` are what one of them takes of a node."""
 
-    def __init__(self, setup: Setup, weights: Mapping[str, bytes] | None, *, cpus: float, gpus: float) -> None:
+    def __init__(
+        self, setup: Setup, weights: Mapping[str, bytes] | None, *, cpus: float, gpus: float
+    ) -> None:
         self._setup = setup
         self._weights = dict(weights) if weights is not None else None
         self._cpus, self._gpus = cpus, gpus
-        self._registry = ray.remote(Registry).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
+        self._registry = (
+            ray.remote(Registry).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
+        )
 
     def actors(self) -> int:
         """How many fit in the cluster as it is now."""

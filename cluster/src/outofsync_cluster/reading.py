@@ -30,7 +30,9 @@ def read_item(item: Item, storage: Storage, pause: Callable[[float], None] = tim
         try:
             return storage.place(item.uri).read()
         except (FileNotFoundError, PermissionError, ClusterError) as error:
-            raise _unreadable(item.uri, reason_of(error) if isinstance(error, OSError) else str(error)) from None
+            raise _unreadable(
+                item.uri, reason_of(error) if isinstance(error, OSError) else str(error)
+            ) from None
         except OSError as error:
             if not left:
                 raise _unreadable(item.uri, reason_of(error)) from None

@@ -84,9 +84,7 @@ class Judge:
             self._backend = ServedBackend(setup.options, setup.server)
         else:
             assert weights is not None
-            self._backend = EngineBackend(
-                weights, setup.options, threads=setup.threads, device=setup.device
-            )
+            self._backend = EngineBackend(weights, setup.options, threads=setup.threads, device=setup.device)
 
     def __call__(self, block: pa.Table) -> pa.Table:
         """A table of outcomes for a table of items."""
@@ -116,9 +114,7 @@ class Judge:
 
     def _claim(self, items: list[Item], digests: list[str | None]) -> list[bool]:
         """Whether each item is to be judged here."""
-        known = [
-            (digest_of(digest), item.uri) for item, digest in zip(items, digests, strict=True) if digest
-        ]
+        known = [(digest_of(digest), item.uri) for item, digest in zip(items, digests, strict=True) if digest]
         answers = iter(ray.get(self._registry.claim.remote(known)) if known else [])
         return [digest is not None and next(answers) for digest in digests]
 

@@ -1,0 +1,182 @@
+"""A run from its list to its report."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from outofsync_client import OutOfSyncError, WorkerDiedError
+from outofsync_cluster.backends import EngineBackend, ServedBackend, envelope, read_weights
+from outofsync_cluster.errors import ClusterError
+from outofsync_cluster.identity import Identity
+from outofsync_cluster.inventory import Inventory, Item, grouped, list_videos
+from outofsync_cluster.pipeline import Pipeline, cluster
+from outofsync_cluster.places import Storage
+from outofsync_cluster.reading import read_item
+from outofsync_cluster.report import write_report
+from outofsync_cluster.rows import Row
+from outofsync_cluster.stages import Outcome, Setup
+from outofsync_cluster.store import Store
+from outofsync_cluster.watching import Exported, Tally, bar
+
+LEG_ITEMS = 2000  # of the inventory, in the driver's memory at a time
+PART_ROWS = 1000  # of a part, at most …
+PART_S = 20.0  # … and the longest that an outcome waits to be written: what a kill may cost
+ROUNDS = 3  # in which a video may be lost with its actor or node before it counts as what they die of
+MAX_PROBES = 20  # videos a server may refuse before it says which models it has
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a command line asks for; ``server`` is how servers are asked, or None for the engine."""
+
+    source: str
+    output: str
+    options: Mapping[str, Any]
+    checkpoints: Path
+    server: Mapping[str, Any] | None = None
+    address: str | None = None
+    endpoint: str | None = None
+    threads: int = 1
+    device: str = "cpu"
+    retry_failed: bool = False
+    quiet: bool = False
+    metrics_port: int | None = None
+    cores: int | None = None
+    storage: Storage = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "storage", Storage.of([self.source, self.output], self.endpoint))
+
+
+def listed(plan: Plan, work: Callable[[Inventory], None]) -> None:
+    """Do something with the list of what the plan's source holds."""
+    with TemporaryDirectory(prefix="outofsync-inventory-") as folder:
+        work(list_videos(plan.source, plan.storage, Path(folder) / "inventory.parquet"))
+
+
+def score(plan: Plan) -> dict[str, Any]:
+    """Score what a source holds; the summary. Raises :class:`ClusterError`."""
+    summary: dict[str, Any] = {}
+    listed(plan, lambda inventory: summary.update(_score(plan, inventory)))
+    return summary
+
+
+def _score(plan: Plan, inventory: Inventory) -> dict[str, Any]:
+    weights = read_weights(plan.checkpoints) if plan.server is None else None
+    identity = Identity(plan.options, _models(plan, weights, inventory))
+    store = Store(plan.storage.place(plan.output), identity, retry_failed=plan.retry_failed)
+    exported = Exported()
+    if plan.metrics_port is not None:
+        exported.serve(plan.metrics_port)
+    setup = Setup(plan.options, plan.storage, plan.threads, plan.device, plan.server)
+    gpus = 0.0 if plan.device == "cpu" or plan.server is not None else 1.0
+    with cluster(plan.address, plan.cores):
+        pipeline = Pipeline(setup, weights, cpus=plan.threads, gpus=gpus)
+        run = _Run(store, pipeline, exported)
+        with bar(inventory.count, quiet=plan.quiet) as shown:
+            for leg in grouped(inventory, LEG_ITEMS):
+                run.leg(leg, shown.advance)
+    summary = run.tally.summary()
+    write_report(store, plan.source, summary)
+    return summary
+
+
+class _Run:
+    """One run's loop: what comes out of the pipeline goes into the store, and what is missing goes in again."""
+
+    def __init__(self, store: Store, pipeline: Pipeline, exported: Exported) -> None:
+        self.tally = Tally()
+        self._store = store
+        self._pipeline = pipeline
+        self._exported = exported
+        self._written = time.monotonic()
+
+    def leg(self, items: list[Item], advance: Callable[[int], None]) -> None:
+        """See to it that each of these items is in the store."""
+        left = self._left(items)
+        self.tally.known += len(items) - len(left)
+        advance(len(items) - len(left))
+        for number in range(ROUNDS):
+            if not left:
+                return
+            self._store.forget_waiting()
+            self._pipeline.settle(self._store.contents)
+            for outcomes in self._pipeline.run(left, **({} if number == 0 else {"block_items": 1})):
+                self._take(outcomes)
+                advance(len(outcomes))
+            self._flush()
+            left = self._left(left)
+        self._take([_lost(item) for item in left])
+        self._flush()
+
+    def _left(self, items: list[Item]) -> list[Item]:
+        return [item for item in items if not self._store.knows(item.uri, item.size_bytes, item.modified)]
+
+    def _take(self, outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            for row in self._store.add(outcome):
+                self._count(row)
+            self.tally.duplicates += outcome.answer is None
+        if len(self._store) >= PART_ROWS or time.monotonic() - self._written >= PART_S:
+            self._flush()
+
+    def _count(self, row: Row) -> None:
+        self.tally.add(row)
+        self._exported.add(row)
+
+    def _flush(self) -> None:
+        self._store.write()
+        self._written = time.monotonic()
+
+
+def _lost(item: Item) -> Outcome:
+    """A video whose block was lost in every round: it is what its actors die of."""
+    error = WorkerDiedError("whoever worked on this file ended, again and again", status=500, stage="cluster")
+    place = (item.uri, item.size_bytes, item.modified, None)
+    return Outcome(*place, envelope(error), ROUNDS, 0.0, 0.0, 0.0, 0, 0, "")
+
+
+def _models(plan: Plan, weights: Mapping[str, bytes] | None, inventory: Inventory) -> Mapping[str, Any]:
+    """Which models will answer: the weights say so, or a server by its first result."""
+    if weights is not None:
+        engine = EngineBackend(weights, plan.options, threads=1, device="cpu")
+        try:
+            return engine.models()
+        finally:
+            engine.close()
+    assert plan.server is not None
+    served = ServedBackend(plan.options, plan.server)
+    try:
+        for data in _readable(inventory, plan.storage):
+            values = json.loads(served.judge([data])[0].data)
+            if "error" not in values:
+                return dict(values["models"])
+            if (
+                not values["error"]["status"]
+                or values["error"]["status"] >= 500
+                or values["error"]["status"] in (401, 404)
+            ):
+                raise ClusterError(f"the server cannot be used: {values['error']['message']}")
+        raise ClusterError(
+            f"the server refused the first {MAX_PROBES} videos; look at one with `outofsync detect`"
+        )
+    finally:
+        served.close()
+
+
+def _readable(inventory: Inventory, storage: Storage) -> Iterator[bytes]:
+    found = 0
+    for item in inventory:
+        try:
+            yield read_item(item, storage)
+        except OutOfSyncError:
+            continue
+        found += 1
+        if found == MAX_PROBES:
+            return
