@@ -1,4 +1,4 @@
-"""Who judges: the engine in a process of our own, or servers. Files in, one answer each, no file stops another."""
+"""Who judges: the engine in a process of our own, or servers. No file stops another."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def read_weights(folder: Path) -> dict[str, bytes]:
         }
     except OSError as error:
         raise ClusterError(
-            f"{error.filename} cannot be read ({error.strerror}); --checkpoints names the folder of the weights"
+            f"{error.filename} cannot be read ({error.strerror}); --checkpoints names their folder"
         ) from None
 
 
@@ -80,7 +80,7 @@ class EngineBackend:
         self._connection: Connection | None = None
 
     def models(self) -> dict[str, Any]:
-        """The versions, as results state them. Raises :class:`ClusterError` for weights that cannot be used."""
+        """The versions, as results state them. Raises :class:`ClusterError` for weights of no use."""
         try:
             return dict(self._start())
         except ProcessDiedError:

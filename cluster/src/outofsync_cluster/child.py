@@ -1,7 +1,7 @@
 """The process that holds the networks: it may die of a video, and whoever started it starts another.
 
-It is told a file descriptor of a socket, the folder of the weights and its settings; it answers what it is, then
-a list of answers for each list of files. It ends with whoever holds the other end.
+It is told a socket's file descriptor, the folder of the weights and its settings; it answers what it is,
+then a list of answers for each list of files. It ends with whoever holds the other end.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class Inventory:
 
 
 def list_videos(source: str, storage: Storage, into: Path) -> Inventory:
-    """Write the list to a file. Raises :class:`ClusterError` for a source that is not there or holds nothing."""
+    """Write the list to a file. Raises :class:`ClusterError` for a source that is missing or empty."""
     count = size_bytes = problems = 0
     with pq.ParquetWriter(into, schema_of(Item)) as file:
         for group in grouped(items_of(source, storage), ASKED_AT_ONCE):

@@ -13,12 +13,13 @@ from outofsync_cluster.stages import Outcome
 def video_row(outcome: Outcome, result: Mapping[str, Any], identity: Identity) -> VideoRow:
     """The row of a video that was judged."""
     media = result.get("media") or {}
+    stated: dict[str, Any] = {name: result.get(name) for name in _AS_THEY_ARE}
     return VideoRow(
         key=identity.key(str(outcome.sha256)),
         sha256=str(outcome.sha256),
         uri=outcome.uri,
         size_bytes=outcome.size_bytes,
-        **{name: result.get(name) for name in _AS_THEY_ARE},
+        **stated,
         reasons=[reason["code"] for reason in result.get("reasons") or ()],
         duration_s=float(media.get("duration_s") or 0.0),
         scored_s=_covered(result.get("segments") or ()),

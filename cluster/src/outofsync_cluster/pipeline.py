@@ -59,21 +59,20 @@ class Pipeline:
         self, setup: Setup, weights: Mapping[str, bytes] | None, *, cpus: float, gpus: float
     ) -> None:
         self._setup = setup
-        self._weights = dict(weights) if weights is not None else None
+        self._weights = [] if weights is None else [ray.put(dict(weights))]  # once a node, not once an actor
         self._cpus, self._gpus = cpus, gpus
-        self._registry = (
-            ray.remote(Registry).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
-        )
+        registry: Any = ray.remote(Registry)
+        self._registry = registry.options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
 
     def actors(self) -> int:
         """How many fit in the cluster as it is now."""
-        have = ray.cluster_resources()
+        have: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         fitting = [have.get("CPU", 0.0) // self._cpus] if self._cpus else []
         fitting += [have.get("GPU", 0.0) // self._gpus] if self._gpus else []
         if not fitting or min(fitting) < 1:
             raise ClusterError(
-                f"the cluster has {have.get('CPU', 0):g} cores and {have.get('GPU', 0):g} GPUs; an actor asks for "
-                f"{self._cpus:g} and {self._gpus:g}"
+                f"the cluster has {have.get('CPU', 0):g} cores and {have.get('GPU', 0):g} GPUs; an actor "
+                f"asks for {self._cpus:g} and {self._gpus:g}"
             )
         return int(min(fitting))
 

@@ -1,7 +1,7 @@
 """Files on this machine and in object storage, by one name each.
 
-A name is a path, or a URL that pyarrow understands (``s3://bucket/folder``, ``gs://…``, ``hdfs://…``). What a URL
-says after its question mark is how the storage is reached, and holds for everything of the same scheme.
+A name is a path, or a URL that pyarrow understands (``s3://bucket/folder``, ``gs://…``, ``hdfs://…``). What a
+URL says after its question mark is how the storage is reached, and holds for everything of the same scheme.
 """
 
 from __future__ import annotations

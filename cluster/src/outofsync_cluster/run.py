@@ -88,7 +88,7 @@ def _score(plan: Plan, inventory: Inventory) -> dict[str, Any]:
 
 
 class _Run:
-    """One run's loop: what comes out of the pipeline goes into the store, and what is missing goes in again."""
+    """One run's loop: what the pipeline brings goes into the store, and what is missing goes in again."""
 
     def __init__(self, store: Store, pipeline: Pipeline, exported: Exported) -> None:
         self.tally = Tally()

@@ -1,11 +1,11 @@
-"""What Ray's actors do with a few videos at a time: read them, know them by their content, have them judged."""
+"""What Ray's actors do with a few videos at a time: read them, know their content, have them judged."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -74,7 +74,8 @@ class Registry:
 class Judge:
     """An actor: judges blocks of items. Two blocks overlap, so that one is read while another is judged."""
 
-    def __init__(self, setup: Setup, weights: Mapping[str, bytes] | None, registry: Any) -> None:
+    def __init__(self, setup: Setup, weights: Sequence[Any], registry: Any) -> None:
+        """``weights`` holds a reference to the files of the weights, which the engine needs."""
         self._setup = setup
         self._registry = registry
         self._working = threading.Lock()
@@ -83,8 +84,9 @@ class Judge:
         if setup.server is not None:
             self._backend = ServedBackend(setup.options, setup.server)
         else:
-            assert weights is not None
-            self._backend = EngineBackend(weights, setup.options, threads=setup.threads, device=setup.device)
+            self._backend = EngineBackend(
+                ray.get(weights[0]), setup.options, threads=setup.threads, device=setup.device
+            )
 
     def __call__(self, block: pa.Table) -> pa.Table:
         """A table of outcomes for a table of items."""
@@ -122,7 +124,7 @@ class Judge:
         place = (item.uri, item.size_bytes, item.modified, digest)
         if answer is None:
             return Outcome(*place, None, 0, 0.0, 0.0, 0.0, 0, size, self._node)
-        costs = (answer.attempts, answer.cpu_s, answer.gpu_s, answer.wall_s, answer.peak_bytes)
+        costs: Any = (answer.attempts, answer.cpu_s, answer.gpu_s, answer.wall_s, answer.peak_bytes)
         return Outcome(*place, answer.data, *costs, size, self._node)
 
 

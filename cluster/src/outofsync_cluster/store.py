@@ -1,7 +1,6 @@
 """The folder of a run's output, written by one process, a part at a time.
 
-A part is a file in each table's folder, of the same name; ``sources`` is written last and makes the part count.
-What a killed run left without it is removed when the folder is opened again. So rows are there once, however
+A part is a file in each table's folder, of the same name; ``sources`` is written last and makes it count. What a killed run left without it is removed when the folder is opened again. So rows are there once, however
 often a video is tried.
 """
 
@@ -136,8 +135,8 @@ class Store:
                     self.folder.child(f"{table}/{name}.parquet").write(parquet(table_of(kind, rows)))
         except OSError as error:
             raise ClusterError(
-                f"{self.folder.uri} cannot be written: {reason_of(error)}; what was written before stays, and the "
-                "same command goes on from there"
+                f"{self.folder.uri} cannot be written: {reason_of(error)}; what was written "
+                "before stays, and the same command goes on from there"
             ) from None
         self._part = Part()
 
@@ -153,8 +152,8 @@ class Store:
     def _judged(self, outcome: Outcome, result: dict[str, Any]) -> VideoRow:
         if result["models"] != self.identity.models:
             raise ClusterError(
-                "the server began to answer with other models during the run; results of both would mix. Choose "
-                "another --output-dir, or let the former version serve and run the same command again"
+                "the server began to answer with other models during the run; results of both would mix. "
+                "Choose another --output-dir, or let the former version serve and run the same command again"
             )
         row = video_row(outcome, result, self.identity)
         self._part.videos.append(row)
@@ -222,7 +221,7 @@ class Store:
                 self._failed[digest_of(error.sha256)] = error
 
     def _drop(self, name: str, uris: set[str]) -> None:
-        """Rewrite a part without some errors: the sources last, so that a kill between leaves them to be tried."""
+        """Rewrite a part without some errors, the sources last: a kill between leaves them to be tried."""
         for table, left in (
             ("errors", lambda row: row["uri"] not in uris),
             (SOURCES, lambda row: row["uri"] not in uris or row["code"] is None),

@@ -1,0 +1,155 @@
+"""Catalogues on a real Ray, with real weights: one row a video, whatever dies, from folders and from a bucket."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pyarrow.parquet as pq
+import pytest
+
+from serving.settings import ROOT
+
+SAMPLES = ROOT / "samples"
+PATIENCE_S = 300.0
+KILLS = 3
+
+pytestmark = pytest.mark.xdist_group("cluster")
+
+
+def command(source: str, output: str, *more: str) -> list[str]:
+    words = ["--output-dir", output, "--checkpoints", str(ROOT / "checkpoints"), "--quiet", *more]
+    return [sys.executable, "-m", "outofsync_cluster.cli", source, *words]
+
+
+def score(source: str, output: str, *more: str, **environment: str) -> str:
+    ran = subprocess.run(
+        command(source, output, *more),
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def table(folder: Path, name: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for part in sorted((folder / name).glob("*.parquet")):
+        rows += pq.read_table(part).to_pylist()
+    return rows
+
+
+def judged(folder: Path) -> dict[str, dict[str, Any]]:
+    """Results by file name, without what differs from run to run; no file has two."""
+    found = {}
+    for part in (folder / "results").glob("*.jsonl"):
+        for line in part.read_text().splitlines():
+            result = json.loads(line)
+            name = Path(result.pop("uri")).name
+            assert name not in found, f"{name} is there twice"
+            del result["timing_ms"], result["sha256"]
+            found[name] = result
+    return found
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("catalogue")
+    for name in ("synchronised", "shifted", "remade_lips"):
+        shutil.copy(SAMPLES / f"{name}.mp4", folder)
+    (folder / "empty.mp4").touch()
+    (folder / "words.mp4").write_text("no video")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(catalogue: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("undisturbed")
+    assert "3 judged, 2 failed" in score(str(catalogue), str(output))
+    return output
+
+
+def test_each_video_has_its_row(undisturbed: Path) -> None:
+    assert set(judged(undisturbed)) == {"synchronised.mp4", "shifted.mp4", "remade_lips.mp4"}
+    codes = {Path(row["uri"]).name: row["code"] for row in table(undisturbed, "errors")}
+    assert codes == {"empty.mp4": "empty_file", "words.mp4": "unsupported_media"}
+    videos = table(undisturbed, "videos")
+    assert all(row["cpu_s"] > 0 and row["width"] > 0 and row["fps"] > 0 for row in videos)
+    assert {row["key"] for row in table(undisturbed, "segments")} <= {row["key"] for row in videos}
+    assert "synchronised.mp4" in (undisturbed / "report.html").read_text()
+
+
+def test_what_is_known_is_not_judged_again(catalogue: Path, undisturbed: Path) -> None:
+    before = table(undisturbed, "sources")
+    assert "0 judged, 0 failed, 0 met again, 5 done before" in score(str(catalogue), str(undisturbed))
+    assert table(undisturbed, "sources") == before
+
+
+def test_a_killed_driver_loses_and_doubles_nothing(
+    catalogue: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    for number in range(KILLS):
+        driver = subprocess.Popen(
+            command(str(catalogue), str(tmp_path)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        with pytest.raises(subprocess.TimeoutExpired):  # begins, works, and is killed at different stages
+            driver.wait(2.0 + 3.0 * number)
+        driver.send_signal(signal.SIGKILL)
+        driver.wait()
+    score(str(catalogue), str(tmp_path))
+    assert judged(tmp_path) == judged(undisturbed)
+    assert len(table(tmp_path, "sources")) == len(table(tmp_path, "videos")) + 2 == 5
+
+
+@pytest.fixture
+def bucket(catalogue: Path) -> Iterator[str]:
+    """The address of a storage server with the catalogue in the bucket ``videos``."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ["-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", str(port)]
+    server = subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _put(url, "videos", b"", patience_s=60.0)
+        _put(url, "out", b"")
+        for video in catalogue.iterdir():
+            _put(url, f"videos/new/{video.name}", video.read_bytes())
+        yield url
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _put(url: str, path: str, data: bytes, patience_s: float = 0.0) -> None:
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            with urlopen(Request(f"{url}/{path}", data, method="PUT")):
+                return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+def test_a_bucket_brings_the_same_as_a_folder(bucket: str, undisturbed: Path, tmp_path: Path) -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_DEFAULT_REGION": "us-east-1"}
+    words = score("s3://videos/new", "s3://out/run", "--endpoint", bucket, **keys)
+    assert "3 judged, 2 failed" in words
+    assert "5 done before" in score("s3://videos/new", "s3://out/run", "--endpoint", bucket, **keys)
+    score("s3://videos/new", str(tmp_path), "--endpoint", bucket, **keys)
+    assert judged(tmp_path) == judged(undisturbed)
