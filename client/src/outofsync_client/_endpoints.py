@@ -59,6 +59,10 @@ class StateToken:
 class Endpoint(Protocol):
     """A server that a client asks."""
 
+    @property
+    def renews_tokens(self) -> bool:
+        """Whether its token is looked up, and may be another one soon."""
+
     def address(self) -> Address:
         """Where it is, as last looked up; raises :class:`UnreachableError` where it is nowhere."""
 
@@ -84,6 +88,10 @@ class FixedEndpoint:
             headers[API_KEY_HEADER] = _checked_secret("API key", api_key)
         self._address = Address(self._url, headers)
 
+    @property
+    def renews_tokens(self) -> bool:
+        return self._source is not None
+
     def address(self) -> Address:
         return Address(self._url, _bearer(self._source.current())) if self._source else self._address
 
@@ -105,6 +113,10 @@ class StateEndpoint:
         self._folder = folder
         self._address: Optional[Address] = None
         self._was_there = False
+
+    @property
+    def renews_tokens(self) -> bool:
+        return True
 
     def address(self) -> Address:
         address = self._address or self.renew(None)

@@ -20,7 +20,7 @@ from outofsync_client._exceptions import (
     OutOfSyncError,
     UnreachableError,
 )
-from outofsync_client._flow import Call, Flow, Request
+from outofsync_client._flow import Call, Flow, Request, Sleep
 from outofsync_client._retries import Retries, RetryState
 
 T = TypeVar("T")
@@ -32,6 +32,7 @@ Attempt = Callable[[Address], Flow[T]]
 """Asks one server once."""
 
 MAX_RENEWALS = 4  # of a token or address in one attempt
+ROTATION_S = 0.5  # TorchServe knows its new token a little before the state folder does
 TOO_MANY_REQUESTS = 429  # about the caller, not about the server: another will say the same
 
 logger = logging.getLogger("outofsync_client")
@@ -116,6 +117,9 @@ class Sender:
                 return (yield from attempt(address))
             except (AuthenticationError, UnreachableError, ConnectionLostError) as error:
                 renewed: Optional[Address] = yield Call(partial(endpoint.renew, address))
+                if renewed is None and isinstance(error, AuthenticationError) and endpoint.renews_tokens:
+                    yield Sleep(ROTATION_S)
+                    renewed = yield Call(partial(endpoint.renew, address))
                 if renewed is None:
                     raise
                 logger.info("request %s: %s; the server's address or token is new", request_id, error.code)

@@ -50,6 +50,17 @@ def test_a_token_that_has_run_out_is_looked_up_anew(
     assert repetitions(caplog) == [], "no wait was needed"
 
 
+def test_a_token_that_the_server_has_before_anybody_else_is_waited_for(
+    site: Site, expected: dict[str, object], caplog: pytest.LogCaptureFixture
+) -> None:
+    """TorchServe makes a new one, and the state folder holds the earlier for a moment more."""
+    tokens = Tokens("earlier", "earlier", site.now.token)
+    with FaultProxy(site.now.url) as proxy, Client(proxy.url, token=tokens, retries=ONE_TRY) as client:
+        assert lasting(judge(client)) == expected
+        assert len(proxy.asked) == 2
+    assert repetitions(caplog) == [], "it was one attempt"
+
+
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_key_that_is_refused_once_is_looked_up_anew(site: Site, status: int) -> None:
     tokens = Tokens("earlier", site.now.token)
