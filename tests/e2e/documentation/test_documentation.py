@@ -25,6 +25,7 @@ from server_fixture import LiveServer
 from untrained import write_checkpoints
 
 import outofsync_client
+from benchmarks.footage import footage
 from outofsync_client import batch, calibration, management, reports
 from serving import rollout
 from serving.lifecycle import running
@@ -33,7 +34,8 @@ from serving.settings import ROOT, ServerSettings
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "client" / "README.md", *sorted(DOCS.rglob("*.md"))]
 KINDS = {"bash run", "bash shown", "python run", "{toctree}", "{eval-rst}"}
-VIDEOS = {"interview.mp4": "synchronised", "speech.mp4": "shifted", "blurry.mp4": "another_voice"}
+VIDEOS = {"interview.mp4": 1.6, "speech.mp4": 1.8, "blurry.mp4": 2.0}  # seconds: many blocks judge them
+SIDE = 360
 EDGES = re.compile(r"https://(detector|spare)\.example")  # the test's own stands for these
 UNDOCUMENTED = {"RecordFile", "MAX_WORKERS", "Outcome"}  # of use to this project alone
 
@@ -54,8 +56,8 @@ def desk(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     (folder / "my_checkpoints").mkdir()
     write_checkpoints(folder / "my_checkpoints")
     (folder / "videos").mkdir()
-    for name, sample in VIDEOS.items():
-        shutil.copy(ROOT / "samples" / f"{sample}.mp4", folder / name)
+    for name, seconds in VIDEOS.items():
+        (folder / name).write_bytes(footage(seconds, SIDE, SIDE))
         shutil.copy(folder / name, folder / "videos" / name)
     settings = ServerSettings(state=folder / ".state", model_store=folder / "model_store")
     with ExitStack() as left:

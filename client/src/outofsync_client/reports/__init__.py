@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from outofsync_client.reports.document import save_report
     from outofsync_client.reports.folder import ReportFolder, write_delays, write_json
 
-__all__ = ["FORMATS", "Outcome", "ReportFolder", "save_report", "write_delays", "write_json"]
+__all__ = ["Outcome", "ReportFolder", "save_report", "write_delays", "write_json"]
 
 FORMATS = ("html", "pdf", "png")  # of one video's report
 _HOMES = {
