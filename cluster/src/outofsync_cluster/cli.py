@@ -13,6 +13,7 @@ from outofsync.errors import OutOfSyncError
 from outofsync.options import Options
 from outofsync_client.cli.options import options_among, with_options
 from outofsync_client.cli.server import KEY_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
+from outofsync_cluster.cost import Cost, Prices
 from outofsync_cluster.errors import ClusterError
 from outofsync_cluster.inventory import Inventory
 from outofsync_cluster.run import Plan, listed, score
@@ -41,6 +42,8 @@ USAGE = 2  # exit status for what cannot be begun or gone on with
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @click.option("--retry-failed", is_flag=True, help="Try videos again that failed for good before.")
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Port for Prometheus, on loopback.")
+@click.option("--price-per-core-hour", type=click.FloatRange(min=0), default=0.0, help="For the summary.")
+@click.option("--price-per-gpu-hour", type=click.FloatRange(min=0), default=0.0, help="For the summary.")
 @click.option("--dry-run", is_flag=True, help="Say what would be read and written, and do nothing.")
 @click.option("--quiet", is_flag=True, help="Print the summary alone.")
 @with_options
@@ -54,7 +57,8 @@ def cli(**choices: Any) -> None:
         if choices["dry_run"]:
             listed(plan, lambda inventory: _tell(plan, inventory))
         else:
-            _print(score(plan), plan)
+            prices = Prices(choices["price_per_core_hour"], choices["price_per_gpu_hour"])
+            _print(score(plan), plan, prices)
     except (ClusterError, OutOfSyncError) as error:
         click.echo(f"outofsync-cluster: {error}", err=True)
         sys.exit(USAGE)
@@ -97,15 +101,17 @@ def _tell(plan: Plan, inventory: Inventory) -> None:
     click.echo(f"options: {json.dumps(plan.options)}")
 
 
-def _print(summary: dict[str, Any], plan: Plan) -> None:
+def _print(summary: dict[str, Any], plan: Plan, prices: Prices) -> None:
     for verdict, count in sorted(summary["verdicts"].items()):
         click.echo(f"{verdict:20} {count}")
     for code, count in sorted(summary["error_codes"].items()):
         click.echo(f"error: {code:13} {count}")
     click.echo(
         f"{summary['videos']} judged, {summary['errors']} failed, {summary['duplicates']} met again, "
-        f"{summary['known']} done before; {summary['videos_per_hour']:g} videos an hour"
+        f"{summary['known']} done before"
     )
+    for name, value in Cost.of(summary).lines(prices):
+        click.echo(f"{name}: {value}")
     click.echo(f"written to {plan.storage.place(plan.output).uri}")
 
 

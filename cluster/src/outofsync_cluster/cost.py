@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 HOUR_S = 3600.0
 
@@ -27,6 +28,19 @@ class Cost:
     gpu_s: float
     cores: float
     gpus: float
+
+    @classmethod
+    def of(cls, summary: Mapping[str, Any]) -> Self:
+        """That of a run, from its summary."""
+        return cls(
+            videos=summary["videos"],
+            duration_s=summary["video_s"],
+            wall_s=summary["seconds"],
+            cpu_s=summary["cpu_s"],
+            gpu_s=summary["gpu_s"],
+            cores=summary["cores"],
+            gpus=summary["gpus"],
+        )
 
     @property
     def videos_per_hour(self) -> float | None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import ray
+
 from outofsync_client import OutOfSyncError, WorkerDiedError
 from outofsync_cluster.backends import EngineBackend, ServedBackend, envelope, read_weights
 from outofsync_cluster.errors import ClusterError
@@ -77,12 +79,13 @@ def _score(plan: Plan, inventory: Inventory) -> dict[str, Any]:
     setup = Setup(plan.options, plan.storage, plan.threads, plan.device, plan.server)
     gpus = 0.0 if plan.device == "cpu" or plan.server is not None else 1.0
     with cluster(plan.address, plan.cores):
+        held: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         pipeline = Pipeline(setup, weights, cpus=plan.threads, gpus=gpus)
         run = _Run(store, pipeline, exported)
         with bar(inventory.count, quiet=plan.quiet) as shown:
             for leg in grouped(inventory, LEG_ITEMS):
                 run.leg(leg, shown.advance)
-    summary = run.tally.summary()
+    summary = {**run.tally.summary(), "cores": held.get("CPU", 0.0), "gpus": held.get("GPU", 0.0)}
     write_report(store, plan.source, summary)
     return summary
 
