@@ -124,8 +124,17 @@ class Judge:
         place = (item.uri, item.size_bytes, item.modified, digest)
         if answer is None:
             return Outcome(*place, None, 0, 0.0, 0.0, 0.0, 0, size, self._node)
-        costs: Any = (answer.attempts, answer.cpu_s, answer.gpu_s, answer.wall_s, answer.peak_bytes)
-        return Outcome(*place, answer.data, *costs, size, self._node)
+        return Outcome(
+            *place,
+            answer.data,
+            answer.attempts,
+            answer.cpu_s,
+            answer.gpu_s,
+            answer.wall_s,
+            answer.peak_bytes,
+            size,
+            self._node,
+        )
 
 
 def digest_of(sha256: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Catalogues on a real Ray, with real weights: one row a video, whatever dies, from folders and from a bucket."""
+"""Catalogues on a real Ray, with real weights: one row a video, whatever dies, from folders and buckets."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from serving.settings import ROOT
 SAMPLES = ROOT / "samples"
 PATIENCE_S = 300.0
 KILLS = 3
+ANSWER_S = 10.0
+FILE = {"Content-Type": "application/octet-stream"}  # the storage server would read a form to its end
 
 pytestmark = pytest.mark.xdist_group("cluster")
 
@@ -125,9 +127,9 @@ def bucket(catalogue: Path) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
     try:
         _put(url, "videos", b"", patience_s=60.0)
-        _put(url, "out", b"")
+        _put(url, "out", b"", patience_s=60.0)
         for video in catalogue.iterdir():
-            _put(url, f"videos/new/{video.name}", video.read_bytes())
+            _put(url, f"videos/new/{video.name}", video.read_bytes(), patience_s=60.0)
         yield url
     finally:
         server.kill()
@@ -138,7 +140,7 @@ def _put(url: str, path: str, data: bytes, patience_s: float = 0.0) -> None:
     deadline = time.monotonic() + patience_s
     while True:
         try:
-            with urlopen(Request(f"{url}/{path}", data, method="PUT")):
+            with urlopen(Request(f"{url}/{path}", data, FILE, method="PUT"), timeout=ANSWER_S):
                 return
         except OSError:
             if time.monotonic() > deadline:
