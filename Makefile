@@ -29,7 +29,7 @@ COVERED := --cov --cov-report= --cov-fail-under=90
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run web check test serve stop status env edge edge-stop archives lint bench docs page import samples clean evaluate train
+.PHONY: help setup run web check test serve stop status env edge edge-stop archives lint bench docs page import samples clean cluster evaluate train
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -107,6 +107,9 @@ import: setup ## import published weights (IMPORT="--sync sync_model.pth … --o
 
 clean: ## remove what was built; .venv stays
 	@rm -rf "$(RESULTS)" model_store/*.mar model_store/*.war model_store/SHA256SUMS .mypy_cache .ruff_cache .pytest_cache
+
+cluster: setup ## score a catalogue with Ray (ARGS="samples --output-dir results/cluster")
+	@$(ENVIRONMENT)/bin/outofsync-cluster --checkpoints "$(CHECKPOINTS)" $(ARGS)
 
 evaluate: setup ## measure quality on held-out people; tables and pictures in results/quality (ARGS="--splits test")
 	@$(RUN) -m benchmarks.quality --checkpoints "$(CHECKPOINTS)" --output-dir "$(RESULTS)/quality" $(ARGS)

@@ -1,8 +1,8 @@
 """The folder of a run's output, written by one process, a part at a time.
 
-A part is a file in each table's folder, of the same name; ``sources`` is written last and makes it count. What
-a killed run left without it is removed when the folder is opened again. So rows are there once, however often
-a video is tried.
+A part is a file in each table's folder, of the same name; ``sources`` is written last and makes it count.
+What a killed run left without it is removed when the folder is opened again. So rows are there once, however
+often a video is tried.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ import pytest
 from serving.settings import ROOT
 
 PAGE = ROOT / "docs" / "architecture.md"
-SEARCHED = (ROOT, ROOT / "handlers", ROOT / "client" / "src", ROOT / "cluster" / "src")  # where our own packages and modules lie
+# where our own packages and modules lie
+SEARCHED = (ROOT, ROOT / "handlers", ROOT / "client" / "src", ROOT / "cluster" / "src")
 NOT_OURS = {"results", "runs"}  # what commands write
 EVERYTHING = "everything"
 
