@@ -40,8 +40,6 @@ FINAL_CODES = frozenset(  # errors of the video itself: the same options bring t
         ErrorCode.TOO_LARGE,
         ErrorCode.TOO_MANY_PIXELS,
         ErrorCode.DECODE_TIMEOUT,
-        ErrorCode.WORKER_DIED,
-        ErrorCode.INTERNAL,
     }
 )
 
