@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.footage import footage
+from outofsync_cluster.places import Storage
 from serving.settings import ROOT
 
 VIDEOS = {"one.mp4": 1.6, "two.mp4": 1.8, "three.mp4": 2.0}  # seconds
@@ -35,10 +35,9 @@ def command(source: str, output: str, *more: str) -> list[str]:
     return [sys.executable, "-m", "outofsync_cluster.cli", source, *words]
 
 
-def score(source: str, output: str, *more: str, **environment: str) -> str:
+def score(source: str, output: str, *more: str) -> str:
     ran = subprocess.run(
         command(source, output, *more),
-        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,
@@ -149,10 +148,17 @@ def _put(url: str, path: str, data: bytes, patience_s: float = 0.0) -> None:
             time.sleep(0.2)
 
 
-def test_a_bucket_brings_the_same_as_a_folder(bucket: str, undisturbed: Path, tmp_path: Path) -> None:
-    keys = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_DEFAULT_REGION": "us-east-1"}
-    words = score("s3://videos/new", "s3://out/run", "--endpoint", bucket, **keys)
+def test_a_bucket_brings_the_same_as_a_folder(
+    bucket: str, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "any")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    words = score("s3://videos/new", "s3://out/run", "--endpoint", bucket)
     assert "3 judged, 2 failed" in words
-    assert "5 done before" in score("s3://videos/new", "s3://out/run", "--endpoint", bucket, **keys)
-    score("s3://videos/new", str(tmp_path), "--endpoint", bucket, **keys)
+    assert "5 done before" in score("s3://videos/new", "s3://out/run", "--endpoint", bucket)
+    (tmp_path / "results").mkdir()
+    lines = Storage.of(["s3://out"], bucket).place("s3://out/run/results")
+    for info in lines.entries():
+        (tmp_path / "results" / Path(info.path).name).write_bytes(lines.at(info.path).read())
     assert judged(tmp_path) == judged(undisturbed)
