@@ -13,7 +13,7 @@ from outofsync.errors import OutOfSyncError
 from outofsync.options import Options
 from outofsync_client.cli.options import options_among, with_options
 from outofsync_client.cli.server import KEY_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
-from outofsync_cluster.cost import Cost, Prices
+from outofsync_cluster.cost import Prices
 from outofsync_cluster.errors import ClusterError
 from outofsync_cluster.inventory import Inventory
 from outofsync_cluster.run import Plan, listed, score
@@ -57,8 +57,7 @@ def cli(**choices: Any) -> None:
         if choices["dry_run"]:
             listed(plan, lambda inventory: _tell(plan, inventory))
         else:
-            prices = Prices(choices["price_per_core_hour"], choices["price_per_gpu_hour"])
-            _print(score(plan), plan, prices)
+            _print(score(plan), plan)
     except (ClusterError, OutOfSyncError) as error:
         click.echo(f"outofsync-cluster: {error}", err=True)
         sys.exit(USAGE)
@@ -78,6 +77,7 @@ def _plan(choices: dict[str, Any]) -> Plan:
         output=choices["output_dir"],
         options=Options.from_dict(asked).to_dict(),
         server=server,
+        prices=Prices(choices["price_per_core_hour"], choices["price_per_gpu_hour"]),
         **{
             name: choices[name]
             for name in (
@@ -101,7 +101,7 @@ def _tell(plan: Plan, inventory: Inventory) -> None:
     click.echo(f"options: {json.dumps(plan.options)}")
 
 
-def _print(summary: dict[str, Any], plan: Plan, prices: Prices) -> None:
+def _print(summary: dict[str, Any], plan: Plan) -> None:
     for verdict, count in sorted(summary["verdicts"].items()):
         click.echo(f"{verdict:20} {count}")
     for code, count in sorted(summary["error_codes"].items()):
@@ -110,7 +110,7 @@ def _print(summary: dict[str, Any], plan: Plan, prices: Prices) -> None:
         f"{summary['videos']} judged, {summary['errors']} failed, {summary['duplicates']} met again, "
         f"{summary['known']} done before"
     )
-    for name, value in Cost.of(summary).lines(prices):
+    for name, value in summary["cost"].items():
         click.echo(f"{name}: {value}")
     click.echo(f"written to {plan.storage.place(plan.output).uri}")
 

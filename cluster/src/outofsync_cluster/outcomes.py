@@ -32,8 +32,6 @@ def video_row(outcome: Outcome, result: Mapping[str, Any], identity: Identity) -
         wall_s=outcome.wall_s,
         bytes_read=outcome.bytes_read,
         peak_bytes=outcome.peak_bytes,
-        perceptual_hash=None,
-        near_duplicate_of=None,
         attempts=outcome.attempts,
         node=outcome.node,
     )

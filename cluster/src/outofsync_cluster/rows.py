@@ -21,8 +21,8 @@ class Row(Protocol):
 class VideoRow:
     """A content that was judged; ``key`` is of the content, the options and the pipeline's version.
 
-    ``uri`` is where that content was read, ``near_duplicate_of`` another video's, of which this is another
-    coding. ``cpu_s``, ``gpu_s`` and ``wall_s`` are the video's share of the batch it travelled in.
+    ``uri`` is where that content was read. ``cpu_s``, ``gpu_s`` and ``wall_s`` are the video's share of the
+    batch it travelled in.
     """
 
     key: str
@@ -49,8 +49,6 @@ class VideoRow:
     wall_s: float
     bytes_read: int
     peak_bytes: int  # the most memory that the process which scored it has held so far
-    perceptual_hash: str | None
-    near_duplicate_of: str | None
     attempts: int
     node: str
 

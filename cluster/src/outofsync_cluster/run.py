@@ -14,6 +14,7 @@ import ray
 
 from outofsync_client import OutOfSyncError, WorkerDiedError
 from outofsync_cluster.backends import EngineBackend, ServedBackend, envelope, read_weights
+from outofsync_cluster.cost import Cost, Prices
 from outofsync_cluster.errors import ClusterError
 from outofsync_cluster.identity import Identity
 from outofsync_cluster.inventory import Inventory, Item, grouped, list_videos
@@ -50,6 +51,7 @@ class Plan:
     quiet: bool = False
     metrics_port: int | None = None
     cores: int | None = None
+    prices: Prices = field(default_factory=Prices)
     storage: Storage = field(init=False)
 
     def __post_init__(self) -> None:
@@ -86,6 +88,7 @@ def _score(plan: Plan, inventory: Inventory) -> dict[str, Any]:
             for leg in grouped(inventory, LEG_ITEMS):
                 run.leg(leg, shown.advance)
     summary = {**run.tally.summary(), "cores": held.get("CPU", 0.0), "gpus": held.get("GPU", 0.0)}
+    summary["cost"] = dict(Cost.of(summary).lines(plan.prices))
     write_report(store, plan.source, summary)
     return summary
 

@@ -71,7 +71,6 @@ class Tally:
             "verdicts": dict(self.verdicts),
             "error_codes": dict(self.errors),
             "seconds": round(passed, 3),
-            "videos_per_hour": round(3600 * self.judged / passed, 1) if passed else 0.0,
             "video_s": round(self.duration_s, 3),
             "cpu_s": round(self.cpu_s, 3),
             "gpu_s": round(self.gpu_s, 3),
