@@ -20,9 +20,10 @@ from pathlib import Path
 
 from outofsync.checkpoints.store import Checkpoint
 from outofsync.runner import PRECISIONS
+from outofsync_cluster.errors import ClusterError
+from outofsync_cluster.layouts import LAYOUTS, Listed, listed
 from training.clips import prepared
 from training.evaluation.judging import workers
-from training.evaluation.published import fakeavceleb, kodf
 from training.evaluation.quality import LABELS, Quality
 
 TABLES = ("figures", "robustness", "deblurring", "blur")
@@ -41,10 +42,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="of both networks")
     parser.add_argument("--output-dir", type=Path, default=Path("results/quality"))
     parser.add_argument("--only", nargs="+", choices=TABLES, default=list(USUAL), help="tables to make")
-    parser.add_argument("--fakeavceleb", type=Path, help="the folder of FakeAVCeleb that holds meta_data.csv")
-    parser.add_argument(
-        "--kodf", type=Path, help="a folder of KoDF: real/ and fake/, or its own names for them"
-    )
+    for name in LAYOUTS:
+        parser.add_argument(
+            f"--{name}", type=Path, help="the folder of this collection, as its makers lay it out"
+        )
     parser.add_argument("--resamples", type=int, default=1000, help="of the bootstrap")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--quick", action="store_true", help="a few clips only: a smoke test, no measurement")
@@ -64,16 +65,18 @@ def prepare_missing(clips: Path, videos: Path, splits: Sequence[str]) -> None:
     subprocess.run([*command, "--only", *wanted], check=True)
 
 
+def collections_of(chosen: argparse.Namespace) -> list[tuple[str, list[Listed]]]:
+    """The public collections that the command line names, with their videos."""
+    folders = {name: getattr(chosen, name.replace("-", "_")) for name in LAYOUTS}
+    try:
+        return [(name, listed(name, folder)) for name, folder in folders.items() if folder]
+    except ClusterError as error:
+        raise SystemExit(str(error)) from None
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parse(arguments)
-    collections = [
-        (name, listed(folder))
-        for name, folder, listed in (
-            ("FakeAVCeleb", chosen.fakeavceleb, fakeavceleb),
-            ("KoDF", chosen.kodf, kodf),
-        )
-        if folder
-    ]
+    collections = collections_of(chosen)
     prepare_missing(chosen.clips, chosen.videos, chosen.splits)
     chosen.output_dir.mkdir(parents=True, exist_ok=True)
     checkpoints = {

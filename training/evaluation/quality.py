@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from outofsync_cluster.layouts import Listed
 from training.clips import PreparedClip, prepared
 from training.evaluation import changes, deblurring, errors, false_alarms, pictures, robustness
 from training.evaluation.calibration import calibration_table, reliability_of, stated_by
@@ -19,7 +20,7 @@ from training.evaluation.generators import generators_table
 from training.evaluation.judging import Workers
 from training.evaluation.material import judge_task, kind_of, pages_of, tasks_of
 from training.evaluation.offsets import places_table
-from training.evaluation.published import Video, collection_report, collection_table, judge_video
+from training.evaluation.published import collection_report, collection_table, judge_video
 from training.evaluation.report import Table
 
 LABELS = ("real", "fake", "fake_audio")
@@ -74,7 +75,7 @@ class Quality:
         if "figures" in self.only:
             self._figures(name, lines)
 
-    def collection(self, name: str, videos: Sequence[Video]) -> None:
+    def collection(self, name: str, videos: Sequence[Listed]) -> None:
         """A public collection, file by file."""
         with self.timed(name):
             rows = collection_table(self.workers.map(judge_video, videos, name), self.resamples)

@@ -48,14 +48,17 @@ class Row:
 def table(
     videos: Sequence[Listed], probabilities: Mapping[str, float | None], resamples: int = RESAMPLES
 ) -> list[Row]:
-    """A row for every fake together and one for each category; ``probabilities`` are by the video's path."""
+    """A row for every fake together, for each category, and for each method in it.
+
+    ``probabilities`` are by the video's path.
+    """
     genuine = [video for video in videos if not video.is_fake]
     fakes = [video for video in videos if video.is_fake]
     groups = {EVERYTHING: fakes}
-    groups |= {
-        name: [fake for fake in fakes if fake.category == name]
-        for name in sorted({fake.category for fake in fakes})
-    }
+    for category in sorted({fake.category for fake in fakes}):
+        mine = groups[category] = [fake for fake in fakes if fake.category == category]
+        methods = sorted({fake.kind for fake in mine} - {category})
+        groups |= {kind: [fake for fake in mine if fake.kind == kind] for kind in methods}
     return [_row(name, group, genuine, probabilities, resamples) for name, group in groups.items()]
 
 

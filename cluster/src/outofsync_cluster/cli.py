@@ -13,9 +13,12 @@ from outofsync.errors import OutOfSyncError
 from outofsync.options import Options
 from outofsync_client.cli.options import options_among, with_options
 from outofsync_client.cli.server import KEY_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
+from outofsync_cluster.benchmarking import collection, lines, tables
 from outofsync_cluster.cost import Prices
 from outofsync_cluster.errors import ClusterError
 from outofsync_cluster.inventory import Inventory
+from outofsync_cluster.layouts import LAYOUTS
+from outofsync_cluster.planning import SAMPLE, held_against, predict, write_plan
 from outofsync_cluster.run import Plan, listed, score
 
 USAGE = 2  # exit status for what cannot be begun or gone on with
@@ -40,11 +43,27 @@ USAGE = 2  # exit status for what cannot be begun or gone on with
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Cores of one actor.")
 @click.option("--cores", type=click.IntRange(1), help="Cores of this machine to use. [default: all]")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option(
+    "--split", is_flag=True, help="Decode and crop in actors of their own, as is done for a graphics card."
+)
 @click.option("--retry-failed", is_flag=True, help="Try videos again that failed for good before.")
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Port for Prometheus, on loopback.")
 @click.option("--price-per-core-hour", type=click.FloatRange(min=0), default=0.0, help="For the summary.")
 @click.option("--price-per-gpu-hour", type=click.FloatRange(min=0), default=0.0, help="For the summary.")
 @click.option("--dry-run", is_flag=True, help="Say what would be read and written, and do nothing.")
+@click.option("--plan", is_flag=True, help="Measure a sample, and say what the whole will take.")
+@click.option(
+    "--plan-sample",
+    type=click.IntRange(1),
+    default=SAMPLE,
+    show_default=True,
+    help="Videos that --plan measures.",
+)
+@click.option(
+    "--benchmark",
+    type=click.Choice(sorted(LAYOUTS)),
+    help="The folder is this public collection: print its tables, too.",
+)
 @click.option("--quiet", is_flag=True, help="Print the summary alone.")
 @with_options
 def cli(**choices: Any) -> None:
@@ -53,14 +72,27 @@ def cli(**choices: Any) -> None:
     The same command goes on where it was interrupted. A list is a .txt, .csv, .jsonl or .parquet file.
     """
     try:
-        plan = _plan(choices)
-        if choices["dry_run"]:
-            listed(plan, lambda inventory: _tell(plan, inventory))
-        else:
-            _print(score(plan), plan)
+        if choices["benchmark"] is None:
+            _carry_out(_plan(choices), choices)
+            return
+        with collection(choices["benchmark"], choices["source"]) as found:
+            plan = _plan({**choices, "source": found.manifest})
+            _carry_out(plan, choices)
+            if not (choices["dry_run"] or choices["plan"]):
+                for line in lines(tables(found, plan.storage.place(plan.output))):
+                    click.echo(line)
     except (ClusterError, OutOfSyncError) as error:
         click.echo(f"outofsync-cluster: {error}", err=True)
         sys.exit(USAGE)
+
+
+def _carry_out(plan: Plan, choices: dict[str, Any]) -> None:
+    if choices["dry_run"]:
+        listed(plan, lambda inventory: _tell(plan, inventory))
+    elif choices["plan"]:
+        _foretell(plan, choices["plan_sample"])
+    else:
+        _print(score(plan), plan)
 
 
 def _plan(choices: dict[str, Any]) -> Plan:
@@ -81,7 +113,7 @@ def _plan(choices: dict[str, Any]) -> Plan:
         **{
             name: choices[name]
             for name in (
-                *("checkpoints", "address", "endpoint", "threads", "device", "retry_failed"),
+                *("checkpoints", "address", "endpoint", "threads", "device", "split", "retry_failed"),
                 *("quiet", "metrics_port", "cores"),
             )
         },
@@ -101,6 +133,15 @@ def _tell(plan: Plan, inventory: Inventory) -> None:
     click.echo(f"options: {json.dumps(plan.options)}")
 
 
+def _foretell(plan: Plan, sample: int) -> None:
+    found = predict(plan, sample=sample)
+    for name, value in found.lines():
+        click.echo(f"{name:20} {value}")
+    folder = plan.storage.place(plan.output)
+    write_plan(folder, found)
+    click.echo(f"written to {folder.uri}; the run will say how near it came")
+
+
 def _print(summary: dict[str, Any], plan: Plan) -> None:
     for verdict, count in sorted(summary["verdicts"].items()):
         click.echo(f"{verdict:20} {count}")
@@ -112,6 +153,9 @@ def _print(summary: dict[str, Any], plan: Plan) -> None:
     )
     for name, value in summary["cost"].items():
         click.echo(f"{name}: {value}")
+    for name, one in held_against(plan.storage.place(plan.output), summary).items():
+        change = one["took"] / one["planned"] - 1
+        click.echo(f"{name}: {one['took']:,.1f}, planned {one['planned']:,.1f} ({change:+.0%})")
     click.echo(f"written to {plan.storage.place(plan.output).uri}")
 
 

@@ -55,10 +55,12 @@ class Cost:
     def video_s_per_gpu_s(self) -> float | None:
         return _ratio(self.duration_s, self.gpu_s)
 
+    def spent(self, prices: Prices) -> float:
+        """The price of what the run held."""
+        return (self.cores * prices.core_hour + self.gpus * prices.gpu_hour) * self.wall_s / HOUR_S
+
     def per_thousand_videos(self, prices: Prices) -> float | None:
-        """The price of what the run held, for 1,000 videos."""
-        spent = (self.cores * prices.core_hour + self.gpus * prices.gpu_hour) * self.wall_s / HOUR_S
-        return _ratio(spent * 1000, self.videos)
+        return _ratio(self.spent(prices) * 1000, self.videos)
 
     def lines(self, prices: Prices) -> Iterable[tuple[str, str]]:
         """Names and values for the summary; what was not measured is left out."""

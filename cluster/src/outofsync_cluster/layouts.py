@@ -36,15 +36,20 @@ DFDC_TABLE = "metadata.json"
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A video of a collection: ``category`` is what was done to it, or ``genuine``."""
+    """A video of a collection: ``category`` is what was done to it, or ``genuine``; ``method`` by what."""
 
     path: Path
     category: str
     identity: str
+    method: str = ""
 
     @property
     def is_fake(self) -> bool:
         return self.category != GENUINE
+
+    @property
+    def kind(self) -> str:
+        return f"{self.category}, {self.method}" if self.method else self.category
 
 
 def fakeavceleb(folder: Path) -> Iterator[Listed]:
@@ -63,8 +68,11 @@ def fakeavceleb(folder: Path) -> Iterator[Listed]:
             kind = cells[columns["type"]]
             path = _fakeavceleb_path(folder, cells, kind)
             if path.is_file():
-                category = GENUINE if kind == FAKEAVCELEB_REAL else f"{kind}, {cells[columns['method']]}"
-                yield Listed(path, category, cells[columns["source"]])
+                identity, method = cells[columns["source"]], cells[columns["method"]]
+                if kind == FAKEAVCELEB_REAL:
+                    yield Listed(path, GENUINE, identity)
+                else:
+                    yield Listed(path, kind, identity, method)
 
 
 def _fakeavceleb_path(folder: Path, cells: list[str], kind: str) -> Path:

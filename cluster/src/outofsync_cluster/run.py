@@ -47,6 +47,7 @@ class Plan:
     endpoint: str | None = None
     threads: int = 1
     device: str = "cpu"
+    split: bool = False  # crops are cut by actors of their own
     retry_failed: bool = False
     quiet: bool = False
     metrics_port: int | None = None
@@ -56,6 +57,15 @@ class Plan:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "storage", Storage.of([self.source, self.output], self.endpoint))
+
+    @property
+    def setup(self) -> Setup:
+        return Setup(self.options, self.storage, self.threads, self.device, self.server)
+
+    @property
+    def gpus_each(self) -> float:
+        """Cards that an actor takes of a node."""
+        return 0.0 if self.device == "cpu" or self.server is not None else 1.0
 
 
 def listed(plan: Plan, work: Callable[[Inventory], None]) -> None:
@@ -78,11 +88,9 @@ def _score(plan: Plan, inventory: Inventory) -> dict[str, Any]:
     exported = Exported()
     if plan.metrics_port is not None:
         exported.serve(plan.metrics_port)
-    setup = Setup(plan.options, plan.storage, plan.threads, plan.device, plan.server)
-    gpus = 0.0 if plan.device == "cpu" or plan.server is not None else 1.0
     with cluster(plan.address, plan.cores):
         held: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        pipeline = Pipeline(setup, weights, cpus=plan.threads, gpus=gpus)
+        pipeline = Pipeline(plan.setup, weights, cpus=plan.threads, gpus=plan.gpus_each)
         run = _Run(store, pipeline, exported)
         with bar(inventory.count, quiet=plan.quiet) as shown:
             for leg in grouped(inventory, LEG_ITEMS):

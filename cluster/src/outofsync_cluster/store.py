@@ -141,8 +141,7 @@ class Store:
 
     def rows(self, table: str, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
         """What is written in a table."""
-        for info in self.folder.child(table).entries():
-            yield from self._table(info, columns).to_pylist()
+        return read_rows(self.folder, table, columns)
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
         """A file of the folder itself."""
@@ -231,9 +230,15 @@ class Store:
         rows = [kind(**row) for row in pq.read_table(io.BytesIO(place.read())).to_pylist() if left(row)]
         place.write(parquet(table_of(kind, rows)))
 
-    def _table(self, info: Any, columns: list[str] | None = None) -> pa.Table:
-        data = self.folder.at(info.path).read()
-        return pq.read_table(io.BytesIO(data), columns=columns)
+    def _table(self, info: Any) -> pa.Table:
+        return pq.read_table(io.BytesIO(self.folder.at(info.path).read()))
+
+
+def read_rows(folder: Place, table: str, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+    """What is written in a table of a run's folder."""
+    for info in folder.child(table).entries():
+        data = folder.at(info.path).read()
+        yield from pq.read_table(io.BytesIO(data), columns=columns).to_pylist()
 
 
 def parquet(table: pa.Table) -> bytes:

@@ -20,7 +20,7 @@ def put(folder: Path, *names: str) -> None:
 
 def found(name: str, folder: Path) -> list[tuple[str, str, str]]:
     videos = listed(name, folder)
-    return [(str(video.path.relative_to(folder)), video.category, video.identity) for video in videos]
+    return [(str(video.path.relative_to(folder)), video.kind, video.identity) for video in videos]
 
 
 def test_fakeavceleb(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Public collections are found where their makers put the files, and judged file by file."""
+"""Public collections are judged file by file."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import pytest
 from media_factory import Media
 from untrained import write_checkpoints
 
+from outofsync_cluster.layouts import listed
 from training.evaluation.degradations import UNCHANGED, degrade, read_footage
 from training.evaluation.judging import GENUINE, Product
-from training.evaluation.published import collection_table, fakeavceleb, judge_video, kodf
+from training.evaluation.published import collection_table, judge_video
 
 SAMPLE = Path(__file__).parents[4] / "samples" / "synchronised.mp4"
 HEADER = "source,target1,target2,method,category,type,race,gender,path,\n"
@@ -38,36 +39,10 @@ def collection(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_layout_of_fakeavceleb(collection: Path) -> None:
-    videos = fakeavceleb(collection)
-    assert [video.kind for video in videos] == [GENUINE, GENUINE, f"{FAKE}, wav2lip", f"{FAKE}, fsgan"]
-    assert [video.identity for video in videos] == ["id1", "id2", "id1", "id2"]
-    assert videos[2].path == collection / FAKE / "African/men/id1/00001_id3_wavtolip.mp4"
-
-
-def test_folders_that_are_no_collection_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no meta_data"):
-        fakeavceleb(tmp_path)
-    (tmp_path / "meta_data.csv").write_text(HEADER)
-    with pytest.raises(ValueError, match="none of the files"):
-        fakeavceleb(tmp_path)
-    with pytest.raises(ValueError, match="called real"):
-        kodf(tmp_path)
-
-
-def test_the_layout_of_kodf(tmp_path: Path) -> None:
-    for name in ("original_videos/01/a.mp4", "synthesized_videos/audio-driven/01/b.mp4"):
-        (tmp_path / name).parent.mkdir(parents=True)
-        (tmp_path / name).write_bytes(b"")
-    real, fake = kodf(tmp_path)
-    assert (real.kind, real.identity) == (GENUINE, "01")
-    assert (fake.kind, fake.identity) == ("synthesised, audio-driven", "01")
-
-
 @pytest.mark.slow
 def test_a_collection_is_judged_as_a_whole_and_by_category(collection: Path, tmp_path: Path) -> None:
     product = Product(write_checkpoints(tmp_path))
-    videos = fakeavceleb(collection)
+    videos = listed("fakeavceleb", collection)
     videos[1].path.write_bytes(Media(audio=None).to_bytes())
     judged = [judge_video(product, video) for video in (videos[0], videos[1], videos[2])]
     assert judged[1].reasons == ("no_audio",)
