@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from outofsync_client import Client, OutOfSyncError, WorkerDiedError
 from outofsync_cluster.errors import ClusterError
+from outofsync_cluster.work import Work
 
 WEIGHTS = ("deblur.safetensors", "sync.safetensors", "scoring.safetensors", "face.safetensors")
 OPTIONAL = "face.safetensors"
@@ -69,13 +70,19 @@ class EngineBackend:
     """The engine in a process of its own, started again when it dies; what it died of is found by halving."""
 
     def __init__(
-        self, weights: Mapping[str, bytes], options: Mapping[str, Any], *, threads: int, device: str
+        self,
+        weights: Mapping[str, bytes],
+        options: Mapping[str, Any],
+        *,
+        threads: int,
+        device: str,
+        work: Work = Work.WHOLE,
     ) -> None:
         self._folder = TemporaryDirectory(prefix="outofsync-weights-")
         for name, data in weights.items():
             (Path(self._folder.name) / name).write_bytes(data)
         self._options = json.dumps(options).encode()
-        self._settings = json.dumps({"threads": threads, "device": device})
+        self._settings = json.dumps({"threads": threads, "device": device, "work": work})
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
 

@@ -1,7 +1,7 @@
-"""The process that holds the networks: it may die of a video, and whoever started it starts another.
+"""The process in which the engine works: it may die of a video, and whoever started it starts another.
 
-It is told a socket's file descriptor, the folder of the weights and its settings; it answers what it is,
-then a list of answers for each list of files. It ends with whoever holds the other end.
+It is told a socket's file descriptor, the folder of the weights and its settings; it answers which models it
+has, then a list of answers for each list of files. It ends with whoever holds the other end.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import resource
 import sys
 import threading
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,12 @@ from typing import Any
 import torch
 
 from outofsync.checkpoints.store import Checkpoint
-from outofsync.nodes import DeblurNode, EnsembleNode, Request
+from outofsync.nodes import CropNode, DeblurNode, EnsembleNode, Request
 from outofsync.scoring.calibration import Calibration
+from outofsync_cluster.work import Work
 
 KIB = 1024
+Engine = Callable[[list[bytes], bytes], list[bytes]]  # files or clips, and options → an answer for each
 
 
 def main() -> None:
@@ -31,20 +34,35 @@ def main() -> None:
     connection = Connection(int(sys.argv[1]))
     folder, settings = Path(sys.argv[2]), json.loads(sys.argv[3])
     torch.set_num_threads(settings["threads"])
-    deblur = DeblurNode.load(folder, settings["device"], settings)
-    ensemble = EnsembleNode.load(folder, settings["device"], settings)
-    connection.send(models_in(folder))
+    work = Work(settings["work"])
+    run = engine(work, folder, settings)
+    connection.send({} if work is Work.CROP else models_in(folder))
     asked: queue.SimpleQueue[tuple[list[bytes], bytes]] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(connection, asked), daemon=True).start()
     while True:
         files, options = asked.get()
         start, cpu = time.perf_counter(), _cpu_s()
-        clips = deblur.run([Request(file, options, "") for file in files])
-        answers = ensemble.run([Request(clip, None, "") for clip in clips])
+        answers = run(files, options)
         wall = time.perf_counter() - start
         on_card = wall if settings["device"] != "cpu" else 0.0
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB
         connection.send((answers, _cpu_s() - cpu, on_card, wall, peak))
+
+
+def engine(work: Work, folder: Path, settings: dict[str, Any]) -> Engine:
+    """The nodes, or as much of them as this process is for."""
+    if work is Work.CROP:
+        cropping = CropNode.load(settings)
+        return lambda files, options: cropping.run([Request(file, options, "") for file in files])
+    deblur = DeblurNode.load(folder, settings["device"], settings)
+    ensemble = EnsembleNode.load(folder, settings["device"], settings)
+    first = deblur.run_clips if work is Work.SCORE else deblur.run
+
+    def run(files: list[bytes], options: bytes) -> list[bytes]:
+        clips = first([Request(file, options, "") for file in files])
+        return ensemble.run([Request(clip, None, "") for clip in clips])
+
+    return run
 
 
 def models_in(folder: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -14,16 +15,18 @@ import ray.data
 from outofsync_cluster.errors import ClusterError
 from outofsync_cluster.inventory import Item, grouped
 from outofsync_cluster.rows import table_of
-from outofsync_cluster.stages import Judge, Outcome, Registry, Setup, outcomes_in
+from outofsync_cluster.stages import Judge, Outcome, Registry, Scorer, Setup, outcomes_in
+from outofsync_cluster.work import Work
 
 BLOCK_ITEMS = 4  # judged at once, as the service batches
-OBJECT_STORE_BYTES = 200_000_000  # of a cluster of our own: what travels are names and results
+OBJECT_STORE_BYTES = 200_000_000  # of a cluster of our own: what travels are names and results …
+CLIPS_STORE_BYTES = 2_000_000_000  # … and between two stages clips of faces, 20 kB a picture
 RETRIES = 3  # of a block whose actor or node died; what is lost even so is tried again later
 AT_ONCE = 2  # blocks of an actor: one is read while another is judged
 
 
 @contextmanager
-def cluster(address: str | None, cores: int | None = None) -> Iterator[None]:
+def cluster(address: str | None, cores: int | None = None, *, split: bool = False) -> Iterator[None]:
     """Join a cluster, or start one on this machine. Raises :class:`ClusterError` where there is none."""
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
@@ -31,14 +34,14 @@ def cluster(address: str | None, cores: int | None = None) -> Iterator[None]:
         if address is None:
             ray.init(
                 num_cpus=cores,
-                object_store_memory=OBJECT_STORE_BYTES,
+                object_store_memory=CLIPS_STORE_BYTES if split else OBJECT_STORE_BYTES,
                 include_dashboard=False,
                 _system_config={"enable_metrics_collection": False},
                 **quiet,
             )
         else:
             ray.init(address=address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+    except Exception as error:  # a plain one where its processes are slow to begin
         where = f"no Ray cluster answers at {address}" if address else "Ray does not start on this machine"
         raise ClusterError(f"{where}: {str(error).splitlines()[0]}") from None
     try:
@@ -52,29 +55,57 @@ def cluster(address: str | None, cores: int | None = None) -> Iterator[None]:
         ray.shutdown()
 
 
+@dataclass(frozen=True)
+class Team:
+    """How many actors there are: of the whole work, or of its two stages."""
+
+    whole: int = 0
+    crop: int = 0
+    score: int = 0
+
+
 class Pipeline:
-    """Actors that judge; ``cpus`` and ``gpus`` are what one of them takes of a node."""
+    """Actors that judge; ``cpus`` and ``gpus`` are what one that scores takes of a node.
+
+    With ``split``, others crop: they take processors only, so that a card never waits for a decoder.
+    """
 
     def __init__(
-        self, setup: Setup, weights: Mapping[str, bytes] | None, *, cpus: float, gpus: float
+        self,
+        setup: Setup,
+        weights: Mapping[str, bytes] | None,
+        *,
+        cpus: float,
+        gpus: float,
+        split: bool = False,
     ) -> None:
         self._setup = setup
         self._weights = [] if weights is None else [ray.put(dict(weights))]  # once a node, not once an actor
-        self._cpus, self._gpus = cpus, gpus
+        self._cpus, self._gpus, self._split = cpus, gpus, split
         registry: Any = ray.remote(Registry)
         self._registry = registry.options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
 
-    def actors(self) -> int:
-        """How many fit in the cluster as it is now."""
+    def team(self) -> Team:
+        """How many fit in the cluster as it is now. Raises :class:`ClusterError` where none does."""
         have: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        fitting = [have.get("CPU", 0.0) // self._cpus] if self._cpus else []
-        fitting += [have.get("GPU", 0.0) // self._gpus] if self._gpus else []
-        if not fitting or min(fitting) < 1:
+        cores, cards = have.get("CPU", 0.0), have.get("GPU", 0.0)
+        places = int(cores // self._cpus)  # for an actor of any kind
+        fitting = min(places, int(cards // self._gpus)) if self._gpus else places
+        needed = 2 if self._split else 1
+        if fitting < 1 or places < needed:
             raise ClusterError(
-                f"the cluster has {have.get('CPU', 0):g} cores and {have.get('GPU', 0):g} GPUs; an actor "
-                f"asks for {self._cpus:g} and {self._gpus:g}"
+                f"the cluster has {cores:g} cores and {cards:g} GPUs; a run asks for "
+                f"{needed * self._cpus:g} and {self._gpus:g} at least"
             )
-        return int(min(fitting))
+        if not self._split:
+            return Team(whole=fitting)
+        score = min(fitting, places - 1) if self._gpus else places // 2
+        return Team(crop=places - score, score=score)
+
+    def actors(self) -> int:
+        """How many videos' blocks are worked on at a time, of those that wait for nobody else."""
+        team = self.team()
+        return team.whole or team.crop
 
     def settle(self, digests: Sequence[bytes]) -> None:
         """Tell which contents are done; what was begun and lost may be begun again."""
@@ -83,17 +114,30 @@ class Pipeline:
     def run(self, items: Sequence[Item], *, block_items: int = BLOCK_ITEMS) -> Iterator[list[Outcome]]:
         """Outcomes as they come; items whose block was lost are missing among them."""
         blocks = [table_of(Item, group) for group in grouped(items, block_items)]
-        actors = min(self.actors(), len(blocks))
-        found = ray.data.from_arrow(blocks).map_batches(
-            Judge,
-            fn_constructor_args=(self._setup, self._weights, self._registry),
+        team = self.team()
+        found = ray.data.from_arrow(blocks)
+        most = len(blocks)
+        if team.whole:
+            whole = (self._setup, self._weights, self._registry)
+            found = self._mapped(found, Judge, whole, min(team.whole, most), self._gpus)
+        else:
+            crop = (self._setup, (), self._registry, Work.CROP)
+            found = self._mapped(found, Judge, crop, min(team.crop, most), 0.0)
+            score = (self._setup, self._weights)
+            found = self._mapped(found, Scorer, score, min(team.score, most), self._gpus)
+        for batch in found.iter_batches(batch_format="pyarrow", batch_size=None, prefetch_batches=0):
+            yield outcomes_in(batch)
+
+    def _mapped(self, found: Any, actor: type, arguments: tuple[Any, ...], number: int, gpus: float) -> Any:
+        """The blocks after so many actors of a kind."""
+        return found.map_batches(
+            actor,
+            fn_constructor_args=arguments,
             batch_format="pyarrow",
             batch_size=None,
-            compute=ray.data.ActorPoolStrategy(size=actors, max_tasks_in_flight_per_actor=AT_ONCE),
+            compute=ray.data.ActorPoolStrategy(size=number, max_tasks_in_flight_per_actor=AT_ONCE),
             num_cpus=self._cpus,
-            num_gpus=self._gpus or None,
+            num_gpus=gpus or None,
             max_concurrency=AT_ONCE,
             max_task_retries=RETRIES,
         )
-        for batch in found.iter_batches(batch_format="pyarrow", batch_size=None, prefetch_batches=0):
-            yield outcomes_in(batch)

@@ -110,7 +110,7 @@ _TYPES: dict[Any, pa.DataType] = {
     int: pa.int64(),
     float: pa.float64(),
     bool: pa.bool_(),
-    bytes: pa.binary(),
+    bytes: pa.large_binary(),  # a column of clips may have more than 2 GB
     list[str]: pa.list_(pa.string()),
 }
 

@@ -6,25 +6,30 @@ import hashlib
 import json
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import pyarrow as pa
 import ray
 
+from outofsync.clip import is_clip
 from outofsync_client import OutOfSyncError
 from outofsync_cluster.backends import Answer, Backend, EngineBackend, ServedBackend, envelope
 from outofsync_cluster.inventory import Item
 from outofsync_cluster.places import Storage
 from outofsync_cluster.reading import read_item
 from outofsync_cluster.rows import table_of
+from outofsync_cluster.work import Work
 
 DIGEST_BYTES = 16  # of a content's SHA-256, kept in memory
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a video: ``answer`` is JSON, and missing where its content is judged elsewhere."""
+    """What became of a video: ``answer`` is JSON, and missing where its content is judged elsewhere.
+
+    Between the stages of a run it is a clip.
+    """
 
     uri: str
     size_bytes: int
@@ -74,19 +79,13 @@ class Registry:
 class Judge:
     """An actor: judges blocks of items. Two blocks overlap, so that one is read while another is judged."""
 
-    def __init__(self, setup: Setup, weights: Sequence[Any], registry: Any) -> None:
-        """``weights`` holds a reference to the files of the weights, which the engine needs."""
+    def __init__(self, setup: Setup, weights: Sequence[Any], registry: Any, work: Work = Work.WHOLE) -> None:
+        """``weights`` holds a reference to the files of the weights, for work that needs them."""
         self._setup = setup
         self._registry = registry
         self._working = threading.Lock()
         self._node = str(ray.get_runtime_context().get_node_id())
-        self._backend: Backend
-        if setup.server is not None:
-            self._backend = ServedBackend(setup.options, setup.server)
-        else:
-            self._backend = EngineBackend(
-                ray.get(weights[0]), setup.options, threads=setup.threads, device=setup.device
-            )
+        self._backend = backend_of(setup, weights, work)
 
     def __call__(self, block: pa.Table) -> pa.Table:
         """A table of outcomes for a table of items."""
@@ -135,6 +134,50 @@ class Judge:
             size,
             self._node,
         )
+
+
+class Scorer:
+    """An actor: judges blocks of outcomes that hold clips. What holds an error already passes through."""
+
+    def __init__(self, setup: Setup, weights: Sequence[Any]) -> None:
+        self._working = threading.Lock()
+        self._backend = backend_of(setup, weights, Work.SCORE)
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        """A table of outcomes for a table of outcomes."""
+        outcomes = outcomes_in(block)
+        clips = [outcome.answer for outcome in outcomes if outcome.answer and is_clip(outcome.answer)]
+        with self._working:
+            judged = iter(self._backend.judge(clips) if clips else [])
+        return table_of(
+            Outcome,
+            [
+                _scored(outcome, next(judged)) if outcome.answer and is_clip(outcome.answer) else outcome
+                for outcome in outcomes
+            ],
+        )
+
+
+def _scored(outcome: Outcome, answer: Answer) -> Outcome:
+    """What both stages took together."""
+    return replace(
+        outcome,
+        answer=answer.data,
+        attempts=max(outcome.attempts, answer.attempts),
+        cpu_s=outcome.cpu_s + answer.cpu_s,
+        gpu_s=outcome.gpu_s + answer.gpu_s,
+        wall_s=outcome.wall_s + answer.wall_s,
+        peak_bytes=max(outcome.peak_bytes, answer.peak_bytes),
+    )
+
+
+def backend_of(setup: Setup, weights: Sequence[Any], work: Work) -> Backend:
+    """Whoever does this work for an actor."""
+    if setup.server is not None:
+        return ServedBackend(setup.options, setup.server)
+    files = ray.get(weights[0]) if weights else {}
+    device = "cpu" if work is Work.CROP else setup.device
+    return EngineBackend(files, setup.options, threads=setup.threads, device=device, work=work)
 
 
 def digest_of(sha256: str) -> bytes:

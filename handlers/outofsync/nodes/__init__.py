@@ -3,9 +3,10 @@
 Nothing a caller sent makes a node raise: each request's failure becomes data of its own.
 """
 
+from outofsync.nodes.crop import CropNode
 from outofsync.nodes.deblur import DeblurNode
 from outofsync.nodes.ensemble import EnsembleNode
 from outofsync.nodes.outcome import Outcome, Tally
 from outofsync.nodes.request import Request
 
-__all__ = ["DeblurNode", "EnsembleNode", "Outcome", "Request", "Tally"]
+__all__ = ["CropNode", "DeblurNode", "EnsembleNode", "Outcome", "Request", "Tally"]

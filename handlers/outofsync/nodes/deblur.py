@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,16 +16,17 @@ from outofsync.checkpoints.store import Checkpoint
 from outofsync.clip import Clip, Track
 from outofsync.constants import FRAME_RATE
 from outofsync.deblur.restorer import Restorer
-from outofsync.deblur.sharpness import blurry_frames, sharpness, sharpness_of
+from outofsync.deblur.sharpness import blurry_frames, sharpness
+from outofsync.errors import OutOfSyncError
 from outofsync.faces import FaceDetector, RetinaFaceDetector
 from outofsync.frames import Frames
 from outofsync.limits import Limits
 from outofsync.media import Decoder
 from outofsync.media.encode import encode_video
+from outofsync.nodes.crop import CropNode
 from outofsync.nodes.outcome import Outcome, Tally
 from outofsync.nodes.request import Failure, Request, attempt
 from outofsync.options import Options
-from outofsync.preparation import prepare
 from outofsync.progress import Progress, Share, Step
 from outofsync.spool import Spool, SpoolFile
 from outofsync.timing import Stopwatch
@@ -64,7 +65,7 @@ class DeblurNode:
     ) -> None:
         """With a spool, :meth:`run` answers where in it the clips lie instead of the clips."""
         self._restorer = restorer
-        self._detector = detector
+        self._crops = CropNode(detector, limits)
         self._limits = limits
         self._model = model
         self._spool = spool
@@ -84,21 +85,28 @@ class DeblurNode:
 
     def run(self, requests: Sequence[Request]) -> list[bytes]:
         """A clip for each request, in order; a request that failed gets a clip holding its error."""
+        return self._run(requests, self._answer)
+
+    def run_clips(self, requests: Sequence[Request]) -> list[bytes]:
+        """The same from the clips of :class:`CropNode`: their crops restored, errors passed on."""
+        return self._run(requests, self._answer_clip)
+
+    def _run(self, requests: Sequence[Request], answer: Callable[[Request], _Answer]) -> list[bytes]:
         if not requests:
             return []
         with ThreadPoolExecutor(len(requests)) as pool:
-            answers = list(pool.map(lambda request: attempt(request, self._answer), requests))
+            answers = list(pool.map(lambda request: attempt(request, answer), requests))
         # Only now: the clips of a batch whose worker is killed have no readers.
         clips = [
-            Clip.failed(answer.error, request_id=request.request_id).to_bytes()
-            if isinstance(answer, Failure)
-            else answer.hand_over()
-            for answer, request in zip(answers, requests, strict=True)
+            Clip.failed(answered.error, request_id=request.request_id).to_bytes()
+            if isinstance(answered, Failure)
+            else answered.hand_over()
+            for answered, request in zip(answers, requests, strict=True)
         ]
-        for answer in answers:
-            if isinstance(answer, _Answer):
-                self.tally.tell(answer.outcome)
-                self.tally.spend(answer.outcome.timing_ms)
+        for answered in answers:
+            if isinstance(answered, _Answer):
+                self.tally.tell(answered.outcome)
+                self.tally.spend(answered.outcome.timing_ms)
         self._tell_failures(answers)
         return clips
 
@@ -132,25 +140,24 @@ class DeblurNode:
                 file.discard()
                 raise
 
+    def _answer_clip(self, request: Request) -> _Answer:
+        """The clip of one request that came as a clip; raises what it holds instead of crops."""
+        clip = Clip.from_bytes(request.data)
+        if clip.error is not None:
+            raise OutOfSyncError.from_dict(clip.error)
+        clip = self._finished(clip, request.progress)
+        return _Answer(clip.to_bytes(), _outcome(clip))
+
     def _clip(self, request: Request, file: SpoolFile | None = None) -> Clip:
-        options = Options.parse(request.options)
-        arrival = request.arrival()
-        clip = prepare(
-            request.data,
-            options,
-            self._limits,
-            self._detector,
-            file=file,
-            measure=sharpness_of,
-            progress=request.progress,
-        )
-        request.release()
-        clip.request_id = request.request_id
+        return self._finished(self._crops.crop(request, file), request.progress)
+
+    def _finished(self, clip: Clip, progress: Progress) -> Clip:
+        """The clip, its blurry crops restored."""
         clip.models["deblur"] = self._model
         watch = Stopwatch()
         with watch.stage("deblur"):
-            clip.deblur = self._restore_blurry(clip, request.progress)
-        clip.timing_ms = arrival | clip.timing_ms | watch.timing_ms
+            clip.deblur = self._restore_blurry(clip, progress)
+        clip.timing_ms |= watch.timing_ms
         clip.handed_on_s = time.time()
         return clip
 

@@ -16,7 +16,7 @@ from outofsync.clip import Clip
 from outofsync.findings import Alignment, TrackFinding
 from outofsync.limits import Limits
 from outofsync.media import Decoder
-from outofsync.nodes import DeblurNode, EnsembleNode, Request
+from outofsync.nodes import CropNode, DeblurNode, EnsembleNode, Request
 from outofsync.progress import Progress
 from outofsync.spool import Spool
 from outofsync.timing import Stopwatch
@@ -59,6 +59,29 @@ def test_a_face_is_found_and_scored(alone: dict[str, Any]) -> None:
     assert np.isfinite(alone["delays"]).all()
     assert alone["segments"][-1]["end"] == alone["tracks"][0]["end"]
     assert set(alone["models"]) == {"deblur", "ensemble"}
+
+
+@pytest.mark.slow
+def test_crops_cut_elsewhere_bring_the_same_clips(nodes: tuple[DeblurNode, EnsembleNode]) -> None:
+    """Bit for bit, whether crops are restored, coded, raw, or not there at all."""
+    asked = [
+        request(FACE, 1, deblur="always"),
+        request(FACE, 2, deblur="never"),
+        request(FACE, 3, mode="reference", max_len=10),
+        request(NO_FACE, 4),
+        request(b"", 5),
+    ]
+    cut = CropNode.load({"threads": 1, "limits": {"duration_s": 20}}).run(asked)
+    crops = [Request(clip, None, one.request_id) for clip, one in zip(cut, asked, strict=True)]
+    for whole, halves in zip(nodes[0].run(asked), nodes[0].run_clips(crops), strict=True):
+        assert _timeless(halves) == _timeless(whole)
+
+
+def _timeless(data: bytes) -> bytes:
+    """A clip without what depends on the clock."""
+    clip = Clip.from_bytes(data)
+    clip.timing_ms, clip.handed_on_s = {}, 0.0
+    return clip.to_bytes()
 
 
 @pytest.mark.slow
