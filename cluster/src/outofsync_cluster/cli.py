@@ -19,7 +19,7 @@ from outofsync_cluster.errors import ClusterError
 from outofsync_cluster.inventory import Inventory
 from outofsync_cluster.layouts import LAYOUTS
 from outofsync_cluster.planning import SAMPLE, held_against, predict, write_plan
-from outofsync_cluster.run import Plan, listed, score
+from outofsync_cluster.run import PART_S, Plan, listed, score
 
 USAGE = 2  # exit status for what cannot be begun or gone on with
 
@@ -45,6 +45,15 @@ USAGE = 2  # exit status for what cannot be begun or gone on with
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @click.option(
     "--split", is_flag=True, help="Decode and crop in actors of their own, as is done for a graphics card."
+)
+@click.option(
+    "--write-every",
+    "write_every_s",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    default=PART_S,
+    show_default=True,
+    help="Longest that a result waits to be written, which is what a crash may cost.",
 )
 @click.option("--retry-failed", is_flag=True, help="Try videos again that failed for good before.")
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Port for Prometheus, on loopback.")
@@ -114,6 +123,7 @@ def _plan(choices: dict[str, Any]) -> Plan:
             name: choices[name]
             for name in (
                 *("checkpoints", "address", "endpoint", "threads", "device", "split", "retry_failed"),
+                "write_every_s",
                 *("quiet", "metrics_port", "cores"),
             )
         },

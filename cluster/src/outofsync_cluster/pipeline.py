@@ -14,6 +14,7 @@ import ray.data
 
 from outofsync_cluster.errors import ClusterError
 from outofsync_cluster.inventory import Item, grouped
+from outofsync_cluster.losses import Losses
 from outofsync_cluster.rows import table_of
 from outofsync_cluster.stages import Judge, Outcome, Registry, Scorer, Setup, outcomes_in
 from outofsync_cluster.work import Work
@@ -26,15 +27,19 @@ AT_ONCE = 2  # blocks of an actor: one is read while another is judged
 
 
 @contextmanager
-def cluster(address: str | None, cores: int | None = None, *, split: bool = False) -> Iterator[None]:
-    """Join a cluster, or start one on this machine. Raises :class:`ClusterError` where there is none."""
+def cluster(address: str | None, cores: int | None = None, *, stages: int = 1) -> Iterator[Losses]:
+    """Join a cluster, or start one on this machine; tells why blocks are lost there.
+
+    Raises :class:`ClusterError` where there is none.
+    """
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if address is None:
             ray.init(
+                address="local",  # even where another cluster runs on this machine
                 num_cpus=cores,
-                object_store_memory=CLIPS_STORE_BYTES if split else OBJECT_STORE_BYTES,
+                object_store_memory=CLIPS_STORE_BYTES if stages > 1 else OBJECT_STORE_BYTES,
                 include_dashboard=False,
                 _system_config={"enable_metrics_collection": False},
                 **quiet,
@@ -44,14 +49,17 @@ def cluster(address: str | None, cores: int | None = None, *, split: bool = Fals
     except Exception as error:  # a plain one where its processes are slow to begin
         where = f"no Ray cluster answers at {address}" if address else "Ray does not start on this machine"
         raise ClusterError(f"{where}: {str(error).splitlines()[0]}") from None
+    logger, losses = logging.getLogger("ray.data"), Losses()
     try:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
         context.max_errored_blocks = -1
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
-        yield
+        logger.setLevel(logging.ERROR)
+        logger.addHandler(losses)
+        yield losses
     finally:
+        logger.removeHandler(losses)
         ray.shutdown()
 
 
@@ -67,7 +75,7 @@ class Team:
 class Pipeline:
     """Actors that judge; ``cpus`` and ``gpus`` are what one that scores takes of a node.
 
-    With ``split``, others crop: they take processors only, so that a card never waits for a decoder.
+    With two ``stages``, others crop: they take processors only, so that a card never waits for a decoder.
     """
 
     def __init__(
@@ -77,11 +85,11 @@ class Pipeline:
         *,
         cpus: float,
         gpus: float,
-        split: bool = False,
+        stages: int = 1,
     ) -> None:
         self._setup = setup
         self._weights = [] if weights is None else [ray.put(dict(weights))]  # once a node, not once an actor
-        self._cpus, self._gpus, self._split = cpus, gpus, split
+        self._cpus, self._gpus, self._stages = cpus, gpus, stages
         registry: Any = ray.remote(Registry)
         self._registry = registry.options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
 
@@ -91,13 +99,12 @@ class Pipeline:
         cores, cards = have.get("CPU", 0.0), have.get("GPU", 0.0)
         places = int(cores // self._cpus)  # for an actor of any kind
         fitting = min(places, int(cards // self._gpus)) if self._gpus else places
-        needed = 2 if self._split else 1
-        if fitting < 1 or places < needed:
+        if fitting < 1 or places < self._stages:
             raise ClusterError(
                 f"the cluster has {cores:g} cores and {cards:g} GPUs; a run asks for "
-                f"{needed * self._cpus:g} and {self._gpus:g} at least"
+                f"{self._stages * self._cpus:g} and {self._gpus:g} at least"
             )
-        if not self._split:
+        if self._stages == 1:
             return Team(whole=fitting)
         score = min(fitting, places - 1) if self._gpus else places // 2
         return Team(crop=places - score, score=score)

@@ -16,8 +16,10 @@ from outofsync_client import OutOfSyncError, WorkerDiedError
 from outofsync_cluster.backends import EngineBackend, ServedBackend, envelope, read_weights
 from outofsync_cluster.cost import Cost, Prices
 from outofsync_cluster.errors import ClusterError
+from outofsync_cluster.fence import fenced
 from outofsync_cluster.identity import Identity
 from outofsync_cluster.inventory import Inventory, Item, grouped, list_videos
+from outofsync_cluster.losses import Agreement, Losses
 from outofsync_cluster.pipeline import Pipeline, cluster
 from outofsync_cluster.places import Storage
 from outofsync_cluster.reading import read_item
@@ -27,7 +29,7 @@ from outofsync_cluster.stages import Outcome, Setup
 from outofsync_cluster.store import Store
 from outofsync_cluster.watching import Exported, Tally, bar
 
-LEG_ITEMS = 2000  # of the inventory, in the driver's memory at a time
+LEG_ITEMS = 10_000  # of the inventory, in the driver's memory at a time; actors are made anew for each
 PART_ROWS = 1000  # of a part, at most …
 PART_S = 20.0  # … and the longest that an outcome waits to be written: what a kill may cost
 ROUNDS = 3  # in which a video may be lost with its actor or node before it counts as what they die of
@@ -47,7 +49,8 @@ class Plan:
     endpoint: str | None = None
     threads: int = 1
     device: str = "cpu"
-    split: bool = False  # crops are cut by actors of their own
+    split: bool = False  # crops are cut by actors of their own, as for a graphics card
+    write_every_s: float = PART_S
     retry_failed: bool = False
     quiet: bool = False
     metrics_port: int | None = None
@@ -67,6 +70,11 @@ class Plan:
         """Cards that an actor takes of a node."""
         return 0.0 if self.device == "cpu" or self.server is not None else 1.0
 
+    @property
+    def stages(self) -> int:
+        """1 where an actor does the whole work, 2 where others cut crops for those that score."""
+        return 2 if self.server is None and (self.split or self.device != "cpu") else 1
+
 
 def listed(plan: Plan, work: Callable[[Inventory], None]) -> None:
     """Do something with the list of what the plan's source holds."""
@@ -83,32 +91,43 @@ def score(plan: Plan) -> dict[str, Any]:
 
 def _score(plan: Plan, inventory: Inventory) -> dict[str, Any]:
     weights = read_weights(plan.checkpoints) if plan.server is None else None
-    identity = Identity(plan.options, _models(plan, weights, inventory))
-    store = Store(plan.storage.place(plan.output), identity, retry_failed=plan.retry_failed)
+    folder = plan.storage.place(plan.output)
+    folder.make_folder()
     exported = Exported()
     if plan.metrics_port is not None:
         exported.serve(plan.metrics_port)
-    with cluster(plan.address, plan.cores):
-        held: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        pipeline = Pipeline(plan.setup, weights, cpus=plan.threads, gpus=plan.gpus_each)
-        run = _Run(store, pipeline, exported)
-        with bar(inventory.count, quiet=plan.quiet) as shown:
-            for leg in grouped(inventory, LEG_ITEMS):
-                run.leg(leg, shown.advance)
-    summary = {**run.tally.summary(), "cores": held.get("CPU", 0.0), "gpus": held.get("GPU", 0.0)}
-    summary["cost"] = dict(Cost.of(summary).lines(plan.prices))
-    write_report(store, plan.source, summary)
-    return summary
+    with fenced(folder) as fence:
+        identity = Identity(plan.options, _models(plan, weights, inventory))
+        store = Store(folder, identity, retry_failed=plan.retry_failed, fence=fence)
+        with cluster(plan.address, plan.cores, stages=plan.stages) as losses:
+            held: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+            pipeline = Pipeline(
+                plan.setup, weights, cpus=plan.threads, gpus=plan.gpus_each, stages=plan.stages
+            )
+            run = _Run(store, pipeline, exported, losses, plan.write_every_s)
+            with bar(inventory.count, quiet=plan.quiet) as shown:
+                for leg in grouped(inventory, LEG_ITEMS):
+                    run.leg(leg, shown.advance)
+        run.agree.end(run.tally)
+        summary = {**run.tally.summary(), "cores": held.get("CPU", 0.0), "gpus": held.get("GPU", 0.0)}
+        summary["cost"] = dict(Cost.of(summary).lines(plan.prices))
+        write_report(store, plan.source, summary)
+        return summary
 
 
 class _Run:
     """One run's loop: what the pipeline brings goes into the store, and what is missing goes in again."""
 
-    def __init__(self, store: Store, pipeline: Pipeline, exported: Exported) -> None:
+    def __init__(
+        self, store: Store, pipeline: Pipeline, exported: Exported, losses: Losses, write_every_s: float
+    ) -> None:
         self.tally = Tally()
+        self.agree = Agreement()
         self._store = store
         self._pipeline = pipeline
         self._exported = exported
+        self._losses = losses
+        self._write_every_s = write_every_s
         self._written = time.monotonic()
 
     def leg(self, items: list[Item], advance: Callable[[int], None]) -> None:
@@ -116,33 +135,43 @@ class _Run:
         left = self._left(items)
         self.tally.known += len(items) - len(left)
         advance(len(items) - len(left))
+        came = not left
         for number in range(ROUNDS):
             if not left:
                 return
             self._store.forget_waiting()
             self._pipeline.settle(self._store.contents)
             for outcomes in self._pipeline.run(left, **({} if number == 0 else {"block_items": 1})):
-                self._take(outcomes)
-                advance(len(outcomes))
+                came = True
+                advance(self._take(outcomes))
             self._flush()
             left = self._left(left)
-        self._take([_lost(item) for item in left])
+        if not came:
+            raise ClusterError(f"no video came back from the cluster: {self._losses.reason}")
+        advance(self._take([_lost(item) for item in left]))
         self._flush()
 
     def _left(self, items: list[Item]) -> list[Item]:
         return [item for item in items if not self._store.knows(item.uri, item.size_bytes, item.modified)]
 
-    def _take(self, outcomes: list[Outcome]) -> None:
+    def _take(self, outcomes: list[Outcome]) -> int:
+        """Give outcomes to the store; how many places are done by them."""
+        before = self._store.places
         for outcome in outcomes:
             for row in self._store.add(outcome):
-                self._count(row)
-            self.tally.duplicates += outcome.answer is None
-        if len(self._store) >= PART_ROWS or time.monotonic() - self._written >= PART_S:
+                self.tally.add(row)
+                self._exported.add(row)
+                self._agree(row)
+        if len(self._store) >= PART_ROWS or time.monotonic() - self._written >= self._write_every_s:
             self._flush()
+        return self._store.places - before
 
-    def _count(self, row: Row) -> None:
-        self.tally.add(row)
-        self._exported.add(row)
+    def _agree(self, row: Row) -> None:
+        try:
+            self.agree.add(row)
+        except ClusterError:
+            self._flush()  # what was judged before
+            raise
 
     def _flush(self) -> None:
         self._store.write()

@@ -18,9 +18,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from outofsync_client.protocol import ErrorCode
 from outofsync_cluster.errors import ClusterError, reason_of
+from outofsync_cluster.fence import Fence
 from outofsync_cluster.identity import Identity, fingerprint
+from outofsync_cluster.losses import FINAL_CODES
 from outofsync_cluster.outcomes import error_row, segment_rows, source_row, video_row
 from outofsync_cluster.places import Place
 from outofsync_cluster.rows import TABLES, ErrorRow, Row, SegmentRow, SourceRow, VideoRow, table_of
@@ -28,20 +29,6 @@ from outofsync_cluster.stages import Outcome, digest_of, parsed
 
 RUN_FILE, LINES, SOURCES = "run.json", "results", "sources"
 FOLDERS = (LINES, *TABLES)
-FINAL_CODES = frozenset(  # errors of the video itself: the same options bring the same error
-    {
-        ErrorCode.EMPTY_FILE,
-        ErrorCode.UNSUPPORTED_MEDIA,
-        ErrorCode.CORRUPT_MEDIA,
-        ErrorCode.NO_VIDEO,
-        ErrorCode.NO_AUDIO,
-        ErrorCode.TOO_SHORT,
-        ErrorCode.TOO_LONG,
-        ErrorCode.TOO_LARGE,
-        ErrorCode.TOO_MANY_PIXELS,
-        ErrorCode.DECODE_TIMEOUT,
-    }
-)
 
 
 @dataclass
@@ -64,9 +51,17 @@ class Store:
     Raises :class:`ClusterError` for a folder that belongs to other options or models, or cannot be used.
     """
 
-    def __init__(self, folder: Place, identity: Identity, *, retry_failed: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Place,
+        identity: Identity,
+        *,
+        retry_failed: bool = False,
+        fence: Fence | None = None,
+    ) -> None:
         self.folder = folder
         self.identity = identity
+        self._fence = fence or Fence()
         self._contents: set[bytes] = set()  # judged
         self._places: set[bytes] = set()  # where nothing needs to be read again
         self._failed: dict[bytes, ErrorRow] = {}  # contents
@@ -90,18 +85,26 @@ class Store:
         """What stands for each content that is judged, or failed for good."""
         return [*self._contents, *self._failed]
 
+    @property
+    def places(self) -> int:
+        """How many places need not be read again."""
+        return len(self._places)
+
     def knows(self, uri: str, size_bytes: int, modified: int) -> bool:
         """Whether a place needs not be read."""
         return fingerprint(uri, size_bytes, modified) in self._places
 
     def add(self, outcome: Outcome) -> list[Row]:
-        """Take an outcome; the rows of videos and errors that it brings. One that comes again brings none."""
+        """Take an outcome; the row of each video, error or duplicate that it brings.
+
+        One that comes again brings none, and neither does one that has to wait for another.
+        """
         if self.knows(outcome.uri, outcome.size_bytes, outcome.modified):
             return []
         digest = digest_of(outcome.sha256) if outcome.sha256 else None
         if digest in self._contents:
-            self._source(source_row(outcome, self.identity.key(str(outcome.sha256)), None, duplicate=True))
-            return []
+            key = self.identity.key(str(outcome.sha256))
+            return [self._source(source_row(outcome, key, None, duplicate=True))]
         if digest in self._failed:
             return [self._fail(outcome, self._failed[digest], duplicate=True)]
         if outcome.answer is None:
@@ -122,6 +125,7 @@ class Store:
 
     def write(self) -> None:
         """Write what waits as one part. Raises :class:`ClusterError`, for a full disk for example."""
+        self._fence.check()
         if not self._part:
             return
         part, name = self._part, f"part-{uuid.uuid4().hex}"
@@ -169,9 +173,10 @@ class Store:
         self._source(source_row(outcome, None, own.code, duplicate=duplicate))
         return own
 
-    def _source(self, row: SourceRow) -> None:
+    def _source(self, row: SourceRow) -> SourceRow:
         self._places.add(fingerprint(row.uri, row.size_bytes, row.modified))
         self._part.sources.append(row)
+        return row
 
     def _check_run(self) -> None:
         wanted = {"options": dict(self.identity.options), "models": dict(self.identity.models)}

@@ -22,7 +22,7 @@ from rich.progress import (
 )
 
 from outofsync_cluster.errors import ClusterError
-from outofsync_cluster.rows import ErrorRow, Row, VideoRow
+from outofsync_cluster.rows import ErrorRow, Row, SourceRow, VideoRow
 
 SLOWEST = 10  # that a report names
 
@@ -44,8 +44,10 @@ class Tally:
     started: float = field(default_factory=time.monotonic)
 
     def add(self, row: Row) -> None:
-        """Count a video or an error."""
-        if isinstance(row, ErrorRow):
+        """Count a video, an error, or a place where a video was met again."""
+        if isinstance(row, SourceRow):
+            self.duplicates += 1
+        elif isinstance(row, ErrorRow):
             self.errors[row.code] += 1
         elif isinstance(row, VideoRow):
             self.verdicts[row.verdict] += 1
@@ -99,7 +101,9 @@ class Exported:
             raise ClusterError(f"port {port} cannot be used for metrics: {error.strerror}") from None
 
     def add(self, row: Row) -> None:
-        """Count a video or an error."""
+        """Count a video or an error; what was met again has cost nothing."""
+        if isinstance(row, SourceRow):
+            return
         self._requests.inc()
         if isinstance(row, ErrorRow):
             self._errors.labels(row.code, row.stage).inc()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest
 from outofsync_cluster.errors import ClusterError
 from outofsync_cluster.identity import Identity
 from outofsync_cluster.places import Place, Storage
+from outofsync_cluster.rows import SourceRow
 from outofsync_cluster.stages import Outcome
 from outofsync_cluster.store import FOLDERS, Store
+from outofsync_cluster.watching import Tally
 
 MODELS = {"deblur": {"version": "1.0"}, "ensemble": {"version": "1.0"}}
 IDENTITY = Identity({"deblur": "auto"}, MODELS)
@@ -96,10 +99,25 @@ def test_a_kill_between_the_files_of_a_part_leaves_nothing_of_it(
 def test_a_content_in_two_places_is_one_video(tmp_path: Path) -> None:
     store = opened(tmp_path)
     assert len(store.add(outcome("a", "same"))) == 1
-    assert store.add(outcome("b", "same")) == []
+    (again,) = store.add(outcome("b", "same"))
+    assert isinstance(again, SourceRow)
+    assert again.duplicate
     store.write()
     assert uris(store, "videos") == ["a"]
     assert [row["duplicate"] for row in store.rows("sources")] == [False, True]
+
+
+def test_each_place_counts_once_however_often_it_is_tried(tmp_path: Path) -> None:
+    """A round may lose the block that judges what others wait for; then all are tried again."""
+    store, tally = opened(tmp_path), Tally()
+    waiting = replace(outcome("b", "same"), answer=None)
+    for one in (waiting, outcome("c"), waiting, outcome("a", "same"), waiting):
+        for row in store.add(one):
+            tally.add(row)
+        if one.uri == "c":
+            store.forget_waiting()
+    summary = tally.summary()
+    assert (summary["videos"], summary["duplicates"], store.places) == (2, 1, 3)
 
 
 @pytest.mark.parametrize(
