@@ -117,9 +117,9 @@ def make_edge(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         yield edges(small_store, tmp_path_factory, left)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def edge(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveEdge]:
-    """A module's edge, which takes more than any test sends, and serves the models alone as well."""
+    """The session's edge, which takes more than any test sends, and serves the models alone as well."""
     ports = ("--plain-port", str(free_port()), "--metrics-port", str(free_port()))
     with ExitStack() as left:
         make = edges(small_store, tmp_path_factory, left)

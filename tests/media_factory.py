@@ -9,6 +9,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -144,3 +145,15 @@ class Media:
             frame.pts = first + start
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
+
+
+def beginning(whole: Path, seconds: float) -> bytes:
+    """The first seconds of a video as mp4, nothing coded anew."""
+    file = io.BytesIO()
+    with av.open(str(whole)) as source, av.open(file, "w", format="mp4") as output:
+        streams = {stream.index: output.add_stream_from_template(stream) for stream in source.streams}
+        for packet in source.demux():
+            if packet.pts is not None and packet.time_base and packet.pts * packet.time_base < seconds:
+                packet.stream = streams[packet.stream.index]
+                output.mux(packet)
+    return file.getvalue()

@@ -10,8 +10,8 @@ from pathlib import Path
 from shutil import copytree
 from typing import Any
 
-import av
 import pytest
+from media_factory import beginning
 from server_fixture import MakeServer
 
 from outofsync_client import Client
@@ -44,7 +44,8 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Beginnings of one sample, each a little longer than the one before."""
     folder = tmp_path_factory.mktemp("clips")
     for place in range(COUNT):
-        cut(ROOT / "samples" / "synchronised.mp4", folder / f"{place}.mp4", SHORTEST_S + place * STEP_S)
+        video = beginning(ROOT / "samples" / "synchronised.mp4", SHORTEST_S + place * STEP_S)
+        (folder / f"{place}.mp4").write_bytes(video)
     return folder
 
 
@@ -58,16 +59,6 @@ def desk(make_server: MakeServer, model_store: Path, clips: Path, tmp_path: Path
         (person / "one.mp4").symlink_to(clip)
     make_server(state=folder / ".state", model_store=folder / "model_store")
     return Desk(folder)
-
-
-def cut(source: Path, target: Path, seconds: float) -> None:
-    """The first seconds of a video, packet by packet."""
-    with av.open(str(source)) as whole, av.open(str(target), "w") as part:
-        streams = {stream.index: part.add_stream_from_template(stream) for stream in whole.streams}
-        for packet in whole.demux():
-            if packet.pts is not None and packet.time_base and packet.pts * packet.time_base < seconds:
-                packet.stream = streams[packet.stream.index]
-                part.mux(packet)
 
 
 def test_own_videos_shift_the_bands(desk: Desk) -> None:

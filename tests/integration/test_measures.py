@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from media_factory import beginning
 from server_fixture import LiveServer
 
 from benchmarks.server import BATCHES, REQUESTS, metrics_of
@@ -15,9 +16,9 @@ from outofsync_client import Client
 from outofsync_client.cli.status import status_of
 from serving.settings import ROOT
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("server")]
 
-SAMPLE = (ROOT / "samples" / "synchronised.mp4").read_bytes()
+SAMPLE = beginning(ROOT / "samples" / "synchronised.mp4", 2.0)
 FIRST_NODE = {"digest", "decode", "track", "detect", "crop", "sharpness", "code", "deblur"}
 SECOND_NODE = {"handover", "read", "mouth_pictures", "log_mel", "visual_encoder", "audio_encoder", "fusion"}
 SECOND_NODE |= {"regressors", "motion", "serialise"}

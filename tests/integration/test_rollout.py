@@ -30,6 +30,7 @@ from serving.settings import ROOT, ServerSettings
 pytestmark = pytest.mark.server
 
 CLIENTS = 8
+PAUSE_S = 1.0  # of each caller between two requests: they are always there, and leave work some room
 NEW = "2.0"
 VIDEO = Media(frames=20).to_bytes()
 
@@ -68,7 +69,7 @@ class Clients:
             time.sleep(0.02)
 
     def _ask(self) -> None:
-        while not self._enough.is_set():
+        while not self._enough.wait(PAUSE_S):
             self.answered.append(weights(judge(self._server)))
 
 
@@ -167,6 +168,7 @@ def test_a_version_is_scaled_under_load_and_nobody_loses_an_answer(
                 assert client.detect(VIDEO, mode="reference", deblur="never").verdict
                 count += 1
                 answered.release()
+                enough.wait(PAUSE_S)
         return count
 
     enough, answered = Event(), Semaphore(0)

@@ -177,7 +177,7 @@ def visit(browser: Browser, served: Served) -> Iterator[Visit]:
 def judged(browser: Browser, served: Served) -> Iterator[Tab]:
     """A browser in which a genuine and a manipulated video have been judged, for all tests of a module."""
     with visiting(browser, served.url, viewport={"width": 1280, "height": 900}) as tab:
-        tab.open().choose(GENUINE, MANIPULATED)
+        tab.open().choose(*(SAMPLES / video.name for video in (GENUINE, MANIPULATED)))
         for video in (GENUINE, MANIPULATED):
             tab.verdict(video.name)
         yield tab
@@ -186,5 +186,5 @@ def judged(browser: Browser, served: Served) -> Iterator[Tab]:
 @pytest.fixture(scope="session")
 def longer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A video that takes a while."""
-    parts = [GENUINE, MANIPULATED, SAMPLES / "shifted.mp4"]
+    parts = [SAMPLES / f"{name}.mp4" for name in ("synchronised", "another_voice", "shifted")]
     return joined(parts, tmp_path_factory.mktemp("clips") / "longer.mp4")

@@ -8,13 +8,19 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from media_factory import beginning
 from playwright.sync_api import ConsoleMessage, FilePayload, Locator, Page, Request, WebError, expect
 
 from serving.settings import ROOT
 
 SAMPLES = ROOT / "samples"
-GENUINE, MANIPULATED = SAMPLES / "synchronised.mp4", SAMPLES / "another_voice.mp4"
+SECONDS = 4.0  # of a sample: enough for a verdict
+_FOLDER = TemporaryDirectory(prefix="outofsync-clips-")  # ends with the tests
+GENUINE, MANIPULATED = (Path(_FOLDER.name) / name for name in ("synchronised.mp4", "another_voice.mp4"))
+for _video in (GENUINE, MANIPULATED):
+    _video.write_bytes(beginning(SAMPLES / _video.name, SECONDS))
 ANSWER_MS = 300_000.0  # ends a hang; nothing is expected of it
 VERDICTS = ("real", "likely_real", "likely_fake", "fake", "inconclusive")
 

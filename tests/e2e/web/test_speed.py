@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from e2e.web.clips import joined
 from e2e.web.conftest import Visit
-from e2e.web.tab import GENUINE, MANIPULATED, SAMPLES, Tab
+from e2e.web.tab import MANIPULATED, SAMPLES, Tab
 from playwright.sync_api import Page, expect
 
 from serving.settings import ROOT
@@ -111,7 +111,8 @@ def judge_stretched(tab: Tab, seconds: float, folder: Path) -> None:
     tab.button("job.remove", name=MANIPULATED.name).click()
     tab.page.route("**/v1/detect", lambda route: route.fulfill(body=answer, content_type="application/json"))
     tab.page.evaluate(NOTE_TIMES)
-    parts = [MANIPULATED, GENUINE, SAMPLES / "shifted.mp4"] * int(seconds / THREE_SAMPLES_S)
+    names = ("another_voice", "synchronised", "shifted")
+    parts = [SAMPLES / f"{name}.mp4" for name in names] * int(seconds / THREE_SAMPLES_S)
     tab.choose(joined(parts, folder / "long.mp4"))
     tab.verdict("long.mp4")
 

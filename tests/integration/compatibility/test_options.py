@@ -16,7 +16,7 @@ from typing import Any
 import av
 import pytest
 from integration.compatibility.doors import DOORS, PATIENCE_S, Site
-from media_factory import Media
+from media_factory import Media, beginning
 
 import outofsync_client as oos
 from outofsync_client import Client, Result, VideoFile
@@ -59,14 +59,7 @@ def lasting(result: Result) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def video() -> bytes:
     """The beginning of a sample with a face that speaks."""
-    file = io.BytesIO()
-    with av.open(str(SAMPLE)) as source, av.open(file, "w", format="mp4") as output:
-        streams = {one: output.add_stream_from_template(one) for one in source.streams}
-        for packet in source.demux():
-            if packet.pts is not None and packet.pts * (packet.time_base or 1) < SECONDS:
-                packet.stream = streams[packet.stream]
-                output.mux(packet)
-    return file.getvalue()
+    return beginning(SAMPLE, SECONDS)
 
 
 @pytest.fixture(scope="module")

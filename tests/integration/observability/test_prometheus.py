@@ -17,14 +17,14 @@ import psutil
 import pytest
 import requests
 from edge_fixture import LiveEdge, MakeEdge, free_port, installed
-from media_factory import Media
+from media_factory import Media, beginning
 
 from serving.settings import ROOT
 
 pytestmark = pytest.mark.server
 
 FOLDER = ROOT / "config" / "observability"
-SAMPLE = (ROOT / "samples" / "synchronised.mp4").read_bytes()
+SAMPLE = beginning(ROOT / "samples" / "synchronised.mp4", 2.0)
 # These happen in the test; the others of the dashboard need a canary or a day of traffic.
 HAPPEN = {
     "Requests by status",

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from server_fixture import LiveServer
+from under_load import wait_for
 from untrained import write_checkpoints
 
 from archives.build import SETTINGS, build
@@ -27,6 +28,15 @@ def small_server(small_store: Path, tmp_path_factory: pytest.TempPathFactory) ->
     )
     with running(settings) as state:
         yield LiveServer(state, settings)
+
+
+@pytest.fixture
+def server(small_server: LiveServer) -> LiveServer:
+    """The shared server with its tokens of now: another test may have let it start anew."""
+    wait_for(small_server.folder.server)
+    state = small_server.folder.server()
+    assert state is not None
+    return LiveServer(state, small_server.settings)
 
 
 @pytest.fixture(scope="session")

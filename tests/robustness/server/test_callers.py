@@ -29,15 +29,6 @@ MORE_MB = 100.0
 PADDING = bytes(300_000)
 
 
-@pytest.fixture
-def server(small_server: LiveServer) -> LiveServer:
-    """The shared server with its tokens of now: another test may have let it start anew."""
-    wait_for(small_server.folder.server)
-    state = small_server.folder.server()
-    assert state is not None
-    return LiveServer(state, small_server.settings)
-
-
 def bad_request(server: LiveServer, number: int) -> None:
     """One that fails, each in one of eight ways."""
     chance = random.Random(number)

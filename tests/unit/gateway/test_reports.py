@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -117,8 +118,12 @@ def test_a_process_draws_one_after_another_and_is_kept(live: LiveGateway) -> Non
 
 def drawing() -> list[psutil.Process]:
     """The processes that draw for gateways of this one."""
-    children = psutil.Process().children(recursive=True)
-    return [one for one in children if "gateway.renderer" in one.cmdline()]
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it may end while it is looked at
+            if "gateway.renderer" in child.cmdline():
+                found.append(child)
+    return found
 
 
 @pytest.mark.parametrize(
