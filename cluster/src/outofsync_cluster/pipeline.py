@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ BLOCK_ITEMS = 4  # judged at once, as the service batches
 OBJECT_STORE_BYTES = 200_000_000  # of a cluster of our own: what travels are names and results …
 CLIPS_STORE_BYTES = 2_000_000_000  # … and between two stages clips of faces, 20 kB a picture
 RETRIES = 3  # of a block whose actor or node died; what is lost even so is tried again later
+REACHED_S = 10.0
 AT_ONCE = 2  # blocks of an actor: one is read while another is judged
 
 
@@ -33,6 +35,7 @@ def cluster(address: str | None, cores: int | None = None, *, stages: int = 1) -
     Raises :class:`ClusterError` where there is none.
     """
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # or it warns of how Ray Data makes its actors
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if address is None:
@@ -45,6 +48,7 @@ def cluster(address: str | None, cores: int | None = None, *, stages: int = 1) -
                 **quiet,
             )
         else:
+            _reach(address)
             ray.init(address=address, **quiet)
     except Exception as error:  # a plain one where its processes are slow to begin
         where = f"no Ray cluster answers at {address}" if address else "Ray does not start on this machine"
@@ -61,6 +65,13 @@ def cluster(address: str | None, cores: int | None = None, *, stages: int = 1) -
     finally:
         logger.removeHandler(losses)
         ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Raises OSError for an address where nobody listens: Ray tries for minutes. ``auto`` is Ray's own."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=REACHED_S).close()
 
 
 @dataclass(frozen=True)
@@ -142,9 +153,10 @@ class Pipeline:
             fn_constructor_args=arguments,
             batch_format="pyarrow",
             batch_size=None,
-            compute=ray.data.ActorPoolStrategy(size=number, max_tasks_in_flight_per_actor=AT_ONCE),
+            compute=ray.data.ActorPoolStrategy(
+                size=number, max_tasks_in_flight_per_actor=AT_ONCE, max_concurrent_calls_per_actor=AT_ONCE
+            ),
             num_cpus=self._cpus,
             num_gpus=gpus or None,
-            max_concurrency=AT_ONCE,
-            max_task_retries=RETRIES,
+            ray_remote_args_fn=lambda: {"max_task_retries": RETRIES},
         )
