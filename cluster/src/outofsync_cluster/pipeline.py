@@ -126,7 +126,7 @@ class Pipeline:
         return team.whole or team.crop
 
     def settle(self, digests: Sequence[bytes]) -> None:
-        """Tell which contents are done; what was begun and lost may be begun again."""
+        """Tell which contents are done, too; what was begun and lost may be begun again."""
         ray.get(self._registry.settle.remote(list(digests)))
 
     def run(self, items: Sequence[Item], *, block_items: int = BLOCK_ITEMS) -> Iterator[list[Outcome]]:

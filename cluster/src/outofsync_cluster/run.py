@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +19,7 @@ from outofsync_cluster.errors import ClusterError
 from outofsync_cluster.fence import fenced
 from outofsync_cluster.identity import Identity
 from outofsync_cluster.inventory import Inventory, Item, grouped, list_videos
-from outofsync_cluster.losses import Agreement, Losses
+from outofsync_cluster.losses import FEWEST, Agreement, Losses
 from outofsync_cluster.pipeline import Pipeline, cluster
 from outofsync_cluster.places import Storage
 from outofsync_cluster.reading import read_item
@@ -99,17 +99,11 @@ def _score(plan: Plan, inventory: Inventory) -> dict[str, Any]:
     with fenced(folder) as fence:
         identity = Identity(plan.options, _models(plan, weights, inventory))
         store = Store(folder, identity, retry_failed=plan.retry_failed, fence=fence)
-        with cluster(plan.address, plan.cores, stages=plan.stages) as losses:
-            held: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-            pipeline = Pipeline(
-                plan.setup, weights, cpus=plan.threads, gpus=plan.gpus_each, stages=plan.stages
-            )
-            run = _Run(store, pipeline, exported, losses, plan.write_every_s)
-            with bar(inventory.count, quiet=plan.quiet) as shown:
-                for leg in grouped(inventory, LEG_ITEMS):
-                    run.leg(leg, shown.advance)
-        run.agree.end(run.tally)
-        summary = {**run.tally.summary(), "cores": held.get("CPU", 0.0), "gpus": held.get("GPU", 0.0)}
+        run = _Run(store, exported, plan.write_every_s)
+        with bar(inventory.count, quiet=plan.quiet) as shown:
+            held = run.all(plan, weights, inventory, shown.advance)
+        run.agreement.end(run.tally)
+        summary = {**run.tally.summary(), **held}
         summary["cost"] = dict(Cost.of(summary).lines(plan.prices))
         write_report(store, plan.source, summary)
         return summary
@@ -118,21 +112,40 @@ def _score(plan: Plan, inventory: Inventory) -> dict[str, Any]:
 class _Run:
     """One run's loop: what the pipeline brings goes into the store, and what is missing goes in again."""
 
-    def __init__(
-        self, store: Store, pipeline: Pipeline, exported: Exported, losses: Losses, write_every_s: float
-    ) -> None:
+    def __init__(self, store: Store, exported: Exported, write_every_s: float) -> None:
         self.tally = Tally()
-        self.agree = Agreement()
+        self.agreement = Agreement()
         self._store = store
-        self._pipeline = pipeline
         self._exported = exported
-        self._losses = losses
         self._write_every_s = write_every_s
         self._written = time.monotonic()
 
-    def leg(self, items: list[Item], advance: Callable[[int], None]) -> None:
+    def all(
+        self,
+        plan: Plan,
+        weights: Mapping[str, bytes] | None,
+        inventory: Inventory,
+        advance: Callable[[int], None],
+    ) -> dict[str, float]:
+        """See to it that everything is in the store; the cores and GPUs that were held for it."""
+        if not any(self._left(inventory)):  # no cluster is needed to find that all is done
+            self.tally.known += inventory.count
+            advance(inventory.count)
+            return {"cores": 0.0, "gpus": 0.0}
+        with cluster(plan.address, plan.cores, stages=plan.stages) as losses:
+            pipeline = Pipeline(
+                plan.setup, weights, cpus=plan.threads, gpus=plan.gpus_each, stages=plan.stages
+            )
+            for leg in grouped(inventory, LEG_ITEMS):
+                self._leg(leg, pipeline, losses, advance)
+            held: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        return {"cores": held.get("CPU", 0.0), "gpus": held.get("GPU", 0.0)}
+
+    def _leg(
+        self, items: list[Item], pipeline: Pipeline, losses: Losses, advance: Callable[[int], None]
+    ) -> None:
         """See to it that each of these items is in the store."""
-        left = self._left(items)
+        left = list(self._left(items))
         self.tally.known += len(items) - len(left)
         advance(len(items) - len(left))
         came = not left
@@ -140,19 +153,19 @@ class _Run:
             if not left:
                 return
             self._store.forget_waiting()
-            self._pipeline.settle(self._store.contents)
-            for outcomes in self._pipeline.run(left, **({} if number == 0 else {"block_items": 1})):
+            pipeline.settle(self._store.news())
+            for outcomes in pipeline.run(left, **({} if number == 0 else {"block_items": 1})):
                 came = True
                 advance(self._take(outcomes))
             self._flush()
-            left = self._left(left)
-        if not came:
-            raise ClusterError(f"no video came back from the cluster: {self._losses.reason}")
+            left = list(self._left(left))
+        if not came and len(left) >= FEWEST:
+            raise ClusterError(f"no video came back from the cluster: {losses.reason}")
         advance(self._take([_lost(item) for item in left]))
         self._flush()
 
-    def _left(self, items: list[Item]) -> list[Item]:
-        return [item for item in items if not self._store.knows(item.uri, item.size_bytes, item.modified)]
+    def _left(self, items: Iterable[Item]) -> Iterator[Item]:
+        return (item for item in items if not self._store.knows(item.uri, item.size_bytes, item.modified))
 
     def _take(self, outcomes: list[Outcome]) -> int:
         """Give outcomes to the store; how many places are done by them."""
@@ -168,7 +181,7 @@ class _Run:
 
     def _agree(self, row: Row) -> None:
         try:
-            self.agree.add(row)
+            self.agreement.add(row)
         except ClusterError:
             self._flush()  # what was judged before
             raise

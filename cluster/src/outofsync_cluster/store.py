@@ -63,6 +63,7 @@ class Store:
         self.identity = identity
         self._fence = fence or Fence()
         self._contents: set[bytes] = set()  # judged
+        self._news: list[bytes] = []  # contents that are done and were not told of
         self._places: set[bytes] = set()  # where nothing needs to be read again
         self._failed: dict[bytes, ErrorRow] = {}  # contents
         self._waiting: dict[bytes, list[Outcome]] = {}  # for the same content, which is judged elsewhere
@@ -80,10 +81,10 @@ class Store:
         """Rows that wait to be written."""
         return len(self._part)
 
-    @property
-    def contents(self) -> list[bytes]:
-        """What stands for each content that is judged, or failed for good."""
-        return [*self._contents, *self._failed]
+    def news(self) -> list[bytes]:
+        """What stands for each content that is judged, or failed for good, and was not told of before."""
+        news, self._news = self._news, []
+        return news
 
     @property
     def places(self) -> int:
@@ -161,7 +162,7 @@ class Store:
         self._part.videos.append(row)
         self._part.segments += segment_rows(row, result)
         self._part.lines.append(json.dumps({"uri": row.uri, "sha256": row.sha256, **result}) + "\n")
-        self._contents.add(digest_of(row.sha256))
+        self._learn(row.sha256)
         self._source(source_row(outcome, row.key, None))
         return row
 
@@ -169,9 +170,19 @@ class Store:
         own = error_row(outcome, vars_of(row))
         self._part.errors.append(own)
         if outcome.sha256:
-            self._failed[digest_of(outcome.sha256)] = own
+            self._learn(outcome.sha256, own)
         self._source(source_row(outcome, None, own.code, duplicate=duplicate))
         return own
+
+    def _learn(self, sha256: str, error: ErrorRow | None = None) -> None:
+        """A content is done."""
+        digest = digest_of(sha256)
+        if digest not in self._contents and digest not in self._failed:
+            self._news.append(digest)
+        if error is None:
+            self._contents.add(digest)
+        else:
+            self._failed[digest] = error
 
     def _source(self, row: SourceRow) -> SourceRow:
         self._places.add(fingerprint(row.uri, row.size_bytes, row.modified))
@@ -217,11 +228,11 @@ class Store:
                     continue
                 self._places.add(fingerprint(row.uri, row.size_bytes, row.modified))
                 if row.key and row.sha256:
-                    self._contents.add(digest_of(row.sha256))
+                    self._learn(row.sha256)
         for values in self.rows("errors"):
             error = ErrorRow(**values)
             if error.sha256:
-                self._failed[digest_of(error.sha256)] = error
+                self._learn(error.sha256, error)
 
     def _drop(self, name: str, uris: set[str]) -> None:
         """Rewrite a part without some errors, the sources last: a kill between leaves them to be tried."""

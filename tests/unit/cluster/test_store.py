@@ -144,3 +144,15 @@ def test_other_options_need_a_folder_of_their_own(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(ClusterError, match="damaged"):
         opened(tmp_path)
+
+
+def test_what_is_done_is_told_once(tmp_path: Path) -> None:
+    """A run tells its cluster after every leg; all of it each time would be told a hundred million times."""
+    store = opened(tmp_path)
+    store.add(outcome("a"))
+    store.add(outcome("b", code="no_audio"))
+    assert len(store.news()) == 2
+    store.add(outcome("again", "a"))
+    assert store.news() == []
+    store.write()
+    assert len(opened(tmp_path).news()) == 2
