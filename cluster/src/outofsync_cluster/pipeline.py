@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from typing import Any
 
 import ray
 import ray.data
+from ray.util.annotations import RayDeprecationWarning
 
 from outofsync_cluster.errors import ClusterError
 from outofsync_cluster.inventory import Item, grouped
@@ -25,6 +28,7 @@ OBJECT_STORE_BYTES = 200_000_000  # of a cluster of our own: what travels are na
 CLIPS_STORE_BYTES = 2_000_000_000  # … and between two stages clips of faces, 20 kB a picture
 RETRIES = 3  # of a block whose actor or node died; what is lost even so is tried again later
 REACHED_S = 10.0
+STDERR = 2
 AT_ONCE = 2  # blocks of an actor: one is read while another is judged
 
 
@@ -35,21 +39,22 @@ def cluster(address: str | None, cores: int | None = None, *, stages: int = 1) -
     Raises :class:`ClusterError` where there is none.
     """
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # or it warns of how Ray Data makes its actors
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # or it warns of how Ray Data makes actors …
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if address is None:
-            ray.init(
-                address="local",  # even where another cluster runs on this machine
-                num_cpus=cores,
-                object_store_memory=CLIPS_STORE_BYTES if stages > 1 else OBJECT_STORE_BYTES,
-                include_dashboard=False,
-                _system_config={"enable_metrics_collection": False},
-                **quiet,
-            )
+            choices: dict[str, Any] = {
+                "address": "local",  # even where another cluster runs on this machine
+                "num_cpus": cores,
+                "object_store_memory": CLIPS_STORE_BYTES if stages > 1 else OBJECT_STORE_BYTES,
+                "include_dashboard": False,
+                "_system_config": {"enable_metrics_collection": False},
+            }
         else:
             _reach(address)
-            ray.init(address=address, **quiet)
+            choices = {"address": address}
+        with _unheard():  # … and says that it was told not to
+            ray.init(**choices, **quiet)
     except Exception as error:  # a plain one where its processes are slow to begin
         where = f"no Ray cluster answers at {address}" if address else "Ray does not start on this machine"
         raise ClusterError(f"{where}: {str(error).splitlines()[0]}") from None
@@ -65,6 +70,20 @@ def cluster(address: str | None, cores: int | None = None, *, stages: int = 1) -
     finally:
         logger.removeHandler(losses)
         ray.shutdown()
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """What libraries write past Python to the standard error goes nowhere; errors of Python's are raised."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(STDERR), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, STDERR)
+        yield
+    finally:
+        os.dup2(kept, STDERR)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _reach(address: str) -> None:
@@ -148,15 +167,19 @@ class Pipeline:
 
     def _mapped(self, found: Any, actor: type, arguments: tuple[Any, ...], number: int, gpus: float) -> Any:
         """The blocks after so many actors of a kind."""
-        return found.map_batches(
-            actor,
-            fn_constructor_args=arguments,
-            batch_format="pyarrow",
-            batch_size=None,
-            compute=ray.data.ActorPoolStrategy(
-                size=number, max_tasks_in_flight_per_actor=AT_ONCE, max_concurrent_calls_per_actor=AT_ONCE
-            ),
-            num_cpus=self._cpus,
-            num_gpus=gpus or None,
-            ray_remote_args_fn=lambda: {"max_task_retries": RETRIES},
-        )
+        with warnings.catch_warnings():  # of a bound that has no other name yet; Ray's version is pinned
+            warnings.simplefilter("ignore", RayDeprecationWarning)
+            return found.map_batches(
+                actor,
+                fn_constructor_args=arguments,
+                batch_format="pyarrow",
+                batch_size=None,
+                compute=ray.data.ActorPoolStrategy(
+                    size=number,
+                    max_tasks_in_flight_per_actor=AT_ONCE,
+                    max_concurrent_calls_per_actor=AT_ONCE,
+                ),
+                num_cpus=self._cpus,
+                num_gpus=gpus or None,
+                max_task_retries=RETRIES,
+            )

@@ -20,6 +20,7 @@ from outofsync_cluster.fence import fenced
 from outofsync_cluster.identity import Identity
 from outofsync_cluster.inventory import Inventory, Item, grouped, list_videos
 from outofsync_cluster.losses import FEWEST, Agreement, Losses
+from outofsync_cluster.near_duplicates import write_near_duplicates
 from outofsync_cluster.pipeline import Pipeline, cluster
 from outofsync_cluster.places import Storage
 from outofsync_cluster.reading import read_item
@@ -105,6 +106,7 @@ def _score(plan: Plan, inventory: Inventory) -> dict[str, Any]:
         run.agreement.end(run.tally)
         summary = {**run.tally.summary(), **held}
         summary["cost"] = dict(Cost.of(summary).lines(plan.prices))
+        summary["near_duplicates"] = write_near_duplicates(folder)
         write_report(store, plan.source, summary)
         return summary
 
