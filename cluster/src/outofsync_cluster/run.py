@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +26,6 @@ from outofsync_cluster.pipeline import Pipeline, cluster
 from outofsync_cluster.places import Storage
 from outofsync_cluster.reading import read_item
 from outofsync_cluster.report import write_report
-from outofsync_cluster.rows import Row
 from outofsync_cluster.stages import Outcome, Setup
 from outofsync_cluster.store import Store
 from outofsync_cluster.watching import Exported, Tally, bar
@@ -138,10 +138,25 @@ class _Run:
             pipeline = Pipeline(
                 plan.setup, weights, cpus=plan.threads, gpus=plan.gpus_each, stages=plan.stages
             )
-            for leg in grouped(inventory, LEG_ITEMS):
-                self._leg(leg, pipeline, losses, advance)
+            with self._leaving_what_is_done():
+                for leg in grouped(inventory, LEG_ITEMS):
+                    self._leg(leg, pipeline, losses, advance)
             held: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         return {"cores": held.get("CPU", 0.0), "gpus": held.get("GPU", 0.0)}
+
+    @contextmanager
+    def _leaving_what_is_done(self) -> Iterator[None]:
+        """Whatever ends the run within, what was judged before is written."""
+        try:
+            yield
+        except BaseException as error:
+            with suppress(ClusterError):
+                self._flush()
+            if isinstance(error, ray.exceptions.RayError):
+                raise ClusterError(
+                    f"the cluster was lost: {str(error).splitlines()[0]}; the same command goes on"
+                ) from None
+            raise
 
     def _leg(
         self, items: list[Item], pipeline: Pipeline, losses: Losses, advance: Callable[[int], None]
@@ -176,17 +191,10 @@ class _Run:
             for row in self._store.add(outcome):
                 self.tally.add(row)
                 self._exported.add(row)
-                self._agree(row)
+                self.agreement.add(row)
         if len(self._store) >= PART_ROWS or time.monotonic() - self._written >= self._write_every_s:
             self._flush()
         return self._store.places - before
-
-    def _agree(self, row: Row) -> None:
-        try:
-            self.agreement.add(row)
-        except ClusterError:
-            self._flush()  # what was judged before
-            raise
 
     def _flush(self) -> None:
         self._store.write()
