@@ -36,6 +36,7 @@ class Answer:
     gpu_s: float = 0.0
     wall_s: float = 0.0
     peak_bytes: int = 0
+    perceptual_hash: str | None = None
 
 
 class Backend(Protocol):
@@ -118,7 +119,8 @@ class EngineBackend:
             error = WorkerDiedError("the engine's process died of this file", status=500, stage="engine")
             return [Answer(envelope(error), tries)]
         share = 1 / len(files)
-        return [Answer(data, tries, cpu * share, card * share, wall * share, peak) for data in answers]
+        took = (tries, cpu * share, card * share, wall * share, peak)
+        return [Answer(data, *took, fingerprint) for data, fingerprint in answers]
 
     def _ask(self, files: list[bytes]) -> Any:
         try:

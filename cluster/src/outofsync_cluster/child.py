@@ -23,10 +23,12 @@ import torch
 from outofsync.checkpoints.store import Checkpoint
 from outofsync.nodes import CropNode, DeblurNode, EnsembleNode, Request
 from outofsync.scoring.calibration import Calibration
+from outofsync_cluster.fingerprints import fingerprint_of
 from outofsync_cluster.work import Work
 
 KIB = 1024
-Engine = Callable[[list[bytes], bytes], list[bytes]]  # files or clips, and options → an answer for each
+Found = tuple[bytes, str | None]  # an answer, and the fingerprint where it was taken
+Engine = Callable[[list[bytes], bytes], list[Found]]  # files or clips, and options → one for each
 
 
 def main() -> None:
@@ -53,14 +55,20 @@ def engine(work: Work, folder: Path, settings: dict[str, Any]) -> Engine:
     """The nodes, or as much of them as this process is for."""
     if work is Work.CROP:
         cropping = CropNode.load(settings)
-        return lambda files, options: cropping.run([Request(file, options, "") for file in files])
+        return lambda files, options: [
+            (clip, fingerprint_of(clip))
+            for clip in cropping.run([Request(file, options, "") for file in files])
+        ]
     deblur = DeblurNode.load(folder, settings["device"], settings)
     ensemble = EnsembleNode.load(folder, settings["device"], settings)
-    first = deblur.run_clips if work is Work.SCORE else deblur.run
+    second = work is Work.SCORE
+    first = deblur.run_clips if second else deblur.run
 
-    def run(files: list[bytes], options: bytes) -> list[bytes]:
+    def run(files: list[bytes], options: bytes) -> list[Found]:
         clips = first([Request(file, options, "") for file in files])
-        return ensemble.run([Request(clip, None, "") for clip in clips])
+        fingerprints = [None if second else fingerprint_of(clip) for clip in clips]
+        answers = ensemble.run([Request(clip, None, "") for clip in clips])
+        return list(zip(answers, fingerprints, strict=True))
 
     return run
 

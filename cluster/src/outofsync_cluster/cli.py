@@ -15,9 +15,10 @@ from outofsync_client.cli.options import options_among, with_options
 from outofsync_client.cli.server import KEY_VARIABLE, TOKEN_VARIABLE, URL_VARIABLE
 from outofsync_cluster.benchmarking import collection, lines, tables
 from outofsync_cluster.cost import Prices
-from outofsync_cluster.errors import ClusterError
+from outofsync_cluster.errors import ClusterError, reason_of
 from outofsync_cluster.inventory import Inventory
 from outofsync_cluster.layouts import LAYOUTS
+from outofsync_cluster.near_duplicates import TABLE_FILE
 from outofsync_cluster.planning import SAMPLE, held_against, predict, write_plan
 from outofsync_cluster.run import PART_S, Plan, listed, score
 
@@ -93,6 +94,10 @@ def cli(**choices: Any) -> None:
     except (ClusterError, OutOfSyncError) as error:
         click.echo(f"outofsync-cluster: {error}", err=True)
         sys.exit(USAGE)
+    except OSError as error:  # of the report, or of the folder for temporary files
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"outofsync-cluster: {where}{reason_of(error)}", err=True)
+        sys.exit(USAGE)
 
 
 def _carry_out(plan: Plan, choices: dict[str, Any]) -> None:
@@ -161,6 +166,8 @@ def _print(summary: dict[str, Any], plan: Plan) -> None:
         f"{summary['videos']} judged, {summary['errors']} failed, {summary['duplicates']} met again, "
         f"{summary['known']} done before"
     )
+    if summary["near_duplicates"]:
+        click.echo(f"near-duplicates: {summary['near_duplicates']}, listed in {TABLE_FILE}")
     for name, value in summary["cost"].items():
         click.echo(f"{name}: {value}")
     for name, one in held_against(plan.storage.place(plan.output), summary).items():

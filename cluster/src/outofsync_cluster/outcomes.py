@@ -34,6 +34,7 @@ def video_row(outcome: Outcome, result: Mapping[str, Any], identity: Identity) -
         peak_bytes=outcome.peak_bytes,
         attempts=outcome.attempts,
         node=outcome.node,
+        perceptual_hash=outcome.perceptual_hash,
     )
 
 

@@ -51,6 +51,7 @@ class VideoRow:
     peak_bytes: int  # the most memory that the process which scored it has held so far
     attempts: int
     node: str
+    perceptual_hash: str | None  # as ``fingerprints`` makes it; servers tell of none
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ class Outcome:
     peak_bytes: int
     bytes_read: int
     node: str
+    perceptual_hash: str | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,7 @@ class Judge:
             answer.peak_bytes,
             size,
             self._node,
+            answer.perceptual_hash,
         )
 
 
