@@ -47,6 +47,11 @@ def click(at: float) -> Sound:
     return lambda seconds: 0.8 * np.sin(6000 * seconds) * ((seconds >= at) & (seconds < at + 0.01))
 
 
+def click_time(sound: NDArray[np.int16]) -> float:
+    """When the click is heard (s) in int16 (samples,) of 16 kHz."""
+    return float(np.argmax(np.abs(sound.astype(int)) > 4000)) / 16_000
+
+
 def draw(number: int, width: int, height: int) -> Picture:
     """A grey picture with the number's bits as bright and dark stripes in its upper half, lowest bit left."""
     picture = np.full((height, width, 3), 128, np.uint8)

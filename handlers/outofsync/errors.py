@@ -78,15 +78,19 @@ CATALOGUE: dict[ErrorCode, ErrorSpec] = {
 class OutOfSyncError(Exception):
     """A failure with a stable code, the stage it arose in and a sentence for people."""
 
-    def __init__(self, code: ErrorCode, message: str, *, stage: Stage = Stage.REQUEST) -> None:
+    def __init__(
+        self, code: ErrorCode, message: str, *, stage: Stage = Stage.REQUEST, hint: str | None = None
+    ) -> None:
+        """``hint`` says what to do about this very error, where more is known than for all of its code."""
         super().__init__(message)
         self.code = code
         self.stage = stage
         self.message = message
+        self.hint = hint or CATALOGUE[code].hint
 
-    def __reduce__(self) -> tuple[Callable[..., OutOfSyncError], tuple[ErrorCode, str, Stage]]:
+    def __reduce__(self) -> tuple[Callable[..., OutOfSyncError], tuple[ErrorCode, str, Stage, str]]:
         """Errors cross from process to process whole; without this, only their message would."""
-        return _again, (self.code, self.message, self.stage)
+        return _again, (self.code, self.message, self.stage, self.hint)
 
     def to_dict(self, request_id: str = "") -> dict[str, Any]:
         """The error envelope's inner object."""
@@ -96,14 +100,20 @@ class OutOfSyncError(Exception):
             "status": spec.status,
             "stage": self.stage.value,
             "message": self.message,
-            "hint": spec.hint,
+            "hint": self.hint,
             "request_id": request_id,
         }
 
     @classmethod
     def from_dict(cls, error: dict[str, Any]) -> OutOfSyncError:
         """Rebuild an error that travelled as data."""
-        return cls(ErrorCode(error["code"]), error["message"], stage=Stage(error["stage"]))
+        hint = error.get("hint")
+        return cls(
+            ErrorCode(error["code"]),
+            error["message"],
+            stage=Stage(error["stage"]),
+            hint=hint if isinstance(hint, str) else None,
+        )
 
 
 def checked_envelope(error: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,5 +144,5 @@ class DecoderDiedError(OutOfSyncError):
     """The decoder died of a file, or was killed for what it used up. Callers see an error like any other."""
 
 
-def _again(code: ErrorCode, message: str, stage: Stage) -> OutOfSyncError:
-    return OutOfSyncError(code, message, stage=stage)
+def _again(code: ErrorCode, message: str, stage: Stage, hint: str) -> OutOfSyncError:
+    return OutOfSyncError(code, message, stage=stage, hint=hint)

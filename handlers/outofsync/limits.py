@@ -15,7 +15,7 @@ class Limits:
     request_bytes: int = 200_000_000
     duration_s: float = 600.0
     side_px: int = 4096
-    frame_rate: float = 120.0
+    frame_rate: float = 250.0  # phones film slow motion at 240, more or less
     decode_wall_s: float = 60.0  # only the time spent waiting for the decoder counts
     decode_memory_bytes: int = 2048 * MIB
     face_tracks: int = 8

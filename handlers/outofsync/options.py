@@ -12,6 +12,7 @@ from outofsync.errors import ErrorCode, OutOfSyncError
 DEBLUR = ("auto", "always", "never")
 MODES = ("full", "reference")
 INCLUDE = ("delays", "features", "tracks", "frames")
+TRACKS = ("video_track", "audio_track")
 LARGEST_LAM = 1e100  # the feature score times more might be no number any more
 
 
@@ -28,7 +29,8 @@ class Options:
     """Options of one request.
 
     ``lam`` is None where the checkpoint's own weight of the feature score applies;
-    ``max_len`` counts windows in one scored segment (2 … 50).
+    ``max_len`` counts windows in one scored segment (2 … 50). ``video_track`` and ``audio_track`` are numbers
+    of tracks as results list them, None where the rule of :mod:`outofsync.media.tracks` is to choose.
     """
 
     deblur: str = "auto"
@@ -36,6 +38,8 @@ class Options:
     lam: float | None = None
     max_len: int = MAX_WINDOWS
     include: tuple[str, ...] = ("delays",)
+    video_track: int | None = None
+    audio_track: int | None = None
 
     def __post_init__(self) -> None:
         if self.deblur not in DEBLUR:
@@ -48,12 +52,18 @@ class Options:
             raise _bad(f"max_len is {self.max_len!r}; it must be a whole number")
         if not 2 <= self.max_len <= MAX_WINDOWS:
             raise _bad(f"max_len is {self.max_len}; it must lie between 2 and {MAX_WINDOWS}")
+        for name in TRACKS:
+            number = getattr(self, name)
+            if number is not None and (type(number) is not int or number < 0):
+                raise _bad(f"{name} is {number!r}; it must be the number of a track, from 0")
         unknown = [word for word in self.include if word not in INCLUDE]
         if unknown:
             raise _bad(f"include names {unknown}; it may name any of {', '.join(INCLUDE)}")
 
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "include": list(self.include)}
+        """As plain JSON types; tracks only where they are named, for nodes that do not know them."""
+        values = {**asdict(self), "include": list(self.include)}
+        return {name: value for name, value in values.items() if name not in TRACKS or value is not None}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Options:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +19,7 @@ from outofsync.limits import Limits
 from outofsync.media import Decoder
 from outofsync.options import Options
 from outofsync.progress import NOBODY, Progress, Step
-from outofsync.reasons import Reason
+from outofsync.reasons import Reason, StatedReason
 from outofsync.spool import SpoolFile
 from outofsync.timing import Stopwatch
 
@@ -50,28 +52,45 @@ def prepare(
         tracker = FaceTracker(
             detector, most_tracks=limits.face_tracks, store=file, measure=measure, watch=watch
         )
-        clip = _full(data, limits, tracker, watch, progress)
+        clip = _full(data, options, limits, tracker, watch, progress)
+    clip.reasons = [*_of_the_file(clip.media), *clip.reasons]
     clip.options = options
     clip.digest = digest
     clip.timing_ms |= watch.timing_ms
     return clip
 
 
+def _of_the_file(media: Mapping[str, Any]) -> list[StatedReason]:
+    """What the file holds that was not judged."""
+    tracks = [track for track in media["tracks"] if not track["still"]]
+    left_out = Reason.TRACKS_LEFT_OUT.stated if any(not track["judged"] for track in tracks) else None
+    gaps = Reason.GAPS.stated if media["gaps"] else None
+    return [reason for reason in (left_out, gaps) if reason is not None]
+
+
 def _full(
-    data: bytes | bytearray, limits: Limits, tracker: FaceTracker, watch: Stopwatch, progress: Progress
+    data: bytes | bytearray,
+    options: Options,
+    limits: Limits,
+    tracker: FaceTracker,
+    watch: Stopwatch,
+    progress: Progress,
 ) -> Clip:
     """Every face of the whole video."""
     scale = 1.0
     seen = 0
     with watch.stage("decode"):
-        opened = Decoder(data, limits)
+        opened = Decoder(data, limits, video_track=options.video_track, audio_track=options.audio_track)
     with opened as decoder:
         expected = max(1.0, decoder.info.duration_s * FRAME_RATE)
         for chunk in watch.each("decode", decoder.frames()):
             progress.tell(Step.FACES, seen / expected)
             seen += len(chunk)
             with watch.stage("track"):
-                tracker.push(chunk)
+                if decoder.missing:
+                    tracker.skip(len(chunk))
+                else:
+                    tracker.push(chunk)
                 scale = decoder.info.width / chunk.shape[2]  # large pictures arrive scaled down
         with watch.stage("track"):
             tracks = tracker.finish()
@@ -91,7 +110,16 @@ def _reference(
     """The published protocol: whole frames squeezed to 224×224, the first ``max_len`` windows only."""
     most = options.max_len + WINDOW_FRAMES - 1
     # The last window is compared with sound up to the largest delay after it.
-    with watch.stage("decode"), Decoder(data, limits, max_frames=most + MAX_DELAY) as decoder:
+    with (
+        watch.stage("decode"),
+        Decoder(
+            data,
+            limits,
+            max_frames=most + MAX_DELAY,
+            video_track=options.video_track,
+            audio_track=options.audio_track,
+        ) as decoder,
+    ):
         decoded = np.concatenate([squeeze(chunk) for chunk in decoder.frames()])
         audio, info = decoder.audio[: len(decoded) * SAMPLES_PER_FRAME], decoder.info
     frames = decoded[:most]

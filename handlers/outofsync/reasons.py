@@ -46,6 +46,16 @@ class Reason(Enum):
         "faces_left_out",
         "The video shows more faces than are judged; the most visible ones were.",
     )
+    TRACKS_LEFT_OUT = (
+        "tracks_left_out",
+        "The file holds more than one picture or sound; media.tracks says which were judged, and the options"
+        " video_track and audio_track choose others.",
+    )
+    GAPS = (
+        "gaps",
+        "Picture or sound is missing for a while, or the file's clock was set anew; media.gaps says when, and"
+        " what has no picture or no sound was not judged.",
+    )
     OUT_OF_SYNC = "out_of_sync", "Lips and voice do not fit together."
     UNNATURAL_SEQUENCE = (
         "unnatural_sequence",

@@ -23,9 +23,15 @@ def test_what_is_sent_is_what_is_used() -> None:
         "lam": 2,
         "max_len": 30,
         "include": ["delays", "features"],
+        "video_track": 0,
+        "audio_track": 2,
     }
     options = Options.parse(json.dumps(sent))
     assert options.to_dict() == sent
+
+
+def test_tracks_that_nobody_names_are_not_told_to_nodes_that_do_not_know_them() -> None:
+    assert not {"video_track", "audio_track"} & set(Options().to_dict())
 
 
 @pytest.mark.parametrize(
@@ -44,6 +50,9 @@ def test_what_is_sent_is_what_is_used() -> None:
         ({"max_len": 1}, "max_len"),
         ({"max_len": 10.5}, "max_len"),
         ({"max_len": True}, "max_len"),
+        ({"audio_track": -1}, "audio_track"),
+        ({"audio_track": "eng"}, "audio_track"),
+        ({"video_track": True}, "video_track"),
         ({"include": "delays"}, "include"),
         ({"include": ["everything"]}, "everything"),
         ({"include": [1]}, "include"),

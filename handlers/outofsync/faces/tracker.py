@@ -75,6 +75,14 @@ class FaceTracker:
             self._arrived += 1
             self._crop_until(self._arrived - self._settings.lookahead)
 
+    def skip(self, count: int) -> None:
+        """Frames that the video lacks: nobody is followed across them."""
+        self._end_all()
+        self._crop_until(self._arrived)
+        self._arrived += count
+        self._last_detection = self._last_search = self._arrived - self._settings.search_every
+        self._cuts = CutFinder()
+
     def finish(self) -> list[Track]:
         """The tracks that can be scored, at most ``most_tracks`` (the most seen), by their start."""
         self._end_all()

@@ -14,6 +14,7 @@ import av.subtitles.stream  # noqa: F401
 from av.video.frame import VideoFrame
 
 from outofsync.errors import ErrorCode, OutOfSyncError, Stage
+from outofsync.media.grid import MICROSECONDS
 from outofsync.media.picture import PictureConverter
 from outofsync.media.playback import Playback
 from outofsync.media.protocol import Link, MediaInfo, Task
@@ -21,8 +22,10 @@ from outofsync.media.remux import encode
 from outofsync.media.ring import SLOTS, attach, frames_per_slot
 from outofsync.media.sandbox import restrict
 from outofsync.media.source import Source
+from outofsync.media.tracks import Wanted
 
 FILE, LINK = 0, 1
+MOST_GAPS = 64  # that are listed; a result is no place for more
 
 
 def main(text: str) -> None:
@@ -42,8 +45,8 @@ def main(text: str) -> None:
         link.send(error=error.to_dict())
     except MemoryError:
         _give_up(link, "Decoding this file needs more memory than is allowed.")
-    except Exception as error:
-        _give_up(link, f"The decoder stopped at something it does not understand ({type(error).__name__}).")
+    except Exception:
+        _give_up(link, "The decoder stopped at something in this file that it does not understand.")
     os._exit(0)  # FFmpeg's threads and buffers need no orderly end
 
 
@@ -52,15 +55,26 @@ def _give_up(link: Link, sentence: str) -> None:
 
 
 def _play(task: Task, link: Link, memory: mmap.mmap) -> None:
-    source = Source(task.kind, FILE, task.limits)
+    source = Source.open(task.kind, FILE, task.limits, _wanted(task))
     playback = Playback(source, task.limits, task.max_frames)
-    converter = PictureConverter(playback.first, source.video.sample_aspect_ratio, task.limits)
-    info = _info(task, source, converter)
-    link.send(info=info.to_dict(), shape=(converter.height, converter.width), turns=converter.turns)
+    converter = PictureConverter(
+        playback.first, source.video.sample_aspect_ratio, source.cropping, task.limits
+    )
+    info = _info(task, source, playback, converter)
+    link.send(
+        info=info.to_dict(),
+        shape=(converter.height, converter.width),
+        turns=converter.turns,
+        mirrored=converter.mirrored,
+    )
     if task.action == "probe":
         return
     writer = _RingWriter(link, memory, task.slot, converter)
     for picture, repeats in playback.shown():
+        if picture is None:
+            writer.flush()
+            link.send(missing=repeats)
+            continue
         converted = converter.convert(picture)
         for _ in range(repeats):
             writer.add(converted)
@@ -70,12 +84,17 @@ def _play(task: Task, link: Link, memory: mmap.mmap) -> None:
 
 
 def _encode(task: Task, link: Link) -> None:
-    origin_us = Playback(Source(task.kind, FILE, task.limits), task.limits, None).origin_us
-    os.lseek(FILE, 0, os.SEEK_SET)
-    encode(Source(task.kind, FILE, task.limits), origin_us, task, link)
+    first = Source.open(task.kind, FILE, task.limits, _wanted(task))
+    origin_us = Playback(first, task.limits, None).sound_origin_us
+    first.container.close()
+    encode(first.again(FILE, task.limits, _wanted(task)), origin_us, task, link)
 
 
-def _info(task: Task, source: Source, converter: PictureConverter) -> MediaInfo:
+def _wanted(task: Task) -> Wanted:
+    return Wanted(task.video_track, task.audio_track)
+
+
+def _info(task: Task, source: Source, playback: Playback, converter: PictureConverter) -> MediaInfo:
     width, height = converter.upright
     return MediaInfo(
         container=task.kind.name,
@@ -89,7 +108,21 @@ def _info(task: Task, source: Source, converter: PictureConverter) -> MediaInfo:
         sample_rate=source.audio.rate,
         channels=source.audio.channels,
         bytes=task.bytes,
+        mirrored=converter.mirrored,
+        tracks=source.tracks,
+        gaps=[
+            {
+                "start": _seconds(gap.start_us - playback.origin_us),
+                "end": _seconds(gap.end_us - playback.origin_us),
+                "missing": gap.missing,
+            }
+            for gap in source.timeline.gaps[:MOST_GAPS]
+        ],
     )
+
+
+def _seconds(time_us: int) -> float:
+    return round(max(0, time_us) / MICROSECONDS, 3)
 
 
 class _RingWriter:

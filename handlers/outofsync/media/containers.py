@@ -16,15 +16,20 @@ ISO_BOXES = (b"ftyp", b"styp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pn
 EBML = b"\x1aE\xdf\xa3"
 MPEG_PACK = b"\x00\x00\x01\xba"
 TS_SYNC = 0x47
-TS_LAYOUTS = ((0, 188), (4, 192))  # first sync byte and packet size: broadcast, Blu-ray
+TS_PACKETS = (188, 192, 204)  # bytes: broadcast, Blu-ray, with error correction
+TS_SYNCS = 5  # sync bytes in a row, wherever a recording begins, are no chance
 
+# What cameras, phones, recorders and broadcasters write, by decoders that are fuzzed day and night upstream.
 VIDEO_CODECS = frozenset(
     {"h264", "hevc", "vp8", "vp9", "av1", "libdav1d", "mpeg4", "mpeg1video", "mpeg2video", "mjpeg", "prores"}
+    | {"h263", "msmpeg4v1", "msmpeg4v2", "msmpeg4", "dvvideo"}
 )
 AUDIO_CODECS = frozenset(
     {"aac", "ac3", "alac", "eac3", "flac", "mp2", "mp2float", "mp3", "mp3float", "opus", "libopus", "vorbis"}
     | {"pcm_alaw", "pcm_mulaw", "pcm_u8", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be"}
-    | {"pcm_s32le", "pcm_s32be", "pcm_f32le", "pcm_f32be"}
+    | {"pcm_s32le", "pcm_s32be", "pcm_f32le", "pcm_f32be", "pcm_bluray", "pcm_dvd"}
+    | {"aac_latm", "amrnb", "amrwb", "dca", "mlp", "truehd"}
+    | {"adpcm_ms", "adpcm_ima_wav", "adpcm_ima_qt"}
 )
 
 
@@ -59,12 +64,19 @@ def recognise(data: bytes | bytearray) -> Container:
         return Container("avi", "avi")
     if data.startswith(MPEG_PACK):
         return Container("mpeg", "mpeg")
-    for first, step in TS_LAYOUTS:
-        syncs = data[first : first + 3 * step : step]
-        if len(syncs) == 3 and set(syncs) == {TS_SYNC}:
-            return Container("mpegts", "mpegts")
+    if _is_transport_stream(data):
+        return Container("mpegts", "mpegts")
     raise OutOfSyncError(
         ErrorCode.UNSUPPORTED_MEDIA,
         "This is not a video file that can be read here.",
         stage=Stage.PROBE,
+    )
+
+
+def _is_transport_stream(data: bytes | bytearray) -> bool:
+    """Whether packets of one length follow each other; the first may be cut."""
+    return any(
+        data[first] == TS_SYNC and data[first : first + TS_SYNCS * step : step] == bytes([TS_SYNC]) * TS_SYNCS
+        for step in TS_PACKETS
+        for first in range(min(step, len(data)))
     )

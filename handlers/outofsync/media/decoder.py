@@ -39,6 +39,7 @@ class Decoder:
         data: the file.
         limits: what it may be like, and what decoding it may cost.
         max_frames: stop after this many frames of the 25 fps grid.
+        video_track, audio_track: numbers of tracks in the file, where its own order is not to decide.
     """
 
     def __init__(
@@ -48,9 +49,12 @@ class Decoder:
         max_frames: int | None = None,
         *,
         probing: bool = False,
+        video_track: int | None = None,
+        audio_track: int | None = None,
     ) -> None:
         kind = check_file(data, limits)
         self.damaged_packets = 0  # left out while decoding; known once frames() is exhausted
+        self.missing = False  # whether the batch given out last stands for frames that the file lacks
         self._audio: NDArray[np.int16] | None = None
         with ExitStack() as stack:
             self._ring = stack.enter_context(SharedRing(slot_bytes(limits.working_side_px)))
@@ -63,6 +67,8 @@ class Decoder:
                 max_frames=max_frames,
                 ring=self._ring.descriptor,
                 slot=self._ring.slot,
+                video_track=video_track,
+                audio_track=audio_track,
             )
             child = ChildProcess(task, data, limits.decode_wall_s, stage=Stage.DECODE)
             self._child = stack.enter_context(child)
@@ -70,6 +76,7 @@ class Decoder:
             self.info = MediaInfo(**header["info"])
             self._shape: tuple[int, int] = tuple(header["shape"])
             self._turns: int = header["turns"]
+            self._mirrored: bool = header["mirrored"]
             self._resources = stack.pop_all()
 
     @property
@@ -82,10 +89,16 @@ class Decoder:
     def frames(self) -> Iterator[NDArray[np.uint8]]:
         """Batches of at most 25 upright frames of the 25 fps grid: uint8 (frames, height, width, 3) RGB.
 
-        Large frames come in smaller batches. Can be consumed once.
+        Large frames come in smaller batches. Frames for which the file has no picture or no sound are black,
+        in batches of their own, at which ``missing`` is true. Can be consumed once.
         """
         frames = batches = 0
-        while "frames" in (message := self._child.receive()):
+        while "bytes" not in (message := self._child.receive()):
+            self.missing = "missing" in message
+            if self.missing:
+                frames += message["missing"]
+                yield from self._black(message["missing"])
+                continue
             frames += message["frames"]
             yield self._copy_batch(message["frames"], batches % SLOTS)
             batches += 1
@@ -115,9 +128,18 @@ class Decoder:
     def _copy_batch(self, count: int, slot: int) -> NDArray[np.uint8]:
         shape = (count, *self._shape, CHANNELS)
         stored = np.ndarray(shape, np.uint8, self._ring.memory, slot * self._ring.slot)
-        batch = np.rot90(stored, self._turns, axes=(1, 2)).copy()
+        batch = self._upright(stored).copy()
         self._child.send(FREED)
         return batch
+
+    def _upright(self, stored: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        turned = np.rot90(stored, self._turns, axes=(1, 2))
+        return turned[:, :, ::-1] if self._mirrored else turned
+
+    def _black(self, count: int) -> Iterator[NDArray[np.uint8]]:
+        for first in range(0, count, FRAME_RATE):
+            shape = (min(FRAME_RATE, count - first), *self._shape, CHANNELS)
+            yield np.ascontiguousarray(self._upright(np.zeros(shape, np.uint8)))
 
 
 def to_int16(samples: NDArray[np.float32]) -> NDArray[np.int16]:

@@ -19,7 +19,12 @@ CPU_PER_WALL = 100
 
 
 def encode_video(
-    source: bytes | bytearray, frames: Iterable[NDArray[np.uint8]], limits: Limits | None = None
+    source: bytes | bytearray,
+    frames: Iterable[NDArray[np.uint8]],
+    limits: Limits | None = None,
+    *,
+    video_track: int | None = None,
+    audio_track: int | None = None,
 ) -> bytes:
     """An mp4 (H.264, 25 frames/s) of these pictures with the source's sound.
 
@@ -30,6 +35,7 @@ def encode_video(
         source: the file whose sound is used; the first frame belongs to its first picture.
         frames: batches of uint8 (frames, height, width, 3) RGB, all of one size; read as encoding goes on.
         limits: for reading the source; each step may wait ``decode_wall_s``.
+        video_track, audio_track: as the frames were decoded with; see :class:`~outofsync.media.Decoder`.
 
     Raises:
         OutOfSyncError: the source cannot be read, or there are no frames (``too_short``).
@@ -50,6 +56,8 @@ def encode_video(
         limits=limits,
         cpu_s=round(limits.decode_wall_s * CPU_PER_WALL) + 1,
         shape=(height, width),
+        video_track=video_track,
+        audio_track=audio_track,
     )
     with ChildProcess(task, source, limits.decode_wall_s, stage=Stage.ENCODE) as child:
         _send(child, first, height, width)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 
 from av.video.frame import VideoFrame
 
 from outofsync.errors import ErrorCode, OutOfSyncError, Stage
 from outofsync.limits import Limits
-from outofsync.media.grid import FRAME_US, MICROSECONDS, FrameGrid
+from outofsync.media.grid import FRAME_US, MICROSECONDS, FrameGrid, mean_delay_us
 from outofsync.media.sound import SoundTrack
 from outofsync.media.source import MISSING_US, Source, microseconds
 
@@ -34,26 +35,48 @@ class Playback:
         if first is None:
             raise _corrupt("No picture of this file can be decoded.")
         self.origin_us, self.first = first
+        times = (time - self.origin_us for time in source.timeline.picture_times)
+        # Sound is heard from here on: a little before the first picture where pictures are late on the grid.
+        self.sound_origin_us = self.origin_us - mean_delay_us(time for time in times if time >= 0)
 
-    def shown(self) -> Iterator[tuple[VideoFrame, int]]:
-        """Each picture that is shown at all, with the number of grid frames that show it (≥ 1)."""
+    def shown(self) -> Iterator[tuple[VideoFrame | None, int]]:
+        """Each picture that is shown at all, with the number of grid frames that show it (≥ 1).
+
+        No picture stands for frames for which the file has no picture or no sound.
+        """
+        for picture, first, repeats in self._held():
+            for missing, count in self._missing(first, repeats):
+                yield None if missing else picture, count
+
+    def _held(self) -> Iterator[tuple[VideoFrame, int, int]]:
+        """Each picture, the first grid frame that shows it, and how many do."""
         held = self.first
         for time_us, picture in self._pictures:
-            if repeats := self._until(time_us):
-                yield held, repeats
+            if repeats := self._grid.until(self._elapsed_us(time_us)):
+                yield held, self._grid.frames - repeats, repeats
             held = picture
             if self._grid.full:
                 self._source.skip_pictures()
-        if repeats := self._until(self._end_us):
-            yield held, repeats
+        if repeats := self._grid.end(self._elapsed_us(self._end_us)):
+            yield held, self._grid.frames - repeats, repeats
         self._check_end()
+
+    def _missing(self, first: int, repeats: int) -> Iterator[tuple[bool, int]]:
+        """Runs of grid frames, and whether they lie in a gap."""
+        gaps = self._source.timeline.gaps
+        inside = [
+            any(gap.start_us <= self.origin_us + number * FRAME_US < gap.end_us for gap in gaps)
+            for number in range(first, first + repeats)
+        ]
+        for missing, run in groupby(inside):
+            yield missing, len(list(run))
 
     def sound(self) -> bytearray:
         """float32 samples from the first picture on; complete once ``shown`` is exhausted."""
         length_us = self._limits.duration_s * MICROSECONDS
         if self._max_frames is not None:
             length_us = self._max_frames * FRAME_US
-        samples = self._sound.render(self.origin_us, self.origin_us + round(length_us))
+        samples = self._sound.render(self.sound_origin_us, self.sound_origin_us + round(length_us))
         if not samples:
             raise OutOfSyncError(
                 ErrorCode.NO_AUDIO, "The file's sound stream holds no sound.", stage=Stage.DECODE
@@ -80,7 +103,8 @@ class Playback:
             return microseconds(picture.duration, self._source.video.time_base)
         return self._step_us
 
-    def _until(self, time_us: int) -> int:
+    def _elapsed_us(self, time_us: int) -> int:
+        """Since the first picture; raises ``too_long``."""
         elapsed_us = time_us - self.origin_us
         if elapsed_us > self._limits.duration_s * MICROSECONDS:
             raise OutOfSyncError(
@@ -88,7 +112,7 @@ class Playback:
                 f"The video goes on for more than the {self._limits.duration_s:g} seconds that are allowed.",
                 stage=Stage.DECODE,
             )
-        return self._grid.until(elapsed_us)
+        return elapsed_us
 
     def _sound_reaches_the_last_frame(self) -> bool:
         needed_us = self.origin_us + (self._grid.frames + 1) * FRAME_US  # one more: the resampler's reach

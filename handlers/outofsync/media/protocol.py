@@ -3,10 +3,11 @@
 The parent starts the child with a task (:class:`Task`). The child answers with JSON lines:
 
 - ``{"started": true}``: it is confined, and opens the file now; the first message
-- ``{"info", "shape", "turns"}``: facts, the (height, width) of pictures in the ring, quarter turns to make
-  them upright
+- ``{"info", "shape", "turns", "mirrored"}``: facts, the (height, width) of pictures in the ring, and what
+  makes them upright: quarter turns, and then left and right exchanged
 - ``{"frames": n}``: the next slot of the ring holds n pictures; the parent sends one byte when it has
   copied them
+- ``{"missing": n}``: n frames follow for which the file has no picture or no sound
 - ``{"bytes": n}`` and n raw bytes: the sound, or an encoded file; the last message
 - ``{"error": …}``: :meth:`OutOfSyncError.to_dict`; the last message
 
@@ -18,7 +19,7 @@ from __future__ import annotations
 import json
 import os
 import struct
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from outofsync.limits import Limits
@@ -42,6 +43,8 @@ class Task:
     ring: int = -1  # descriptor of the shared memory
     slot: int = 0  # bytes of one slot
     shape: tuple[int, int] = (0, 0)  # (height, width) of pictures to encode
+    video_track: int | None = None  # of the file's tracks; None for those that the rule chooses
+    audio_track: int | None = None
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -69,11 +72,15 @@ class MediaInfo:
     width: int  # px of the upright picture with square pixels; decoded frames may be smaller
     height: int
     frame_rate: float  # frames/s, the average
-    duration_s: float  # as the container declares it
+    duration_s: float  # as the container declares it, or where it errs, as picture and sound last
     rotation: int  # degrees counter-clockwise that make the stored picture upright: 0, 90, 180 or 270
     sample_rate: int  # Hz
     channels: int
     bytes: int  # size of the file
+    mirrored: bool = False  # whether left and right are exchanged, after the rotation
+    tracks: list[dict[str, Any]] = field(default_factory=list)  # see tracks.py
+    # Seconds after the first picture in which picture or sound is missing, or where the clock was set anew.
+    gaps: list[dict[str, Any]] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

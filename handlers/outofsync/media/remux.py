@@ -106,12 +106,16 @@ class _Sound:
     def _copied(self) -> Iterator[Packet[AudioStream]]:
         time_base = self._source.audio.time_base or Fraction(1, MICROSECONDS)
         shift = round(self._origin_s / time_base)
+        latest: int | None = None
         for packet in self._source.sound_packets():
             if packet.pts is None:
                 continue
             packet.pts -= shift
             packet.dts = packet.pts
+            if latest is not None and packet.pts <= latest:
+                continue  # where recordings were joined, the end of one lies under the start of the next
             if (packet.pts + (packet.duration or 0)) * time_base > -LEAD_IN_S:
+                latest = packet.pts
                 packet.stream = self._stream
                 yield packet
 

@@ -205,8 +205,11 @@ class DeblurNode:
                 yield frames if options.deblur == "never" else self._restorer.restore(frames)
                 share.add(len(frames))
 
-        with Decoder(request.data, self._limits) as decoder:
-            return encode_video(request.data, restored(decoder))
+        video, audio = options.video_track, options.audio_track
+        with Decoder(request.data, self._limits, video_track=video, audio_track=audio) as decoder:
+            return encode_video(
+                request.data, restored(decoder), self._limits, video_track=video, audio_track=audio
+            )
 
 
 def _outcome(clip: Clip) -> Outcome:

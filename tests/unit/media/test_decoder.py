@@ -87,6 +87,7 @@ def test_probe_tells_what_was_sent() -> None:
         sample_rate=44_100,
         channels=2,
         bytes=len(data),
+        tracks=info.tracks,
     )
     assert info.duration_s == pytest.approx(2.0, abs=0.05)
     assert info.to_dict()["video_codec"] == "h264"

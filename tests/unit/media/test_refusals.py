@@ -85,6 +85,8 @@ def test_pictures_alone() -> None:
 def test_a_codec_that_is_not_read() -> None:
     error = refusal(Media(container="matroska", video="ffv1").to_bytes())
     assert error.code is ErrorCode.UNSUPPORTED_MEDIA
+    assert error.message.startswith("Track 0, the picture, is coded with ffv1")
+    assert "ffmpeg -i INPUT -c:v libx264 -c:a copy" in error.hint
 
 
 @pytest.mark.parametrize("frames", [1, 3, 5])
@@ -113,8 +115,10 @@ def test_longer_than_the_header_says() -> None:
     data = bytearray(Media(container="matroska", frames=100).to_bytes())
     at = data.index(b"\x44\x89\x88") + 3
     data[at : at + 8] = struct.pack(">d", 1000.0)
-    assert probe(bytes(data), Limits(duration_s=2)).duration_s == pytest.approx(1.0)
-    assert refusal(bytes(data), Limits(duration_s=2)).code is ErrorCode.TOO_LONG
+    assert probe(bytes(data), Limits()).duration_s == pytest.approx(4.0, abs=0.1)
+    with pytest.raises(OutOfSyncError) as caught:
+        probe(bytes(data), Limits(duration_s=2))
+    assert caught.value.code is ErrorCode.TOO_LONG
 
 
 def test_too_many_pixels() -> None:
@@ -124,9 +128,10 @@ def test_too_many_pixels() -> None:
 
 
 def test_more_frames_a_second_than_allowed() -> None:
-    error = refusal(Media(rate=240, frames=240).to_bytes())
+    error = refusal(Media(rate=480, frames=240).to_bytes())
     assert error.code is ErrorCode.UNSUPPORTED_MEDIA
-    assert "240" in error.message
+    assert "480 frames/s" in error.message
+    assert "ffmpeg -i INPUT -r 25" in error.hint
 
 
 def test_a_file_cut_off_says_how_much_plays() -> None:
