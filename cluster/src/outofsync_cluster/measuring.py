@@ -46,7 +46,8 @@ class Measured:
     strata: list[Blocks]
     outcomes: list[Outcome]
     actors: int
-    start_s: float  # until actors judge as fast as they can
+    start_s: float  # until actors judge as fast as they can …
+    start_cpu_s: float = 0.0  # … and what the first block of one takes more than it will later
 
     @property
     def peak_bytes(self) -> int:
@@ -78,7 +79,7 @@ def measure(
     start = time.perf_counter()
     team = [timed.options(**needs).remote(setup, weights, registry) for _ in range(number)]
     try:
-        ray.get([actor.measure.remote(blocks[0]) for actor in team])
+        first = ray.get([actor.measure.remote(blocks[0]) for actor in team])
         started = time.perf_counter() - start
         found = list(ActorPool(team).map(lambda actor, table: actor.measure.remote(table), blocks))
     except ray.exceptions.RayError as error:
@@ -94,7 +95,11 @@ def measure(
         )
         for stratum, of_stratum in zip(strata, groups, strict=True)
     ]
-    return Measured(measured, outcomes, number, max(0.0, started - found[0][1]))
+    cold, warm = (
+        sum(outcome.cpu_s for table, _ in some for outcome in outcomes_in(table)) / len(some)
+        for some in (first, found[:1])
+    )
+    return Measured(measured, outcomes, number, max(0.0, started - found[0][1]), max(0.0, cold - warm))
 
 
 def _taken(table: pa.Table, elapsed: float) -> list[float]:

@@ -114,7 +114,9 @@ def prediction(
     """What follows from a measurement for a run with so many actors, cores, GPUs and nodes."""
     actors, cores, gpus, nodes = machine
     drawn = dict(zip(QUANTITIES, sums(measured.strata).T, strict=True))
-    begins = measured.start_s * math.ceil(videos / LEG_ITEMS)  # actors are made anew for each leg
+    legs = math.ceil(videos / LEG_ITEMS)  # actors are made anew for each
+    begins = measured.start_s * legs
+    drawn["cpu_s"] = drawn["cpu_s"] + measured.start_cpu_s * legs * actors
     work = np.maximum(drawn.pop("judge_s"), drawn.pop("read_s")) / actors  # one block is read meanwhile
     drawn["wall_s"] = wall = begins + work
     part, each = measured.written_bytes(plan.options)
