@@ -18,9 +18,11 @@ SERVE := $(RUN) -m serving
 SERVE_OPTIONS = --state "$(STATE)" --model-store "$(MODEL_STORE)" --device "$(DEVICE)" \
 	$(if $(PORT),--port $(PORT)) $(if $(WORKFLOW_ONLY),--workflow-only)
 
-# As many tests at a time as there are cores, each on one thread. Those that start servers wait for them most
-# of the time: two files at a time, each with servers of its own.
+# As many tests at a time as there are cores, each on one thread.
 PYTEST_UNIT := OMP_NUM_THREADS=1 $(RUN) -m pytest tests/unit -n auto --maxprocesses 4 --dist loadfile
+
+# Those that start servers wait for them half of the time: three at a time, and those that share a server in turn.
+PYTEST_SERVERS := $(RUN) -m pytest tests --ignore tests/unit -n 3 --dist loadfile -W default
 
 # Which branches they must reach; `coverage report` then says what is missing.
 COVERED := --cov --cov-report= --cov-fail-under=90
@@ -29,7 +31,7 @@ COVERED := --cov --cov-report= --cov-fail-under=90
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run web check test serve stop status env edge edge-stop archives lint bench docs page import samples clean cluster evaluate train
+.PHONY: help setup run web check fast test unit servers serve stop status env edge edge-stop archives lint bench docs page import samples clean cluster evaluate train
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,13 +56,18 @@ check: setup ## the quick answer: style, types and the fast unit tests side by s
 fast: setup
 	@$(PYTEST_UNIT) -m "not slow" -q
 
-test: setup lint ## run linters and the whole test suite (ARGS="-k decode")
+test: setup ## run linters and the whole test suite (ARGS="-k decode")
 ifeq ($(ARGS),)
-	@$(PYTEST_UNIT) --durations 20 $(COVERED)
-	@$(RUN) -m pytest tests --ignore tests/unit -n 2 --dist loadfile --durations 20 -W default
+	@$(MAKE) --no-print-directory -j 2 lint unit servers
 else
 	@$(RUN) -m pytest $(ARGS)
 endif
+
+unit: setup
+	@$(PYTEST_UNIT) --durations 20 $(COVERED)
+
+servers: setup
+	@$(PYTEST_SERVERS) --durations 20
 
 serve: archives ## start a server and return once it is ready (PORT=8080 DEVICE=cpu STATE=.state)
 	@$(SERVE) start $(SERVE_OPTIONS)

@@ -7,18 +7,9 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["server_fixture", "edge_fixture"]
+pytest_plugins = ["server_fixture", "edge_fixture", "shared_servers"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share a server run in one process (``--dist loadgroup``); others keep to their file's."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            shares = (item.path.parent / "conftest.py").exists()
-            item.add_marker(pytest.mark.xdist_group(str(item.path.parent if shares else item.path)))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -7,7 +7,7 @@ import requests
 from media_factory import Media
 from server_fixture import LiveServer
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.server
 
 
 @pytest.mark.parametrize("token", ["", "wrong"])

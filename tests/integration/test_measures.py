@@ -16,7 +16,7 @@ from outofsync_client import Client
 from outofsync_client.cli.status import status_of
 from serving.settings import ROOT
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.server
 
 SAMPLE = beginning(ROOT / "samples" / "synchronised.mp4", 2.0)
 FIRST_NODE = {"digest", "decode", "track", "detect", "crop", "sharpness", "code", "deblur"}

@@ -18,7 +18,7 @@ from outofsync.nodes import DeblurNode, EnsembleNode, Request
 from outofsync.options import INCLUDE
 from serving.settings import ROOT
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.server
 
 SAMPLES = sorted((ROOT / "samples").glob("*.mp4"))
 CLIPS = 20

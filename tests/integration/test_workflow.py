@@ -13,7 +13,7 @@ from outofsync.limits import Limits
 from outofsync.media import probe
 from serving.settings import ROOT
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.server
 
 SAMPLES = sorted((ROOT / "samples").glob("*.mp4"))
 VERDICTS = {"real", "likely_real", "likely_fake", "fake", "inconclusive"}

@@ -10,7 +10,7 @@ from edge_fixture import LiveEdge, installed
 
 from gateway.openapi import DOCUMENT
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("edge")]
+pytestmark = pytest.mark.server
 
 SWITCHES = (
     "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking "

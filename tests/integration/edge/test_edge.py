@@ -20,7 +20,7 @@ from media_factory import Media
 from gateway import keys
 from serving.settings import ROOT
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("edge")]
+pytestmark = pytest.mark.server
 
 VIDEO = Media(frames=20).to_bytes()
 SAMPLE = ROOT / "samples" / "synchronised.mp4"

@@ -20,7 +20,7 @@ from outofsync.progress import Step
 from serving.settings import ROOT
 from serving.torchserve.draining import is_at_work
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("edge")]
+pytestmark = pytest.mark.server
 
 SAMPLE = (ROOT / "samples" / "synchronised.mp4").read_bytes()
 LONG = Media(

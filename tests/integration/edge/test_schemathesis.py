@@ -11,7 +11,7 @@ from edge_fixture import LiveEdge
 
 from serving.settings import ROOT
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("edge")]
+pytestmark = pytest.mark.server
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 CHECKS += ",response_headers_conformance,negative_data_rejection,unsupported_method,ignored_auth"

@@ -14,7 +14,7 @@ from server_fixture import LiveServer
 
 from serving.settings import ROOT
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("edge")]
+pytestmark = pytest.mark.server
 
 INFERENCE = [
     "/ping",
