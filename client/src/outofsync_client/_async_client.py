@@ -67,10 +67,13 @@ class AsyncClient(BaseClient):
         lam: float | None = None,
         max_len: int | None = None,
         include: Sequence[IncludeChoice] | None = None,
+        video_track: int | None = None,
+        audio_track: int | None = None,
         on_upload: UploadProgress | None = None,
     ) -> Result:
         """See :meth:`Client.detect`; ``on_upload`` is called in the event loop."""
         options = {"deblur": deblur, "mode": mode, "lam": lam, "max_len": max_len, "include": include}
+        options |= {"video_track": video_track, "audio_track": audio_track}
         return await self._transport.run(self._detect(file, options, on_upload=on_upload))
 
     async def detect_many(

@@ -54,17 +54,21 @@ class Client(BaseClient):
         lam: float | None = None,
         max_len: int | None = None,
         include: Sequence[IncludeChoice] | None = None,
+        video_track: int | None = None,
+        audio_track: int | None = None,
         on_upload: Optional[UploadProgress] = None,
     ) -> Result:
         """Judge one video: a path, its bytes, or an open binary file.
 
         ``deblur``: sharpen faces first; ``mode``: the whole video, or the published protocol; ``lam`` ≥ 0:
         weight of the feature score; ``max_len``: windows in a scored segment; ``include``: what else the
-        result holds. What is not given is left to the server. ``on_upload`` hears how much is sent
-        (:data:`UploadProgress`).
+        result holds; ``video_track`` and ``audio_track``: which of several in the file, by their ``index`` in
+        the result's ``media["tracks"]``. What is not given is left to the server. ``on_upload`` hears how
+        much is sent (:data:`UploadProgress`).
         Raises an :class:`OutOfSyncError` of the kind that fits.
         """
         options = {"deblur": deblur, "mode": mode, "lam": lam, "max_len": max_len, "include": include}
+        options |= {"video_track": video_track, "audio_track": audio_track}
         return self._transport.run(self._detect(file, options, on_upload=on_upload))
 
     def detect_many(

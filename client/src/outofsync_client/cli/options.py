@@ -20,6 +20,7 @@ from outofsync_client.cli.server import (
 )
 from outofsync_client.protocol import STATE_FOLDER, STORE_FOLDER
 
+ASKED = ("deblur", "mode", "lam", "max_len", "video_track", "audio_track")
 MAX_JOBS = 16  # below a server's queue size, so that one command never fills it
 
 
@@ -68,6 +69,14 @@ def with_options(command: Any) -> Any:
         ),
         click.option("--lam", type=float, help="Weight of the feature score."),
         click.option("--max-len", type=int, help="Windows in one scored segment."),
+        click.option(
+            "--video-track",
+            type=click.IntRange(min=0),
+            help="Number of the picture, where there are several.",
+        ),
+        click.option(
+            "--audio-track", type=click.IntRange(min=0), help="Number of the sound, if there are several."
+        ),
     )
     for option in reversed(options):
         command = option(command)
@@ -84,7 +93,7 @@ def with_places(command: Any) -> Any:
 
 def options_among(choices: dict[str, Any]) -> dict[str, Any]:
     """Take out of a command's choices what the server is asked; what is left says which server."""
-    return {name: choices.pop(name) for name in ("deblur", "mode", "lam", "max_len")}
+    return {name: choices.pop(name) for name in ASKED}
 
 
 def client_of(**server: Any) -> Client:

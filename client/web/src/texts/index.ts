@@ -32,6 +32,11 @@ export function tOr(key: string, otherwise: string): string {
   return key in texts.value ? t(key) : otherwise;
 }
 
+/** What the server said, where it said more than the general sentence of that key; else that sentence. */
+export function tUnless(said: string, key: string): string {
+  return said && key in en && said !== en[key] ? said : tOr(key, said);
+}
+
 export function number(value: number | null | undefined, digits = 3): string {
   if (value === null || value === undefined) return "–";
   return value.toLocaleString(locale.value, { minimumFractionDigits: digits, maximumFractionDigits: digits });

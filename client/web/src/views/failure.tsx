@@ -1,6 +1,6 @@
 import { config } from "../api/config";
 import type { Failure } from "../api/errors";
-import { bytes, clockTime, locale, t, tOr } from "../texts";
+import { bytes, clockTime, locale, t, tOr, tUnless } from "../texts";
 
 /** What went wrong and what to do: the server's own words, or those of the same code in another language. */
 export function FailureText({ failure }: { failure: Failure }) {
@@ -10,7 +10,7 @@ export function FailureText({ failure }: { failure: Failure }) {
   const message = told === `error.${failure.code}` ? sentence(failure.message) || t("error.unknown") : told;
   return (
     <p class="failure">
-      <b>{message}</b> {tOr(`hint.page.${failure.code}`, tOr(`hint.${failure.code}`, failure.hint))}
+      <b>{message}</b> {tOr(`hint.page.${failure.code}`, tUnless(failure.hint, `hint.${failure.code}`))}
       {failure.request_id && failure.status >= 500 && (
         <small>{t("error.request", { id: failure.request_id })}</small>
       )}
