@@ -4,11 +4,13 @@
     python -m training.prepare --folder my_videos --split auto --workers 4 --output-dir .cache/mine
     python -m training.prepare --output-dir .cache/mine --check checkpoints/sync.safetensors
     python -m training.prepare --output-dir .cache/clips --set-late "news anchors=0.875"
+    python -m training.prepare --folder /shared/videos --ray 10.0.0.1:6379 --output-dir /shared/clips
     python -m training.prepare --heads 150 --seed 1000 --output-dir .cache/heads
 
 Resumable: what is done is skipped, a run killed at any moment loses the clips in work and no other. Clips lie
 in shards; ``manifest.jsonl`` has a line for each, ``skipped.jsonl`` one for each video that could not be
-used, with the reason. The same content under two names is used once.
+used, with the reason. The same content under two names is used once. With --ray, a cluster works: its nodes
+need this repository and the videos at the same paths, and what is written is the same.
 
 With --check, a synchronisation network moves sound that comes early or late, and drops genuine clips whose
 lips and voice fit nowhere (training.preparation.agreement says by which rule). Without a source of videos,
@@ -21,10 +23,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from outofsync.checkpoints.store import CheckpointError
+from outofsync_cluster.errors import ClusterError
 from samples.speech.espeak import EspeakMissingError
 from training.preparation.agreement import Rule, RuleError
 from training.preparation.check import ScoreCache, check, note_set
@@ -32,6 +36,7 @@ from training.preparation.heads import heads, render_heads
 from training.preparation.run import BusyError, Preparation
 from training.preparation.sources import AUTO, SHARES, Defaults, Source, SourceError, in_folder, listed
 from training.preparation.summary import summary
+from training.preparation.workers import Over, processes
 
 RULE = Path(__file__).parent / "preparation" / "rule.json"
 
@@ -48,18 +53,31 @@ def main() -> int:
     if options.refit and options.check is None:
         parser.error("--refit needs the network to fit the rule to: --check")
     try:
-        run(options)
-    except (BusyError, CheckpointError, EspeakMissingError, RuleError, SourceError) as error:
+        with whoever_works(options) as over:
+            run(options, over)
+    except (BusyError, CheckpointError, ClusterError, EspeakMissingError, RuleError, SourceError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
 
 
-def run(options: argparse.Namespace) -> None:
+@contextmanager
+def whoever_works(options: argparse.Namespace) -> Iterator[Over]:
+    """Processes of this machine, or a Ray cluster. Raises :class:`ClusterError` where there is none."""
+    if options.ray is None:
+        yield processes(options.workers)
+        return
+    from training.preparation.on_ray import over_cluster  # Ray takes a second to import
+
+    with over_cluster(options.ray, options.workers if options.workers > 1 else None) as over:
+        yield over
+
+
+def run(options: argparse.Namespace, over: Over) -> None:
     """Prepare, then check, then say what is there."""
     sources = sources_of(options)
     if sources is not None:
-        preparation = Preparation(options.output_dir, workers=options.workers)
+        preparation = Preparation(options.output_dir, over=over)
         written, skipped = preparation.run(sources, retry=options.retry)
         print(f"{written} clips written, {skipped} skipped; ledgers in {options.output_dir}")
     for source, late in options.set_late:
@@ -70,7 +88,7 @@ def run(options: argparse.Namespace) -> None:
         refit(options.output_dir, options.check).save(options.rule)
         print(f"{options.rule} written")
     elif options.check is not None:
-        scores = ScoreCache(options.output_dir, options.check, workers=options.workers)
+        scores = ScoreCache(options.output_dir, options.check, over=over)
         rule = Rule.load(options.rule, scores.sha256)
         check(options.output_dir, scores, rule, splits=options.check_splits)
     print(summary(options.output_dir))
@@ -113,6 +131,13 @@ def _parser() -> argparse.ArgumentParser:
         "--only", nargs="*", default=[], help="of --list, only these split/label pairs, e.g. train/real"
     )
     parser.add_argument("--workers", type=int, default=1, help="processes; each wants a core and 1 GB")
+    parser.add_argument(
+        "--ray",
+        nargs="?",
+        const="",
+        metavar="ADDRESS",
+        help="work on a Ray cluster: the one at ADDRESS, or one of this machine",
+    )
     parser.add_argument(
         "--retry", nargs="*", default=[], metavar="CODE", help="try videos skipped with these codes again"
     )

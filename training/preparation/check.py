@@ -24,7 +24,7 @@ from training.preparation.agreement import Agreement, Decision, Rule, State, dec
 from training.preparation.ledger import Entry, append, read_ledger, rewrite
 from training.preparation.run import alone, manifest_of, skipped_of
 from training.preparation.shards import place, read_payload
-from training.preparation.workers import each, one_thread
+from training.preparation.workers import Over, processes
 from training.spans import in_place
 
 CHECKED_LABEL = "real"  # nothing says that lips and voice of the others should fit
@@ -61,11 +61,11 @@ def _network(path: Path) -> SyncNetwork:
 class ScoreCache:
     """What one network says about the clips of a folder, asked once and kept."""
 
-    def __init__(self, folder: Path, network: Path, *, workers: int = 1) -> None:
+    def __init__(self, folder: Path, network: Path, *, over: Over | None = None) -> None:
         self.sha256 = Checkpoint.load(network, kind="sync").sha256
         self._folder = folder
         self._network = network
-        self._workers = workers
+        self._over = over or processes(1)
         self._ledger = folder / f"agreement-{self.sha256[:12]}.jsonl"
         self._known: dict[Asked, tuple[int, Agreement]] = {}
         for line in read_ledger(self._ledger):
@@ -77,7 +77,7 @@ class ScoreCache:
         missing = [(entry, asked(entry, late)) for entry, late in questions]
         missing = [(entry, key) for entry, key in missing if key not in self._known]
         calls = ((key, (self._folder, entry, key[1], self._network)) for entry, key in missing)
-        answers = each(score_clip, calls, workers=self._workers, begin=one_thread)
+        answers = self._over(score_clip, calls)
         for done, ((clip, late), (frames, agreement)) in enumerate(answers, start=1):
             self._known[clip, late] = frames, agreement
             append(

@@ -14,7 +14,7 @@ from training.preparation.cutting import Cut, Unusable, cut_video
 from training.preparation.ledger import Entry, append, read_ledger, rewrite
 from training.preparation.shards import ShardWriter, stored
 from training.preparation.sources import Source
-from training.preparation.workers import each, one_thread
+from training.preparation.workers import Over, processes
 
 KNOWN_BY = 16  # hexadecimal digits of a digest, all that clips of older folders are named by
 Digested = tuple[Source, str]  # a video and the SHA-256 of its content
@@ -52,15 +52,15 @@ class Preparation:
 
     Args:
         folder: where shards and ledgers go.
-        workers: processes that cut videos.
+        over: who cuts videos: processes of this machine, or a cluster.
         cut: what they do with one; a function of a module, so that it can be sent to a process.
     """
 
     def __init__(
-        self, folder: Path, *, workers: int = 1, cut: Callable[[Path], Cut | Unusable] = cut_video
+        self, folder: Path, *, over: Over | None = None, cut: Callable[[Path], Cut | Unusable] = cut_video
     ) -> None:
         self._folder = folder
-        self._workers = workers
+        self._over = over or processes(1)
         self._cut = cut
 
     def run(self, sources: Iterable[Source], *, retry: Iterable[str] = ()) -> tuple[int, int]:
@@ -76,7 +76,7 @@ class Preparation:
         shards = ShardWriter(self._folder)
         self._written = self._left_out = 0
         calls = ((item, (item[0].path,)) for item in self._new(sources))
-        for (source, digest), outcome in each(self._cut, calls, workers=self._workers, begin=one_thread):
+        for (source, digest), outcome in self._over(self._cut, calls, _lost):
             if isinstance(outcome, Unusable):
                 self._skip(source, outcome, digest)
                 continue
@@ -128,6 +128,10 @@ class Preparation:
         reason = {"code": why.code, "message": why.message}
         append(skipped_of(self._folder), _facts(source, digest) | why.facts | reason)
         self._left_out += 1
+
+
+def _lost(why: str) -> Cut | Unusable:
+    return Unusable("internal", why)
 
 
 def _facts(source: Source, digest: str) -> Entry:

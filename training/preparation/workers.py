@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import cv2
 import torch
@@ -17,6 +17,30 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 AHEAD = 2  # items waiting for each worker: enough to keep it busy, few enough to keep memory flat
+
+
+class Over(Protocol):
+    """What runs a function over many items, as :func:`each` does, wherever that may be."""
+
+    def __call__(
+        self,
+        function: Callable[..., Result],
+        calls: Iterable[tuple[Item, tuple[Any, ...]]],
+        lost: Callable[[str], Result] | None = None,
+    ) -> Iterator[tuple[Item, Result]]: ...
+
+
+def processes(workers: int) -> Over:
+    """So many processes of this machine, one thread each. One that dies ends the run."""
+
+    def over(
+        function: Callable[..., Result],
+        calls: Iterable[tuple[Item, tuple[Any, ...]]],
+        lost: Callable[[str], Result] | None = None,  # noqa: ARG001 — which item a pool broke of is unknown
+    ) -> Iterator[tuple[Item, Result]]:
+        return each(function, calls, workers=workers, begin=one_thread)
+
+    return over
 
 
 def each(

@@ -22,6 +22,7 @@ from training.preparation.run import BusyError, Preparation, alone, manifest_of,
 from training.preparation.shards import ShardWriter, read_payload, stored
 from training.preparation.sources import Source, in_folder
 from training.preparation.summary import summary
+from training.preparation.workers import processes
 
 ROOT = Path(__file__).parents[3]
 SAMPLE = ROOT / "samples" / "synchronised.mp4"
@@ -146,7 +147,7 @@ def test_a_clip_that_got_lost_is_made_again(videos: Path, tmp_path: Path) -> Non
 def test_several_processes_write_what_one_would(videos: Path, tmp_path: Path) -> None:
     output = tmp_path / "clips"
     (videos / "person0" / "view.mp4").write_bytes(b"landscape")
-    assert Preparation(output, workers=2, cut=store).run(in_folder(videos)) == (6, 1)
+    assert Preparation(output, over=processes(2), cut=store).run(in_folder(videos)) == (6, 1)
     assert contents(output) + Counter([b"landscape"]) == everything(videos)
 
 
