@@ -187,14 +187,24 @@ def _of_text(text: io.TextIOWrapper, name: str) -> Iterator[_Line]:
     for number, line in enumerate(text, 1):
         word = line.rstrip("\r\n")
         if word.strip() and not word.startswith("#"):
-            yield _Line(f"{name}:{number}", word)
+            yield _line(f"{name}:{number}", word)
 
 
 def _of_csv(text: io.TextIOWrapper, name: str) -> Iterator[_Line]:
     reader = csv.DictReader(text)
-    column = _column(reader.fieldnames or (), name)
-    for row in reader:
-        yield _line(f"{name}:{reader.line_num}", row.get(column))
+    try:
+        column = _column(reader.fieldnames or (), name)
+    except csv.Error as error:
+        raise ClusterError(f"{name} is no table: {error}") from None
+    while True:
+        try:
+            value = next(reader).get(column)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield _Line(f"{name}:{reader.line_num}", problem=f"the row cannot be read: {error}")
+        else:
+            yield _line(f"{name}:{reader.line_num}", value)
 
 
 def _of_json(text: io.TextIOWrapper, name: str) -> Iterator[_Line]:
@@ -225,7 +235,7 @@ def _of_table(manifest: Place) -> Iterator[_Line]:
 
 
 def _line(where: str, value: object) -> _Line:
-    if isinstance(value, str) and value.strip():
+    if isinstance(value, str) and value.strip() and "\0" not in value:
         return _Line(where, value)
     return _Line(where, problem="the row names no video")
 
