@@ -56,6 +56,13 @@ USAGE = 2  # exit status for what cannot be begun or gone on with
     show_default=True,
     help="Longest that a result waits to be written, which is what a crash may cost.",
 )
+@click.option(
+    "--near-duplicates",
+    type=click.Choice(["report", "skip"]),
+    default="report",
+    show_default=True,
+    help="Judge them all and list them, or judge one of those that differ in next to nothing.",
+)
 @click.option("--retry-failed", is_flag=True, help="Try videos again that failed for good before.")
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Port for Prometheus, on loopback.")
 @click.option("--price-per-core-hour", type=click.FloatRange(min=0), default=0.0, help="For the summary.")
@@ -118,7 +125,10 @@ def _plan(choices: dict[str, Any]) -> Plan:
         if choices["api_key"] and choices["token"]:
             raise ClusterError("pass --api-key (to the edge) or --token (to TorchServe itself), not both")
         server = {"url": list(choices["url"]), "token": choices["token"], "api_key": choices["api_key"]}
+    if server is not None and choices["near_duplicates"] == "skip":
+        raise ClusterError("--near-duplicates skip needs --backend engine: servers tell of no hashes")
     return Plan(
+        skip_copies=choices["near_duplicates"] == "skip",
         source=choices["source"],
         output=choices["output_dir"],
         options=Options.from_dict(asked).to_dict(),

@@ -75,7 +75,8 @@ def spectrogram(audio: NDArray[np.int16], middle: float) -> Picture | None:
     tones = np.abs(np.fft.rfft(windows, axis=1)).T[: TOP_HZ * WINDOW // SAMPLE_RATE]
     loud = np.log(tones / tones.max() + RANGE)
     grey = np.round((loud - np.log(RANGE)) / -np.log(RANGE) * 255).clip(0, 255)
-    return np.asarray(grey.astype(np.uint8))
+    picture: Picture = grey.astype(np.uint8)
+    return picture
 
 
 def _size(track: Track) -> float:
@@ -86,7 +87,7 @@ def _size(track: Track) -> float:
 def _face(track: Track | None, frame: int) -> Picture | None:
     if track is None or not track.start <= frame < track.stop:
         return None
-    (face,) = track.frames.read(frame - track.start, frame - track.start + 1)
+    face: Picture = track.frames.read(frame - track.start, frame - track.start + 1)[0]
     return face
 
 

@@ -12,28 +12,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from outofsync_cluster.fingerprints import DIGITS, HASH_BITS, KINDS, MISSING, PLACES
+from outofsync_cluster.fingerprints import HASH_BITS, KINDS, PLACES
+from outofsync_cluster.likeness import BAND_BITS, LONGER, LONGER_S, Array, compared, parsed
 from outofsync_cluster.places import Place
 from outofsync_cluster.rows import table_of
 from outofsync_cluster.store import parquet, read_rows
 
-ALIKE = {"face": 12.0, "sound": 12.0}  # of 64 bits that differ, on average over the places, at most
-COPY = {"face": 8.0, "mouth": 10.0, "sound": 6.0}
-WORST = {"face": 14.0, "mouth": 17.0, "sound": 12.0}  # at any one place of a copy: a change may be short
-MIN_PLACES = 3  # of five, at which both must be seen or heard
-BAND_BITS = 16
 BANDED = ("face", "sound")
-LONGER = 1.03  # times, that one may be longer than the other …
-LONGER_S = 0.15  # … or seconds: containers round
 LENGTHS = 6.0  # a bucket of durations is as wide as so many of these steps
 NEIGHBOURS = 32  # compared of those that share a band: more do where the picture is black or a logo
+COMPARED = ("sha256", "perceptual_hash", "duration_s")  # of a video's row
 TABLE_FILE = "near_duplicates.parquet"
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,27 +38,6 @@ class NearDuplicate:
     face: float | None
     mouth: float | None
     sound: float | None
-
-
-@dataclass(frozen=True)
-class Compared:
-    """Pairs of videos: mean and worst distances (pairs, kinds), not a number where too little is seen."""
-
-    mean: Array
-    worst: Array
-
-    @property
-    def alike(self) -> Array:
-        return self._within(ALIKE)
-
-    @property
-    def copies(self) -> Array:
-        most = np.array([WORST[kind] for kind in KINDS])
-        return self.alike & self._within(COPY) & (self.worst <= most).all(1)
-
-    def _within(self, most: dict[str, float]) -> Array:
-        places = [KINDS.index(kind) for kind in most]
-        return np.asarray((self.mean[:, places] <= np.array(list(most.values()))).all(1))
 
 
 def near_duplicates(
@@ -90,21 +61,12 @@ def near_duplicates(
 
 def write_near_duplicates(folder: Place) -> int:
     """Write the table of a run's folder, with what earlier runs left there; how many there are in it."""
-    columns = ["uri", "perceptual_hash", "duration_s"]
+    columns = ["uri", *COMPARED[1:]]
     rows = [row for row in read_rows(folder, "videos", columns) if row["perceptual_hash"]]
     rows.sort(key=lambda row: str(row["uri"]))
     found = list(near_duplicates(*([row[name] for row in rows] for name in columns)))
     folder.child(TABLE_FILE).write(parquet(table_of(NearDuplicate, found)))
     return len(found)
-
-
-def parsed(fingerprints: Sequence[str]) -> tuple[Array, Array]:
-    """Hashes uint64 (videos, places, kinds), and where there are any."""
-    shape = (len(fingerprints), PLACES, len(KINDS))
-    words = (text[start : start + DIGITS] for text in fingerprints for start in range(0, len(text), DIGITS))
-    values = [(0, False) if word == MISSING else (int(word, 16), True) for word in words]
-    bits = np.fromiter((value for value, _ in values), np.uint64, len(values))
-    return bits.reshape(shape), np.fromiter((is_seen for _, is_seen in values), bool).reshape(shape)
 
 
 def candidates(bits: Array, seen: Array, durations: Array) -> tuple[Array, Array]:
@@ -123,15 +85,6 @@ def candidates(bits: Array, seen: Array, durations: Array) -> tuple[Array, Array
     shorter, longer = np.sort(durations[found], axis=1).T
     found = found[longer <= np.maximum(shorter * LONGER, shorter + LONGER_S)]
     return found[:, 0], found[:, 1]
-
-
-def compared(bits: Array, seen: Array, first: Array, second: Array) -> Compared:
-    """The distances of pairs."""
-    both = seen[first] & seen[second]  # (pairs, places, kinds)
-    differ = np.where(both, np.bitwise_count(bits[first] ^ bits[second]).astype(np.float64), 0.0)
-    number = both.sum(1)
-    mean = np.where(number >= MIN_PLACES, differ.sum(1) / np.maximum(number, 1), np.nan)
-    return Compared(mean, differ.max(1, initial=0.0))
 
 
 def _sharing(there: Array, keys: Array) -> Array:

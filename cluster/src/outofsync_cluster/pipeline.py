@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +28,7 @@ OBJECT_STORE_BYTES = 200_000_000  # of a cluster of our own: what travels are na
 CLIPS_STORE_BYTES = 2_000_000_000  # … and between two stages clips of faces, 20 kB a picture
 RETRIES = 3  # of a block whose actor or node died; what is lost even so is tried again later
 REACHED_S = 10.0
+REMEMBERED_AT_ONCE = 1000  # videos of an earlier run
 STDERR = 2
 AT_ONCE = 2  # blocks of an actor: one is read while another is judged
 
@@ -147,6 +148,16 @@ class Pipeline:
     def settle(self, digests: Sequence[bytes]) -> None:
         """Tell which contents are done, too; what was begun and lost may be begun again."""
         ray.get(self._registry.settle.remote(list(digests)))
+
+    def remember(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Take videos of which others may be copies: rows with SHA-256, fingerprint and length."""
+        hashed = (
+            (row["sha256"], row["perceptual_hash"], row["duration_s"])
+            for row in rows
+            if row["perceptual_hash"]
+        )
+        for group in grouped(hashed, REMEMBERED_AT_ONCE):
+            ray.get(self._registry.claim_copies.remote(group))
 
     def run(self, items: Sequence[Item], *, block_items: int = BLOCK_ITEMS) -> Iterator[list[Outcome]]:
         """Outcomes as they come; items whose block was lost are missing among them."""

@@ -21,13 +21,13 @@ from outofsync_cluster.fence import fenced
 from outofsync_cluster.identity import Identity
 from outofsync_cluster.inventory import Inventory, Item, grouped, list_videos
 from outofsync_cluster.losses import FEWEST, Agreement, Losses
-from outofsync_cluster.near_duplicates import write_near_duplicates
+from outofsync_cluster.near_duplicates import COMPARED, write_near_duplicates
 from outofsync_cluster.pipeline import Pipeline, cluster
 from outofsync_cluster.places import Storage
 from outofsync_cluster.reading import read_item
 from outofsync_cluster.report import write_report
 from outofsync_cluster.stages import Outcome, Setup
-from outofsync_cluster.store import Store
+from outofsync_cluster.store import Store, read_rows
 from outofsync_cluster.watching import Exported, Tally, bar
 
 LEG_ITEMS = 10_000  # of the inventory, in the driver's memory at a time; actors are made anew for each
@@ -56,6 +56,7 @@ class Plan:
     quiet: bool = False
     metrics_port: int | None = None
     cores: int | None = None
+    skip_copies: bool = False  # near-duplicates that differ in next to nothing take one result
     prices: Prices = field(default_factory=Prices)
     storage: Storage = field(init=False)
 
@@ -64,7 +65,8 @@ class Plan:
 
     @property
     def setup(self) -> Setup:
-        return Setup(self.options, self.storage, self.threads, self.device, self.server)
+        choices = (self.threads, self.device, self.server, self.skip_copies)
+        return Setup(self.options, self.storage, *choices)
 
     @property
     def gpus_each(self) -> float:
@@ -74,7 +76,8 @@ class Plan:
     @property
     def stages(self) -> int:
         """1 where an actor does the whole work, 2 where others cut crops for those that score."""
-        return 2 if self.server is None and (self.split or self.device != "cpu") else 1
+        apart = self.split or self.skip_copies or self.device != "cpu"
+        return 2 if self.server is None and apart else 1
 
 
 def listed(plan: Plan, work: Callable[[Inventory], None]) -> None:
@@ -138,6 +141,8 @@ class _Run:
             pipeline = Pipeline(
                 plan.setup, weights, cpus=plan.threads, gpus=plan.gpus_each, stages=plan.stages
             )
+            if plan.skip_copies:
+                pipeline.remember(read_rows(self._store.folder, "videos", list(COMPARED)))
             with self._leaving_what_is_done():
                 for leg in grouped(inventory, LEG_ITEMS):
                     self._leg(leg, pipeline, losses, advance)

@@ -12,9 +12,10 @@ from typing import Any
 import pyarrow as pa
 import ray
 
-from outofsync.clip import is_clip
+from outofsync.clip import Clip, is_clip
 from outofsync_client import OutOfSyncError
 from outofsync_cluster.backends import Answer, Backend, EngineBackend, ServedBackend, envelope
+from outofsync_cluster.copies import Copies
 from outofsync_cluster.inventory import Item
 from outofsync_cluster.places import Storage
 from outofsync_cluster.reading import read_item
@@ -44,6 +45,7 @@ class Outcome:
     bytes_read: int
     node: str
     perceptual_hash: str | None = None
+    same_as: str | None = None  # the SHA-256 of what it is a copy of
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Setup:
     threads: int
     device: str
     server: Mapping[str, Any] | None = None
+    skip_copies: bool = False  # between the two stages
 
 
 class Registry:
@@ -63,11 +66,13 @@ class Registry:
     def __init__(self) -> None:
         self._settled: set[bytes] = set()
         self._claimed: dict[bytes, str] = {}
+        self._copies = Copies()
 
     def settle(self, digests: list[bytes]) -> None:
         """These need nobody any more; claims that came to nothing are forgotten."""
         self._settled.update(digests)
         self._claimed.clear()
+        self._copies.keep(lambda sha256: digest_of(sha256) in self._settled)
 
     def claim(self, contents: list[tuple[bytes, str]]) -> list[bool]:
         """For each content and the place where it lies: whether it is to be judged there."""
@@ -75,6 +80,10 @@ class Registry:
             digest not in self._settled and self._claimed.setdefault(digest, uri) == uri
             for digest, uri in contents
         ]
+
+    def claim_copies(self, contents: list[tuple[str, str, float]]) -> list[str | None]:
+        """For each SHA-256, fingerprint and length in seconds: the content that it is a copy of."""
+        return [self._copies.claim(*content) for content in contents]
 
 
 class Judge:
@@ -97,7 +106,7 @@ class Judge:
         files = [data for data, asked in zip(read, wanted, strict=True) if asked and isinstance(data, bytes)]
         with self._working:
             judged = iter(self._backend.judge(files) if files else [])
-        outcomes = []
+        outcomes: list[Outcome] = []
         for item, data, digest, asked in zip(items, read, digests, wanted, strict=True):
             answer: Answer | None = None
             if not isinstance(data, bytes):
@@ -106,7 +115,20 @@ class Judge:
                 answer = next(judged)
             size = len(data) if isinstance(data, bytes) else 0
             outcomes.append(self._outcome(item, digest, answer, size))
-        return table_of(Outcome, outcomes)
+        return table_of(Outcome, self._without_copies(outcomes) if self._setup.skip_copies else outcomes)
+
+    def _without_copies(self, outcomes: list[Outcome]) -> list[Outcome]:
+        """Clips of copies are left out, which nobody needs to score."""
+        hashed = [
+            (place, (str(outcome.sha256), outcome.perceptual_hash, length_of(outcome.answer)))
+            for place, outcome in enumerate(outcomes)
+            if outcome.answer and outcome.perceptual_hash
+        ]
+        originals = ray.get(self._registry.claim_copies.remote([asked for _, asked in hashed]))
+        for (place, _), original in zip(hashed, originals, strict=True):
+            if original is not None:
+                outcomes[place] = replace(outcomes[place], answer=None, same_as=original)
+        return outcomes
 
     def _read(self, item: Item) -> bytes | OutOfSyncError:
         try:
@@ -180,6 +202,11 @@ def backend_of(setup: Setup, weights: Sequence[Any], work: Work) -> Backend:
     files = ray.get(weights[0]) if weights else {}
     device = "cpu" if work is Work.CROP else setup.device
     return EngineBackend(files, setup.options, threads=setup.threads, device=device, work=work)
+
+
+def length_of(clip: bytes) -> float:
+    """Seconds of the video that a clip is of."""
+    return float(Clip.from_bytes(clip).media.get("duration_s") or 0.0)
 
 
 def digest_of(sha256: str) -> bytes:

@@ -102,9 +102,10 @@ class Store:
         """
         if self.knows(outcome.uri, outcome.size_bytes, outcome.modified):
             return []
-        digest = digest_of(outcome.sha256) if outcome.sha256 else None
+        content = outcome.same_as or outcome.sha256
+        digest = digest_of(content) if content else None
         if digest in self._contents:
-            key = self.identity.key(str(outcome.sha256))
+            key = self.identity.key(str(content))
             return [self._source(source_row(outcome, key, None, duplicate=True))]
         if digest in self._failed:
             return [self._fail(outcome, self._failed[digest], duplicate=True)]
@@ -227,7 +228,7 @@ class Store:
                 if row.uri in again:
                     continue
                 self._places.add(fingerprint(row.uri, row.size_bytes, row.modified))
-                if row.key and row.sha256:
+                if row.sha256 and row.key == self.identity.key(row.sha256):  # else it is a copy
                     self._learn(row.sha256)
         for values in self.rows("errors"):
             error = ErrorRow(**values)
