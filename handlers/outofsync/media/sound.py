@@ -9,11 +9,26 @@ from av.audio.resampler import AudioResampler
 
 from outofsync.constants import SAMPLE_RATE
 from outofsync.errors import ErrorCode, OutOfSyncError, Stage
+from outofsync.media.channels import channel_beside, one_channel, voice_of
 from outofsync.media.grid import MICROSECONDS
 
 SAMPLE_BYTES = 4
 # Rounded timestamps jitter by a millisecond; a jump of half a video frame is a real gap (or overlap).
 GAP_US = 20_000
+
+
+class _Resampled:
+    """Frames of one format as float32 samples, mono, 16 kHz."""
+
+    def __init__(self) -> None:
+        self.samples = bytearray()
+        self._resampler = AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+
+    def add(self, frame: AudioFrame | None) -> None:
+        """Resample one more frame; None drains what the filter still holds."""
+        for resampled in self._resampler.resample(frame):
+            if resampled is not None:  # what a resampler with nothing to do answers to None
+                self.samples += memoryview(resampled.planes[0])[: resampled.samples * SAMPLE_BYTES]
 
 
 @dataclass
@@ -22,22 +37,37 @@ class _Run:
 
     start_us: int
     source: tuple[int, str, str]  # rate, sample format, layout
+    beside: int | None = None  # the channel that may be heard instead of the mix
+    channels: int = 1
     received: int = 0  # source samples
-    resampled: bytearray = field(default_factory=bytearray)
-    resampler: AudioResampler = field(
-        default_factory=lambda: AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
-    )
+    mix: _Resampled = field(default_factory=_Resampled)
+    alone: _Resampled = field(default_factory=_Resampled)
+    resampled: bytearray = field(default_factory=bytearray)  # what is heard, once the run is finished
+
+    @classmethod
+    def of(cls, frame: AudioFrame, start_us: int, source: tuple[int, str, str]) -> _Run:
+        """An empty run for frames like this one."""
+        return cls(start_us, source, channel_beside(frame), len(frame.layout.channels))
 
     @property
     def end_us(self) -> int:
         return self.start_us + self.received * MICROSECONDS // self.source[0]
 
-    def add(self, frame: AudioFrame | None) -> None:
-        """Resample one more frame; None drains what the filter still holds."""
-        for resampled in self.resampler.resample(frame):
-            if resampled is not None:  # what a resampler with nothing to do answers to None
-                self.resampled += memoryview(resampled.planes[0])[: resampled.samples * SAMPLE_BYTES]
-        self.received += frame.samples if frame else 0
+    def add(self, frame: AudioFrame) -> None:
+        """Resample one more frame."""
+        self.mix.add(frame)
+        if self.beside is not None:
+            self.alone.add(one_channel(frame, self.beside))
+        self.received += frame.samples
+
+    def finish(self) -> None:
+        """Drain what the filters still hold, and decide what is heard."""
+        self.mix.add(None)
+        self.resampled = self.mix.samples
+        if self.beside is not None:
+            self.alone.add(None)
+            self.resampled = voice_of(self.mix.samples, self.alone.samples, self.channels)
+        self.mix, self.alone = _Resampled(), _Resampled()
 
 
 class SoundTrack:
@@ -60,10 +90,10 @@ class SoundTrack:
         start_us = time_us if time_us is not None else run.end_us if run else 0
         if run is None or run.source != source or abs(start_us - run.end_us) > GAP_US:
             self._finish()
-            run = _Run(start_us, source)
+            run = _Run.of(frame, start_us, source)
             self._runs.append(run)
         run.add(frame)
-        if self._finished_bytes + len(run.resampled) > (self._limit_s + 1) * SAMPLE_RATE * SAMPLE_BYTES:
+        if self._finished_bytes + len(run.mix.samples) > (self._limit_s + 1) * SAMPLE_RATE * SAMPLE_BYTES:
             raise OutOfSyncError(
                 ErrorCode.TOO_LONG,
                 f"The sound is longer than the {self._limit_s:g} seconds that are allowed.",
@@ -87,7 +117,7 @@ class SoundTrack:
 
     def _finish(self) -> None:
         if self._runs:
-            self._runs[-1].add(None)
+            self._runs[-1].finish()
             self._finished_bytes += len(self._runs[-1].resampled)
 
 
