@@ -5,11 +5,12 @@
 The nodes are Ray's own, on this machine, and share its cores. The weights are those that ship without the
 network that judges faces, as published weights are: the less a video takes, the more a cluster's share shows.
 Comparisons take a share of the clips; the catalogue as a whole is judged once, on two nodes, of which one is
-killed midway and another comes in its place.
+killed midway and another comes in its place. A second call with the same FILE measures what is missing there.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -29,9 +30,8 @@ from outofsync_cluster.backends import OPTIONAL, WEIGHTS
 from outofsync_cluster.pipeline import BLOCK_ITEMS, OBJECT_STORE_BYTES
 
 PARTS = ("loop", "one", "two", "pool", "parallel", "kills")
-COMPARED = 600  # clips of a comparison
+COMPARED = 400  # clips of a comparison
 COMMANDS = 80  # clips, each a command of its own
-ONE_NODE = 0.1  # of all clips, if that is more than a comparison has
 KILLED_CLIPS = 24
 REPLACED_AFTER_S = 10.0
 
@@ -78,10 +78,10 @@ class Measuring:
     """One measurement after another, each added to the results as soon as it is there."""
 
     def __init__(
-        self, folder: Path, wanted: dict[str, str], weights: Path, cores: int, json: Path | None
+        self, folder: Path, wanted: dict[str, str], weights: Path, cores: int, output: Path | None
     ) -> None:
         self._folder, self._wanted, self._weights, self._cores = folder, wanted, weights, cores
-        self._json = json
+        self._json = output
         self._known: dict[str, Any] = {}
         self.results: dict[str, Any] = {
             "clips": len(wanted),
@@ -90,6 +90,20 @@ class Measuring:
             "cores": cores,
             "weights": f"without {OPTIONAL}",
         }
+        self.results |= self._measured_before()
+
+    def _measured_before(self) -> dict[str, Any]:
+        """What an earlier call left in the file, where it was about as many clips on as many cores."""
+        try:
+            found: dict[str, Any] = json.loads((self._json or Path()).read_text())["results"]
+        except (OSError, ValueError, LookupError):
+            return {}
+        same = all(found.get(name) == value for name, value in self.results.items())
+        return {name: value for name, value in found.items() if name in PARTS} if same else {}
+
+    def left(self) -> list[str]:
+        """What has not been measured."""
+        return [part for part in PARTS if part not in self.results]
 
     def keep(self, name: str, values: dict[str, Any]) -> None:
         self.results[name] = values
@@ -109,7 +123,7 @@ class Measuring:
         self._rival("parallel", rate, {"program": program})
 
     def one(self) -> None:
-        paths = self._some(max(COMPARED, round(ONE_NODE * len(self._wanted))))
+        paths = self._some(COMPARED)
         with nodes(1, self._cores) as made:
             run = self._run("one", made, self._list("one", paths))
         self.keep("one", self._with_ratio(run))
@@ -128,6 +142,7 @@ class Measuring:
                 **found,
                 "rows_when_killed": loss.rows_when_killed,
                 "videos_per_s_before": before and round(before, 4),
+                "of_loop_before": before and round(before / self.results["loop"]["videos_per_s"], 4),
                 "parts": len(list((self._folder / "two" / "sources").iterdir())),
                 "bytes_written": written,
             },
@@ -152,13 +167,13 @@ class Measuring:
         return watched(command(source, output, self._weights, "--address", made.address), output, meanwhile)
 
     def _with_ratio(self, run: Run) -> dict[str, Any]:
-        values = run.to_dict()
-        if "loop" in self.results:
-            beside = self.results["loop"]["videos_per_s"]
-            values["of_loop"] = round(values["videos_per_s"] / beside, 4)
-            if values["steady_videos_per_s"]:
-                values["of_loop_steady"] = round(values["steady_videos_per_s"] / beside, 4)
-        return values
+        values, beside = run.to_dict(), self.results["loop"]["videos_per_s"]
+        steady = values["steady_videos_per_s"]
+        return {
+            **values,
+            "of_loop": round(values["videos_per_s"] / beside, 4),
+            "of_loop_steady": steady and round(steady / beside, 4),
+        }
 
     def _rival(self, name: str, rate: Rate, more: dict[str, Any] | None = None) -> None:
         values = {**rate.to_dict(), **(more or {})}
@@ -183,14 +198,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--clips", type=int, default=10_000)
     options.add_argument("--kills", type=int, default=20, help="rounds of kill -9")
     options.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
-    options.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    options.add_argument("--parts", nargs="+", choices=PARTS, help="default: what is not in FILE yet")
     chosen = options.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="outofsync-bench-") as made:
         folder = Path(made)
         wanted = catalogue(folder / "catalogue", chosen.clips)
         measuring = Measuring(folder, wanted, lighter(folder / "weights"), chosen.cores, chosen.json)
+        parts = set(chosen.parts or measuring.left())
+        if parts & {"one", "two"}:
+            parts.add("loop")  # measured beside them, and its results are compared with theirs
         for part in PARTS:
-            if part in chosen.parts:
+            if part in parts:
                 getattr(measuring, part)(*((chosen.kills,) if part == "kills" else ()))
 
 
