@@ -24,7 +24,7 @@ OURS = {"model_store", ".state", "results", "runs", ".git"}  # what commands wri
 SERVER_COMMANDS = re.compile(r"make (serve|stop)(?= |$)")  # the test's own server stands for these
 PROGRAM = re.compile(
     r"python3? -m (?P<module>[\w.]+)(?![\w.$])|"
-    r"\b(?P<command>outofsync(-import)?)(?P<action> [a-z][a-z-]*)?(?= |$)"
+    r"\b(?P<command>outofsync(-import|-cluster)?)(?P<action> [a-z][a-z-]*)?(?= |$)"
 )
 # Verdicts are exit codes below 3 (client/README.md): a fake among the samples is no failure.
 PRELUDE = 'outofsync() { command outofsync "$@" || test $? -lt 3; }\n'

@@ -83,7 +83,8 @@ def measure(
         started = time.perf_counter() - start
         found = list(ActorPool(team).map(lambda actor, table: actor.measure.remote(table), blocks))
     except ray.exceptions.RayError as error:
-        raise ClusterError(f"the sample could not be measured: {str(error).splitlines()[0]}") from None
+        reason = str(error).strip().splitlines()[-1]
+        raise ClusterError(f"the sample could not be measured: {reason}") from None
     taken = iter([_taken(table, elapsed) for table, elapsed in found])
     outcomes = [outcome for table, _ in found for outcome in outcomes_in(table)]
     measured = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from outofsync_cluster.inventory import Inventory
 from outofsync_cluster.measuring import QUANTITIES, Measured, measure
 from outofsync_cluster.pipeline import BLOCK_ITEMS, Pipeline, cluster
 from outofsync_cluster.places import Place
-from outofsync_cluster.run import LEG_ITEMS, PART_ROWS, PART_S, Plan, listed
+from outofsync_cluster.run import PART_ROWS, PART_S, Plan, leg_items, listed
 from outofsync_cluster.sampling import sampled
 
 PLAN_FILE = "plan.json"
@@ -94,7 +94,7 @@ def _predict(plan: Plan, inventory: Inventory, sample: int) -> Prediction:
         actors = Pipeline(plan.setup, weights, cpus=plan.threads, gpus=plan.gpus_each).actors()
         measured = measure(
             strata,
-            plan.setup,
+            replace(plan.setup, skip_copies=False),
             [] if weights is None else [ray.put(dict(weights))],
             actors=actors,
             block=BLOCK_ITEMS,
@@ -114,7 +114,7 @@ def prediction(
     """What follows from a measurement for a run with so many actors, cores, GPUs and nodes."""
     actors, cores, gpus, nodes = machine
     drawn = dict(zip(QUANTITIES, sums(measured.strata).T, strict=True))
-    legs = math.ceil(videos / LEG_ITEMS)  # actors are made anew for each
+    legs = math.ceil(videos / leg_items(actors))
     begins = measured.start_s * legs
     drawn["cpu_s"] = drawn["cpu_s"] + measured.start_cpu_s * legs * actors
     work = np.maximum(drawn.pop("judge_s"), drawn.pop("read_s")) / actors  # one block is read meanwhile

@@ -22,7 +22,7 @@ from outofsync_cluster.identity import Identity
 from outofsync_cluster.inventory import Inventory, Item, grouped, list_videos
 from outofsync_cluster.losses import FEWEST, Agreement, Losses
 from outofsync_cluster.near_duplicates import COMPARED, write_near_duplicates
-from outofsync_cluster.pipeline import Pipeline, cluster
+from outofsync_cluster.pipeline import BLOCK_ITEMS, Pipeline, cluster
 from outofsync_cluster.places import Storage
 from outofsync_cluster.reading import read_item
 from outofsync_cluster.report import write_report
@@ -30,7 +30,8 @@ from outofsync_cluster.stages import Outcome, Setup
 from outofsync_cluster.store import Store, read_rows
 from outofsync_cluster.watching import Exported, Tally, bar
 
-LEG_ITEMS = 10_000  # of the inventory, in the driver's memory at a time; actors are made anew for each
+LEG_ITEMS = 10_000  # of the inventory, in the driver's memory at a time; actors are made anew for each …
+LEG_BLOCKS = 64  # … so that each has this many blocks at least, and its beginning does not count
 PART_ROWS = 1000  # of a part, at most …
 PART_S = 20.0  # … and the longest that an outcome waits to be written: what a kill may cost
 ROUNDS = 3  # in which a video may be lost with its actor or node before it counts as what they die of
@@ -114,6 +115,11 @@ def _score(plan: Plan, inventory: Inventory) -> dict[str, Any]:
         return summary
 
 
+def leg_items(actors: int) -> int:
+    """Videos of a stretch of the list, after which actors are made anew."""
+    return max(LEG_ITEMS, LEG_BLOCKS * BLOCK_ITEMS * actors)
+
+
 class _Run:
     """One run's loop: what the pipeline brings goes into the store, and what is missing goes in again."""
 
@@ -144,7 +150,7 @@ class _Run:
             if plan.skip_copies:
                 pipeline.remember(read_rows(self._store.folder, "videos", list(COMPARED)))
             with self._leaving_what_is_done():
-                for leg in grouped(inventory, LEG_ITEMS):
+                for leg in grouped(inventory, leg_items(pipeline.actors())):
                     self._leg(leg, pipeline, losses, advance)
             held: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         return {"cores": held.get("CPU", 0.0), "gpus": held.get("GPU", 0.0)}
