@@ -19,7 +19,7 @@ from outofsync_cluster.errors import ClusterError, reason_of
 from outofsync_cluster.inventory import Inventory
 from outofsync_cluster.layouts import LAYOUTS
 from outofsync_cluster.near_duplicates import TABLE_FILE
-from outofsync_cluster.planning import SAMPLE, held_against, predict, write_plan
+from outofsync_cluster.planning import SAMPLE, SPOKEN, held_against, predict, write_plan
 from outofsync_cluster.run import PART_S, Plan, listed, score
 
 USAGE = 2  # exit status for what cannot be begun or gone on with
@@ -182,7 +182,7 @@ def _print(summary: dict[str, Any], plan: Plan) -> None:
         click.echo(f"{name}: {value}")
     for name, one in held_against(plan.storage.place(plan.output), summary).items():
         change = one["took"] / one["planned"] - 1
-        click.echo(f"{name}: {one['took']:,.1f}, planned {one['planned']:,.1f} ({change:+.0%})")
+        click.echo(f"{SPOKEN[name]}: {one['took']:,.1f}, planned {one['planned']:,.1f} ({change:+.0%})")
     click.echo(f"written to {plan.storage.place(plan.output).uri}")
 
 

@@ -25,6 +25,7 @@ from outofsync_cluster.sampling import sampled
 PLAN_FILE = "plan.json"
 SAMPLE = 64  # videos: intervals of about a tenth where lengths differ by ten times
 COMPARED = {"cpu_s": "cpu_s", "gpu_s": "gpu_s", "wall_s": "seconds"}  # of a plan, and in a run's summary
+SPOKEN = {"cpu_s": "core-seconds at work", "gpu_s": "GPU-seconds at work", "wall_s": "seconds"}
 UNITS = ((1.0, "s"), (60.0, "min"), (3600.0, "h"), (86400.0, "days"))
 
 

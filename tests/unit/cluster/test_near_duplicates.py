@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import cv2
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
+from unit.cluster.test_store import opened, outcome
 
 from outofsync.clip import Clip, Track
 from outofsync.constants import FACE_SIZE, MOUTH_CENTRE, SAMPLE_RATE, SAMPLES_PER_FRAME
 from outofsync.errors import ErrorCode, OutOfSyncError
 from outofsync.frames import RawFrames
 from outofsync_cluster.fingerprints import MISSING, PLACES, fingerprint, fingerprint_of
-from outofsync_cluster.near_duplicates import NearDuplicate, near_duplicates
+from outofsync_cluster.near_duplicates import (
+    TABLE_FILE,
+    NearDuplicate,
+    near_duplicates,
+    write_near_duplicates,
+)
 
 FRAMES = 75
 Frames = NDArray[np.uint8]
@@ -129,3 +139,13 @@ def test_many_videos_of_one_look_do_not_multiply() -> None:
     rest = [first[:32] + f"{number * 2654435761 % 2**64:016x}" + first[48:] for number in range(500)]
     pairs = list(near_duplicates([str(number) for number in range(500)], rest, [3.0] * 500))
     assert len(pairs) == 499
+
+
+def test_the_table_of_a_folder_is_of_all_its_runs(tmp_path: Path) -> None:
+    for name, seen in (("a", ORIGINAL), ("b", film(8, 8)), ("c", coded(ORIGINAL)), ("served", None)):
+        store = opened(tmp_path)
+        store.add(replace(outcome(name), perceptual_hash=printed(seen) if seen else None))
+        store.write()
+    assert write_near_duplicates(store.folder) == 1
+    (row,) = pq.read_table(tmp_path / TABLE_FILE).to_pylist()
+    assert (row["uri"], row["near_duplicate_of"], row["copy"]) == ("c", "a", True)
