@@ -103,6 +103,27 @@ class Team:
     score: int = 0
 
 
+def team_of(nodes: Sequence[Mapping[str, float]], *, cpus: float, gpus: float, stages: int) -> Team:
+    """How many actors fit on nodes with these resources, none of which reaches over two.
+
+    ``cpus`` are what each takes, ``gpus`` what one that scores takes besides. Raises :class:`ClusterError`
+    where not even one of each kind fits.
+    """
+    places = [int(node.get("CPU", 0.0) // cpus) for node in nodes]
+    cards = [int(node.get("GPU", 0.0) // gpus) for node in nodes] if gpus else places
+    fitting, whole = sum(map(min, places, cards)), sum(places)
+    if fitting < 1 or whole < stages:
+        have = [sum(node.get(name, 0.0) for node in nodes) for name in ("CPU", "GPU")]
+        raise ClusterError(
+            f"the cluster has {have[0]:g} cores and {have[1]:g} GPUs on {len(nodes)} nodes; a run asks for "
+            f"{stages} times {cpus:g} cores and for {gpus:g} GPUs at least"
+        )
+    if stages == 1:
+        return Team(whole=fitting)
+    score = min(fitting, whole - 1) if gpus else whole // 2
+    return Team(crop=whole - score, score=score)
+
+
 class Pipeline:
     """Actors that judge; ``cpus`` and ``gpus`` are what one that scores takes of a node.
 
@@ -126,19 +147,8 @@ class Pipeline:
 
     def team(self) -> Team:
         """How many fit in the cluster as it is now. Raises :class:`ClusterError` where none does."""
-        have: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        cores, cards = have.get("CPU", 0.0), have.get("GPU", 0.0)
-        places = int(cores // self._cpus)  # for an actor of any kind
-        fitting = min(places, int(cards // self._gpus)) if self._gpus else places
-        if fitting < 1 or places < self._stages:
-            raise ClusterError(
-                f"the cluster has {cores:g} cores and {cards:g} GPUs; a run asks for "
-                f"{self._stages * self._cpus:g} and {self._gpus:g} at least"
-            )
-        if self._stages == 1:
-            return Team(whole=fitting)
-        score = min(fitting, places - 1) if self._gpus else places // 2
-        return Team(crop=places - score, score=score)
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+        return team_of(nodes, cpus=self._cpus, gpus=self._gpus, stages=self._stages)
 
     def actors(self) -> int:
         """How many videos' blocks are worked on at a time, of those that wait for nobody else."""
