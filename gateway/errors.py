@@ -79,6 +79,20 @@ def malformed_form(message: str) -> EdgeError:
     return edge_error(Code.BAD_OPTIONS, HTTPStatus.BAD_REQUEST, message)
 
 
+def misplaced_options() -> EdgeError:
+    """400: options in the address, where nobody reads them."""
+    message = "the address holds options, which are read from the form alone"
+    hint = "Send a form with the video as data and a JSON object as options; the API reference shows one."
+    return edge_error(Code.BAD_OPTIONS, HTTPStatus.BAD_REQUEST, message, hint=hint)
+
+
+def coded_body(coding: str) -> EdgeError:
+    """415: a body that is to be decoded first; videos are compressed already."""
+    message = f"the body is coded with {coding!r}, which is not undone here"
+    hint = "Send the video file's own bytes, without Content-Encoding."
+    return edge_error(ErrorCode.UNSUPPORTED_MEDIA, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message, hint=hint)
+
+
 def bad_report(message: str) -> EdgeError:
     """400: what no report can be drawn of."""
     hint = "Send the result whole, as /v1/detect answered it, with the video's name and a format."

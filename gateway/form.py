@@ -17,6 +17,7 @@ from gateway.errors import malformed_form
 FILE_FIELDS = ("data", "file")
 OPTIONS = "options"
 MAX_OPTION_BYTES = 65_536
+MAX_PREAMBLE_BYTES = 65_536
 CONTENT_TYPE = "multipart/form-data"
 
 
@@ -28,6 +29,7 @@ class Form:
         boundary = parameters.get(b"boundary")
         if not boundary:
             raise malformed_form("the form names no boundary")
+        self._first = boundary
         self._boundary = uuid.uuid4().hex
         self._out: list[bytes] = []
         self._seen: set[str] = set()
@@ -63,7 +65,7 @@ class Form:
 
     async def rewrite(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """The form as a server is to read it."""
-        async for chunk in body:
+        async for chunk in self._from_first_part(body):
             try:
                 self._parser.write(chunk)
             except FormParserError:
@@ -74,6 +76,26 @@ class Form:
         if not self._ended:
             raise malformed_form("the form ends too early")
         yield f"--{self._boundary}--\r\n".encode()
+
+    async def _from_first_part(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The body without the preamble that a form may have (RFC 2046, section 5.1.1)."""
+        start, first, found = b"", b"--" + self._first, False
+        async for chunk in body:
+            if found:
+                yield chunk
+                continue
+            start += chunk
+            at = (b"\r\n" + start).find(b"\r\n" + first)
+            if at < 0 or len(start) == at + len(first):
+                if len(start) > MAX_PREAMBLE_BYTES:
+                    raise malformed_form("the form does not begin with its boundary")
+                continue
+            if start[at + len(first)] == ord("\n"):
+                raise malformed_form("the form's lines end with LF; they must end with CR LF")
+            found = True
+            yield start[at:]
+        if not found:
+            yield start
 
     def _part_begins(self) -> None:
         self._headers, self._header = {}, [b"", b""]

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Send
 
 from gateway.access import Access
-from gateway.errors import too_large
+from gateway.errors import coded_body, misplaced_options, too_large
 from gateway.form import CONTENT_TYPE, Form
 from gateway.metrics import Metrics
 from gateway.request_log import log_request
@@ -29,6 +29,7 @@ SEND_S = 30.0  # longest pause of a caller who reads an answer, as nginx has it
 _SAFE_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 T = TypeVar("T")
+IDENTITY = "identity"  # a body that is coded in no way
 
 
 @dataclass
@@ -65,6 +66,10 @@ class RequestContext:
 
     def upstream_request(self, max_bytes: int) -> tuple[UpstreamRequest, Upload]:
         """What servers are sent, and the body, not yet received; raises ``too_large`` where it says so."""
+        if self.request.url.query:
+            raise misplaced_options()
+        if (coding := self.request.headers.get("content-encoding", IDENTITY).lower()) != IDENTITY:
+            raise coded_body(coding[:40])
         headers = {name: value for name in FORWARDED_HEADERS if (value := self.request.headers.get(name))}
         self._check_length(max_bytes)
         content_type = self.request.headers.get("content-type", "")

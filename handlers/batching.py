@@ -37,6 +37,7 @@ from trim_heap import trim_heap
 SHORTEST_ANSWER_S = 0.005
 REQUEST_ID_HEADER = "x-outofsync-request-id"
 FILE_FIELDS = ("data", "file", "body")  # a form's field, its name in older systems, a bare body
+OPTIONS_FIELD = "options"
 SENT_HEADER = "x-outofsync-sent-at"  # seconds of the caller's clock, when it began to send
 # The file in which a request's progress is told, and, of the server's environment, the folder of all of them.
 PROGRESS_HEADER, PROGRESS_VARIABLE = "x-outofsync-progress", "OUTOFSYNC_PROGRESS"
@@ -81,13 +82,18 @@ def open_progress(headers: Mapping[str, Any]) -> Progress:
 def read_request(
     fields: Mapping[str, Any], headers: Mapping[str, Any], identity: str, progress: Progress = NOBODY
 ) -> Request:
-    """One entry of TorchServe's batch; raises ``empty_file`` where no file was sent.
+    """One entry of TorchServe's batch; raises ``empty_file`` where no file was sent, ``bad_options`` for
+    fields that nobody knows, as the gateway does.
 
     A bare body arrives as ``body``, a form by its fields' names, and the node before as ``body`` too.
     """
+    for name in fields:
+        if name not in (*FILE_FIELDS, OPTIONS_FIELD):
+            message = f"the form has a field {name[:40]!r}; known are data and options"
+            raise OutOfSyncError(ErrorCode.BAD_OPTIONS, message)
     for name in FILE_FIELDS:
         if name in fields:
-            options = fields.get("options")
+            options = fields.get(OPTIONS_FIELD)
             return Request(
                 as_bytes(fields[name]),
                 None if options is None else bytes(as_bytes(options)),

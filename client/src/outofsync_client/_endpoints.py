@@ -170,6 +170,8 @@ def checked_url(url: str) -> str:
 
 
 def _checked_secret(name: str, secret: str) -> str:
+    """The secret, without the line end that a file or a variable left behind it; raises ValueError."""
+    secret = secret.strip()
     if not (secret.isascii() and secret.isprintable()) or " " in secret:
         raise ValueError(f"the {name} holds characters that none has")  # never quote it
     return secret

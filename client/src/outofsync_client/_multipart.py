@@ -119,7 +119,9 @@ def open_video(file: VideoFile, held: ExitStack) -> Flow[tuple[IO[bytes], int]]:
         held.callback(stream.close)
     else:
         stream = file
-    if not stream.seekable():  # a pipe goes through a temporary file: it is sent again where that helps
+    seekable = getattr(stream, "seekable", None)  # some have nothing but read()
+    if seekable is None or not seekable():
+        # What streams goes through a temporary file: it is sent again where that helps.
         spool = held.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - held
         yield Call(partial(shutil.copyfileobj, stream, spool))
         spool.seek(0)
@@ -127,6 +129,8 @@ def open_video(file: VideoFile, held: ExitStack) -> Flow[tuple[IO[bytes], int]]:
     start = stream.tell()
     size = stream.seek(0, os.SEEK_END) - start
     stream.seek(start)
+    if start and not size:
+        raise UnreadableFileError("the file has been read to its end already; open it anew, or seek(0)")
     return stream, size
 
 

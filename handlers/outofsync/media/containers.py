@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from outofsync.errors import ErrorCode, OutOfSyncError, Stage
 from outofsync.limits import Limits
+from outofsync.media.mistaken import mistaken_for
 
 ISO_BOXES = (b"ftyp", b"styp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot")
 EBML = b"\x1aE\xdf\xa3"
@@ -66,11 +67,8 @@ def recognise(data: bytes | bytearray) -> Container:
         return Container("mpeg", "mpeg")
     if _is_transport_stream(data):
         return Container("mpegts", "mpegts")
-    raise OutOfSyncError(
-        ErrorCode.UNSUPPORTED_MEDIA,
-        "This is not a video file that can be read here.",
-        stage=Stage.PROBE,
-    )
+    what, hint = mistaken_for(data) or ("not a video file that can be read here", None)
+    raise OutOfSyncError(ErrorCode.UNSUPPORTED_MEDIA, f"This is {what}.", stage=Stage.PROBE, hint=hint)
 
 
 def _is_transport_stream(data: bytes | bytearray) -> bool:

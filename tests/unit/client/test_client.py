@@ -9,8 +9,9 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import pytest
 from unit.client.conftest import TOKEN
@@ -171,8 +172,37 @@ def test_the_token_shows_nowhere(server: StubServer) -> None:
         shown = f"{client!r} {vars(client)!r} {caught.value} {caught.value.to_dict()} {caught.value!r}"
     assert "wrong-secret" not in shown
     with pytest.raises(ValueError, match="token") as refused:
-        Client(server.url, token="wrong-secret\n")
+        Client(server.url, token="wrong-secret\nand more")
     assert "wrong-secret" not in str(refused.value)
+
+
+def test_a_key_may_come_with_the_line_end_of_the_file_it_lay_in(server: StubServer) -> None:
+    with Client(server.url, api_key="a-key\r\n") as client, suppress(outofsync_client.OutOfSyncError):
+        client.detect(b"x")
+    assert server.received[-1].headers["X-Api-Key"] == "a-key"
+
+
+def test_a_file_that_was_read_to_its_end_is_not_sent_as_nothing(client: Client) -> None:
+    file = io.BytesIO(b"a video")
+    file.read()
+    with pytest.raises(outofsync_client.UnreadableFileError, match="read to its end"):
+        client.detect(file)
+
+
+def test_a_file_with_nothing_but_read_will_do(
+    server: StubServer, client: Client, make_result: MakeResult
+) -> None:
+    class Readable:
+        def __init__(self) -> None:
+            self._left = b"a video"
+
+        def read(self, size: int = -1) -> bytes:
+            taken, self._left = self._left[:size], self._left[size:]
+            return taken
+
+    server.answers(make_result())
+    client.detect(cast("IO[bytes]", Readable()))
+    assert server.received[-1].fields["data"] == b"a video"
 
 
 def test_a_netrc_file_does_not_replace_the_token(

@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 import json
+import os
 import re
 from collections.abc import Callable
 from hashlib import sha256
@@ -109,6 +110,12 @@ def texts(result: Result) -> str:
     figure = draw(result, title="clip.mp4")
     found = [text.get_text() for axes in figure.axes for text in axes.texts]
     return "\n".join(found + [axes.get_title(loc="left") for axes in figure.axes])
+
+
+def test_the_longest_names_leave_room_for_what_reports_add() -> None:
+    names = distinct_names([Path("ä" * 120 + ".mp4"), Path("ä" * 119 + "b.mp4")])
+    assert len(set(names)) == 2
+    assert all(len(os.fsencode(f"{name}_analysis.png")) <= 255 for name in names)
 
 
 def test_the_picture_tells_the_shift_and_the_suspicious_segment(make_result: MakeResult) -> None:

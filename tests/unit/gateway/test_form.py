@@ -53,6 +53,35 @@ def test_file_and_options_pass_whole(field: str, piece: int) -> None:
     assert rewritten(content_type, body, piece=piece) == {field: VIDEO[:5000], "options": options.encode()}
 
 
+@pytest.mark.parametrize("piece", [1, 7, 1 << 16])
+def test_a_form_may_have_a_preamble(piece: int) -> None:
+    content_type, body = encoded({"data": ("a", VIDEO[:5000])})
+    preamble = b"This is a message with several parts.\r\n--not the boundary\r\n"
+    assert rewritten(content_type, preamble + body, piece=piece) == {"data": VIDEO[:5000]}
+
+
+def test_a_form_whose_lines_end_otherwise_is_told_so() -> None:
+    content_type, body = encoded({"data": ("a", b"x")})
+    with pytest.raises(EdgeError, match="must end with CR LF"):
+        rewritten(content_type, body.replace(b"\r\n", b"\n"))
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status", "code"),
+    [
+        ("/v1/detect?deblur=never", {}, 400, "bad_options"),
+        ("/v1/deblur?x", {}, 400, "bad_options"),
+        ("/v1/detect", {"Content-Encoding": "gzip"}, 415, "unsupported_media"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(
+    live: LiveGateway, path: str, headers: dict[str, str], status: int, code: str
+) -> None:
+    response = live.ask("POST", path, content=b"x", headers=headers)
+    assert (response.status_code, response.json()["error"]["code"]) == (status, code)
+    assert not live.servers[0].asked
+
+
 def malformed() -> Iterator[tuple[str, str, bytes]]:
     content_type, body = encoded({"data": ("a", b"x")})
     yield "no boundary", "multipart/form-data", body

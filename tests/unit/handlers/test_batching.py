@@ -81,11 +81,18 @@ def test_a_json_body_is_a_file_like_any_other() -> None:
 
 
 def test_a_missing_file_is_an_error_that_names_what_came() -> None:
-    answers, context = serve([{"video": b"1", "extra": b"2"}])
+    answers, context = serve([{"options": b"{}"}])
     error = error_of(answers[0])
     assert error["code"] == "empty_file"
-    assert "extra, video" in error["message"]
+    assert "it has options" in error["message"]
     assert context.statuses == {0: 422}
+
+
+def test_a_field_that_nobody_knows_is_answered_as_the_gateway_does() -> None:
+    answers, context = serve([{"data": b"1", "treshold": b"2"}])
+    error = error_of(answers[0])
+    assert (error["code"], context.statuses) == ("bad_options", {0: 400})
+    assert error["message"] == "the form has a field 'treshold'; known are data and options"
 
 
 def test_options_travel_as_they_were_sent() -> None:
@@ -176,7 +183,7 @@ def test_what_became_of_a_batch_is_counted(caplog: pytest.LogCaptureFixture) -> 
     context = FakeContext("deepfake__deblur", [{}, {}, {}, {"X-OutOfSync-Request-Id": "r4"}], {})
     handler.initialize(context)
     with caplog.at_level(logging.INFO):
-        handler.handle([{"data": b"a"}, {"data": b"b"}, {"data": b"c"}, {"nothing": b""}], context)
+        handler.handle([{"data": b"a"}, {"data": b"b"}, {"data": b"c"}, {"options": b""}], context)
     assert context.metrics.counted == {
         "outofsync_batches_total{1.0}": 1,
         "outofsync_requests_total{1.0}": 4,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
+
+logger = logging.getLogger(__name__)
 
 SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".3gp"}
@@ -14,6 +17,8 @@ SUFFIXES = frozenset(
 
 
 BLOCK_BYTES = 1 << 20
+NOTES = "._"  # how the names begin of what a Mac leaves beside a file, with the file's own suffix
+BYTE_ORDER_MARK = "\ufeff"
 
 
 def sha256_of(path: Path) -> str:
@@ -49,19 +54,32 @@ def named_videos(names: Iterable[str]) -> Iterator[Path]:
 
 def read_list(stream: TextIO) -> list[str]:
     """A name a line; empty lines and those that begin with # are left out."""
-    lines = (line.rstrip("\r\n") for line in stream)
+    lines = (line.rstrip("\r\n").removeprefix(BYTE_ORDER_MARK) for line in stream)
     return [line for line in lines if line.strip() and not line.startswith("#")]
 
 
 def _meant_by(name: str) -> Iterable[Path]:
     path = Path(name)
-    if path.is_dir():
-        return sorted(
-            child for child in path.rglob("*") if child.suffix.lower() in SUFFIXES and child.is_file()
-        )
-    if path.exists():
-        return [path]
+    try:
+        if path.is_dir():
+            return _inside(path)
+        if path.exists():
+            return [path]
+    except OSError as error:  # longer than names may be, or a folder that may not be looked into
+        raise FileNotFoundError(f"{name}: {error.strerror}") from None
     matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - a pattern may be absolute
     if not matches:
         raise FileNotFoundError(f"{name} is no file, no folder and matches nothing")
     return [Path(match) for match in matches if Path(match).is_file()]
+
+
+def _inside(folder: Path) -> list[Path]:
+    """The videos below a folder; warns of files that only look like some."""
+    found = sorted(
+        child for child in folder.rglob("*") if child.suffix.lower() in SUFFIXES and child.is_file()
+    )
+    videos = [path for path in found if not path.name.startswith(NOTES)]
+    if left_out := len(found) - len(videos):
+        files = "1 file" if left_out == 1 else f"{left_out} files"
+        logger.warning("%s: left out %s named %s…: a Mac's notes, no videos", folder, files, NOTES)
+    return videos

@@ -25,6 +25,7 @@ from typing import IO, Any
 
 from outofsync_client._exceptions import OutOfSyncError
 from outofsync_client._many import Outcome
+from outofsync_client.reports.wording import as_cell
 
 RESULTS = "results.jsonl"
 ERRORS = "errors.jsonl"
@@ -47,6 +48,7 @@ class Ledger:
             raise FileExistsError(f"{folder / RESULTS} is there already; resume it, or choose another folder")
         self._done: set[str] = set()
         self._failed: set[str] = set()
+        self._names: set[tuple[str, str]] = set()  # contents and the names they are written down under
         with _replacing(folder / TABLE) as table:
             table.write(_row(COLUMNS))
             for entry in _whole_lines(folder / RESULTS):
@@ -73,6 +75,26 @@ class Ledger:
         """Whether the last try at this content was an error."""
         return digest in self._failed and digest not in self._done
 
+    def names(self, digest: str, path: Path) -> bool:
+        """Whether this content is written down under this name."""
+        return (digest, str(path)) in self._names
+
+    def add_names(self, others: Mapping[str, Iterable[Path]]) -> None:
+        """Write contents that have a line down once more, under other names that they have."""
+        for name, stream in ((RESULTS, self._results), (ERRORS, self._errors)):
+            again = [
+                {**entry, "path": str(path)}
+                for entry in self._entries(name)
+                for path in others.get(entry["sha256"], ())
+                if not self.names(entry["sha256"], path)
+            ]
+            for entry in again:
+                _append(stream, json.dumps(entry) + "\n")
+                self._note(entry, self._done if name == RESULTS else self._failed)
+                if name == RESULTS:
+                    self._table.write(_row(_cells(entry)))
+            self._table.flush()
+
     def add(self, digest: str, path: Path, outcome: Outcome) -> None:
         """Write one video's outcome down for good."""
         entry: dict[str, Any] = {
@@ -83,11 +105,11 @@ class Ledger:
         }
         if isinstance(outcome, OutOfSyncError):
             entry["error"] = outcome.to_dict()
-            self._failed.add(digest)
+            self._note(entry, self._failed)
             _append(self._errors, json.dumps(entry) + "\n")
             return
         entry["result"] = outcome.to_dict()
-        self._done.add(digest)
+        self._note(entry, self._done)
         _append(self._results, json.dumps(entry) + "\n")
         self._table.write(_row(_cells(entry)))
         self._table.flush()
@@ -103,6 +125,7 @@ class Ledger:
     def _note(self, entry: Mapping[str, Any], contents: set[str]) -> None:
         if entry["options"] == self.options:
             contents.add(entry["sha256"])
+            self._names.add((entry["sha256"], entry["path"]))
 
     def _entries(self, name: str) -> Iterator[dict[str, Any]]:
         with (self.folder / name).open(encoding="utf-8") as lines:
@@ -130,7 +153,7 @@ def _cells(entry: Mapping[str, Any]) -> list[Any]:
     result = entry["result"]
     numbers = (result.get(name) for name in ("probability_fake", "score", "offset_frames"))
     reasons = " ".join(reason["code"] for reason in result.get("reasons") or ())
-    return [entry["sha256"], entry["path"], result["verdict"], *numbers, reasons]
+    return [entry["sha256"], as_cell(entry["path"]), result["verdict"], *numbers, reasons]
 
 
 def _row(values: Iterable[Any]) -> str:

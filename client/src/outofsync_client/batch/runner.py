@@ -45,6 +45,7 @@ class Batch:
         self._ledger = ledger
         self._jobs = jobs
         self._retry_failed = retry_failed
+        self._again: dict[str, list[Path]] = {}  # further names of the same content
 
     def run(self, paths: Iterable[Path]) -> Iterator[tuple[Path, Result | OutOfSyncError]]:
         """Each video's outcome once it is written down; what the ledger holds already is passed over."""
@@ -54,12 +55,13 @@ class Batch:
             yield from self._failed(unreadable)
             yield self._written(done)
         yield from self._failed(unreadable)
+        self._ledger.add_names(self._again)
 
     def _judge(self, video: Video) -> Result:
         return self._client.detect(video.path, **self._ledger.options)
 
     def _left(self, paths: Iterable[Path], unreadable: list[tuple[Path, OutOfSyncError]]) -> Iterator[Video]:
-        """What is to be judged; the same content is judged once."""
+        """What is to be judged; the same content is judged once, and written down for each of its names."""
         taken: set[str] = set()
         for path in paths:
             try:
@@ -70,6 +72,8 @@ class Batch:
             skip_failed = self._ledger.has_failed(video.digest) and not self._retry_failed
             if video.digest in taken or self._ledger.is_done(video.digest) or skip_failed:
                 self.tally.skipped += 1
+                if video.digest in taken and not self._ledger.names(video.digest, path):
+                    self._again.setdefault(video.digest, []).append(path)
                 continue
             taken.add(video.digest)
             yield video

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -30,11 +31,12 @@ from outofsync_client.protocol import MAX_DELAY
 from outofsync_client.reports.document import save_pdf
 from outofsync_client.reports.page import save_page
 from outofsync_client.reports.picture import save_picture
-from outofsync_client.reports.wording import describe, printable
+from outofsync_client.reports.wording import as_cell, describe, printable
 
 LOG = "output.log"
 SUMMARY = "detection_summary.csv"
 SCORES = "testing_score.npy"
+LONGEST_STEM = 200  # bytes of a video's name in those of its reports; file systems allow 255 in all
 
 
 class ReportFolder:
@@ -89,9 +91,8 @@ class ReportFolder:
             rows = csv.writer(stream)
             rows.writerow(["video_path", "final_score", "verdict"])
             for index, score in zip(done, scores):
-                rows.writerow(
-                    [self._videos[index], "" if score is None else score, verdict_of(self._outcomes[index])]
-                )
+                video, verdict = as_cell(str(self._videos[index])), verdict_of(self._outcomes[index])
+                rows.writerow([video, "" if score is None else score, verdict])
 
     def _path(self, name: str) -> Path:
         return self.directory / name
@@ -120,13 +121,20 @@ def distinct_names(videos: Iterable[Path]) -> list[str]:
     taken: set[str] = set()
     names = []
     for video in videos:
-        name, number = video.stem, 1
+        stem, number = shortened(video.stem), 1
+        name = stem
         while name.casefold() in taken:
             number += 1
-            name = f"{video.stem}-{number}"
+            name = f"{stem}-{number}"
         taken.add(name.casefold())
         names.append(name)
     return names
+
+
+def shortened(stem: str) -> str:
+    """The name without its end where no room would be left for what reports add to it."""
+    coded = os.fsencode(stem)
+    return stem if len(coded) <= LONGEST_STEM else coded[:LONGEST_STEM].decode("utf-8", "ignore")
 
 
 def write_delays(path: Path, result: Result) -> None:

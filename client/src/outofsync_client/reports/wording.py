@@ -9,11 +9,17 @@ from outofsync_client._result import Result
 from outofsync_client.protocol import FRAME_RATE
 
 NOTHING = "\N{EN DASH}"
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # how those begin
 
 
 def printable(text: str) -> str:
     """The text without line breaks and terminal codes, which a file name may hold."""
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
+def as_cell(text: str) -> str:
+    """A text for a spreadsheet: one that it would take for a formula gets a quote before it."""
+    return f"'{text}" if text.startswith(FORMULAS) else text
 
 
 def verdict_words(verdict: str) -> str:

@@ -69,6 +69,40 @@ def test_a_folder_is_judged_once_for_each_content(run: Run, server: StubServer, 
     assert "3 judged, 1 done before, 0 left" in result.stdout
 
 
+def test_each_name_of_one_content_has_its_row(run: Run, server: StubServer, tmp_path: Path) -> None:
+    for number in range(16):
+        (tmp_path / f"videos/a/copy{number}.mp4").write_bytes(b"real")
+    run("videos/a", "--output-dir", "out", "--jobs", "4")
+    assert len(server.received) == 2
+    with (tmp_path / "out/results.csv").open() as stream:
+        rows = [row for row in csv.DictReader(stream) if row["verdict"] == "real"]
+    assert {Path(row["path"]).name for row in rows} == {"real.mp4", *(f"copy{n}.mp4" for n in range(16))}
+    run("videos/a", "--output-dir", "out", "--resume")
+    assert len(lines(tmp_path / "out/results.jsonl")) == 18
+
+
+def test_what_a_mac_leaves_beside_a_video_is_left_out_and_said(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "videos/a/._real.mp4").write_bytes(b"\0\5\x16\7")
+    result = run("videos/a", "--output-dir", "out")
+    assert result.exit_code == 1, "one of them is fake, and none an error"
+    assert "left out 1 file" in result.stderr
+
+
+def test_a_list_may_begin_with_a_byte_order_mark(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("\ufeffvideos/a/real.mp4\n", encoding="utf-8")
+    assert run("--from-list", "list.txt", "--output-dir", "out").exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["=1+1.mp4", "+a.mp4", "@sum.mp4", "-a.mp4"])
+def test_no_name_is_a_formula_in_a_spreadsheet(run: Run, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"real")
+    (tmp_path / "list.txt").write_text(f"{name}\n", encoding="utf-8")
+    run("--from-list", "list.txt", "--output-dir", "out")
+    with (tmp_path / "out/results.csv").open() as stream:
+        assert [row["path"] for row in csv.DictReader(stream)] == [f"'{name}"]
+    assert lines(tmp_path / "out/results.jsonl")[0]["path"] == name
+
+
 def test_a_second_run_does_only_what_is_new(run: Run, server: StubServer, tmp_path: Path) -> None:
     run("videos/a", "--output-dir", "out")
     before = (tmp_path / "out/results.jsonl").read_text()
