@@ -15,6 +15,7 @@ from typing import Any
 import ray
 import ray.data
 from ray.util.annotations import RayDeprecationWarning
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from outofsync_cluster.errors import ClusterError
 from outofsync_cluster.inventory import Item, grouped
@@ -143,7 +144,11 @@ class Pipeline:
         self._weights = [] if weights is None else [ray.put(dict(weights))]  # once a node, not once an actor
         self._cpus, self._gpus, self._stages = cpus, gpus, stages
         registry: Any = ray.remote(Registry)
-        self._registry = registry.options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
+        # Beside the driver: what one forgets that dies with its node is judged again.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+        self._registry = registry.options(
+            num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here
+        ).remote()
 
     def team(self) -> Team:
         """How many fit in the cluster as it is now. Raises :class:`ClusterError` where none does."""
