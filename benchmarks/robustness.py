@@ -1,0 +1,214 @@
+"""``make robustness``: what files and calls as people have them come to, and what must not matter.
+
+    python -m benchmarks.robustness [--clips 20] [--shared ../shared] [--json FILE]
+
+Three tables: whole files of the kinds that recorders, phones and editors leave, against the same video
+without; calls of the kinds that go wrong, as the tests that hold each; and the drift of offset and
+probability over clips written in other ways. Limits of the drift: offset the same, median change of
+probability at most 0.02, largest at most 0.10.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+from benchmarks.alterations import ALTERATIONS, UNCHANGED, written
+from outofsync.nodes import DeblurNode, EnsembleNode, Request
+from training.evaluation.degradations import read_footage
+
+ROOT = Path(__file__).resolve().parent.parent
+SECONDS = 3.0  # of each clip
+SAME, MEDIAN_MOST, LARGEST_MOST = 0.02, 0.02, 0.10
+BASE = "00_base.mp4"
+AS_BASE, JUDGED, NAMED = "as the base", "judged", "refused with a way out"
+# What each shared file has to come to; offsets of those that are made with one.
+CASES: dict[str, tuple[str, int | None]] = {
+    "01_mkv_starts_at_5s.mkv": (AS_BASE, 0),
+    "02_mkv_starts_at_1h.mkv": (AS_BASE, 0),
+    "04_subtitle_longer_than_video.mkv": (AS_BASE, 0),
+    "06_two_sounds_second_has_more_bits.mp4": (AS_BASE, 0),
+    "07_dub_is_default.mkv": (JUDGED, None),
+    "08_times_start_again.ts": (JUDGED, 0),
+    "10_channels_in_opposite_phase.mp4": (AS_BASE, 0),
+    "11_mirrored_matrix.mp4": (JUDGED, 0),
+    "13_spatial_second_sound.mov": (AS_BASE, 0),
+    "15_ts_cut_inside_a_packet.ts": (JUDGED, 0),
+    "16_photo_panned_under_narration.mp4": (JUDGED, None),
+    "17_sound_2_frames_early.mp4": (AS_BASE, -2),
+    "17_sound_2_frames_late.mp4": (AS_BASE, 2),
+    "17_sound_3_frames_late.mp4": (AS_BASE, 3),
+    "18_ffmpeg_r_23.976.mp4": (JUDGED, None),
+    "19_h264_amr.3gp": (AS_BASE, 0),
+    "20_240fps.mp4": (AS_BASE, 0),
+    "21_dts_sound.mkv": (JUDGED, None),
+    "22_._interview.mp4": (NAMED, None),
+}
+REAL = ("real", "likely_real")
+# Others than these verdicts are right for what shows another voice, or nobody who speaks.
+VERDICTS = {
+    "07_dub_is_default.mkv": ("fake", "likely_fake"),
+    "16_photo_panned_under_narration.mp4": ("inconclusive",),
+}
+CALLS = (
+    "tests/unit/media/test_mistaken.py",
+    "tests/unit/gateway/test_form.py",
+    "tests/unit/handlers/test_batching.py::test_a_field_that_nobody_knows_is_answered_as_the_gateway_does",
+    "tests/unit/client/test_client.py::test_a_key_may_come_with_the_line_end_of_the_file_it_lay_in",
+    "tests/unit/client/test_client.py::test_a_file_that_was_read_to_its_end_is_not_sent_as_nothing",
+    "tests/unit/client/test_client.py::test_a_file_with_nothing_but_read_will_do",
+    "tests/unit/client/test_reports.py::test_the_longest_names_leave_room_for_what_reports_add",
+    "tests/unit/client/batch/test_batch.py",
+)
+
+
+class Judge:
+    """The shipped networks in this process, on one thread."""
+
+    def __init__(self, checkpoints: Path) -> None:
+        torch.set_num_threads(1)
+        self._deblur = DeblurNode.load(checkpoints, "cpu", {})
+        self._ensemble = EnsembleNode.load(checkpoints, "cpu", {})
+
+    def result(self, data: bytes) -> dict[str, Any]:
+        """The result, or the error's envelope."""
+        clips = self._deblur.run([Request(data, None, "")])
+        answer: dict[str, Any] = json.loads(self._ensemble.run([Request(clips[0], None, "")])[0])
+        return answer
+
+
+def is_right(name: str, result: dict[str, Any], base: dict[str, Any]) -> bool:
+    """Whether a shared file came to what it has to."""
+    wanted, offset = CASES[name]
+    if wanted == NAMED or "error" in result:
+        return wanted == NAMED and "error" in result and result["error"]["code"] == "unsupported_media"
+    if result["verdict"] not in VERDICTS.get(name, REAL) or offset not in (None, result["offset_frames"]):
+        return False
+    return wanted != AS_BASE or abs(result["probability_fake"] - base["probability_fake"]) <= SAME
+
+
+def cases(judge: Judge, folder: Path) -> list[dict[str, Any]]:
+    """A row for each shared file; none where there are none."""
+    if not folder.is_dir():
+        return []
+    base = judge.result((folder / BASE).read_bytes())
+    rows = []
+    for name in CASES:
+        result = judge.result((folder / name).read_bytes())
+        said = result["error"]["code"] if "error" in result else result["verdict"]
+        rows.append({"file": name, "now": said, "right": is_right(name, result, base)})
+    return rows
+
+
+def calls() -> tuple[int, int]:
+    """How many calls were tried, and how many had the right answer."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "calls.xml"
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            f"--junitxml={report}",
+            *CALLS,
+        ]
+        subprocess.run(command, cwd=ROOT, check=False, stdout=subprocess.DEVNULL)
+        suite = next(ElementTree.parse(report).iter("testsuite")).attrib
+    wrong = int(suite["failures"]) + int(suite["errors"])
+    return int(suite["tests"]), int(suite["tests"]) - wrong
+
+
+def clips_of(shared: Path, most: int) -> list[bytes]:
+    """Our samples, and genuine and made clips of the split ``val`` in turn; ``test`` is not looked at."""
+    found = sorted((ROOT / "samples").glob("*.mp4"))
+    listed = shared / "clips" / "clips.csv"
+    if listed.is_file():
+        with listed.open(encoding="utf-8") as stream:
+            rows = [row for row in csv.DictReader(stream) if row["split"] == "val"]
+        rows = [row for row in rows if float(row["seconds"] or 0) >= SECONDS]
+        real, fake = ([row for row in rows if row["label"] == label] for label in ("real", "fake"))
+        found += [shared / "clips" / row["file"] for pair in zip(real, fake, strict=False) for row in pair]
+    return [path.read_bytes() for path in found[:most] if path.is_file()]
+
+
+def drift(judge: Judge, clips: Sequence[bytes]) -> list[dict[str, Any]]:
+    """A row for each alteration, over the clips that are judged at all when they are only coded again."""
+    changes: dict[str, list[float]] = {how.name: [] for how in ALTERATIONS}
+    moved = dict.fromkeys(changes, 0)
+    lost = dict.fromkeys(changes, 0)
+    for number, data in enumerate(clips, start=1):
+        footage = read_footage(data, SECONDS)
+        base = judge.result(written(footage, UNCHANGED))
+        if base.get("probability_fake") is None:
+            continue
+        for how in ALTERATIONS:
+            result = judge.result(written(footage, how))
+            if result.get("probability_fake") is None:
+                lost[how.name] += 1
+                continue
+            changes[how.name].append(abs(result["probability_fake"] - base["probability_fake"]))
+            moved[how.name] += result["offset_frames"] != base["offset_frames"]
+        print(f"clip {number} of {len(clips)}", file=sys.stderr, flush=True)
+    return [
+        {
+            "what": name,
+            "clips": len(values),
+            "median": round(median(values), 4) if values else None,
+            "largest": round(max(values), 4) if values else None,
+            "offset_moved": moved[name],
+            "not_judged": lost[name],
+            "within": bool(values)
+            and median(values) <= MEDIAN_MOST
+            and max(values) <= LARGEST_MOST
+            and not moved[name] + lost[name],
+        }
+        for name, values in changes.items()
+    ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--clips", type=int, default=20, help="of the drift")
+    parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
+    parser.add_argument("--checkpoints", type=Path, default=ROOT / "checkpoints")
+    parser.add_argument("--json", type=Path)
+    chosen = parser.parse_args()
+    judge = Judge(chosen.checkpoints)
+    files = cases(judge, chosen.shared / "cases")
+    for row in files:
+        print(f"{'right' if row['right'] else 'WRONG':<6} {row['file']:<40} {row['now']}")
+    print(f"files with the right answer: {sum(row['right'] for row in files)} of {len(files)}", flush=True)
+    tried, right = calls()
+    print(f"calls with the right answer: {right} of {tried}", flush=True)
+    rows = drift(judge, clips_of(chosen.shared, chosen.clips))
+    print(f"\n{'what changes':<28} clips  median  largest  offset moved  not judged  within")
+    for row in rows:
+        shown = (
+            "     -        -" if row["median"] is None else f"{row['median']:6.3f}   {row['largest']:6.3f}"
+        )
+        print(
+            f"{row['what']:<28} {row['clips']:5}  {shown}  {row['offset_moved']:12}  {row['not_judged']:10}"
+            f"  {'yes' if row['within'] else 'NO'}"
+        )
+    if chosen.json:
+        chosen.json.parent.mkdir(parents=True, exist_ok=True)
+        found = {"files": files, "calls": {"tried": tried, "right": right}, "drift": rows}
+        chosen.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
