@@ -65,16 +65,18 @@ def recognise(data: bytes | bytearray) -> Container:
         return Container("avi", "avi")
     if data.startswith(MPEG_PACK):
         return Container("mpeg", "mpeg")
-    if _is_transport_stream(data):
+    if transport_packets(data) is not None:
         return Container("mpegts", "mpegts")
     what, hint = mistaken_for(data) or ("not a video file that can be read here", None)
     raise OutOfSyncError(ErrorCode.UNSUPPORTED_MEDIA, f"This is {what}.", stage=Stage.PROBE, hint=hint)
 
 
-def _is_transport_stream(data: bytes | bytearray) -> bool:
-    """Whether packets of one length follow each other; the first may be cut."""
-    return any(
-        data[first] == TS_SYNC and data[first : first + TS_SYNCS * step : step] == bytes([TS_SYNC]) * TS_SYNCS
-        for step in TS_PACKETS
-        for first in range(min(step, len(data)))
-    )
+def transport_packets(data: bytes | bytearray) -> tuple[int, int] | None:
+    """Where the first whole packet of a transport stream begins, and how long each is; None for others."""
+    for step in TS_PACKETS:
+        for first in range(min(step, len(data))):
+            if data[first] == TS_SYNC:
+                syncs = data[first : first + TS_SYNCS * step : step]
+                if syncs == bytes([TS_SYNC]) * TS_SYNCS:
+                    return first, step
+    return None

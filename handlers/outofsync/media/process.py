@@ -17,6 +17,8 @@ from typing import Any
 
 import outofsync
 from outofsync.errors import DecoderDiedError, ErrorCode, OutOfSyncError, Stage
+from outofsync.media.containers import Container, transport_packets
+from outofsync.media.cut_start import PACKET, header_before
 from outofsync.media.protocol import Task
 
 # The child finds its packages where the parent found them, after the standard library; no site hooks run.
@@ -45,7 +47,7 @@ class ChildProcess:
         self._started = False
         self._socket, theirs = socket.socketpair()
         self._socket.setblocking(False)  # whatever has to be waited for is waited for in _wait, which counts
-        descriptor = _in_memory(data)
+        descriptor = _in_memory(*_pieces(task.kind, data))
         path = [entry for entry in (ENGINE, *sys.path) if entry]
         try:
             self._process = subprocess.Popen(
@@ -178,13 +180,23 @@ class ChildProcess:
         return OutOfSyncError(code, message, stage=self._stage)
 
 
-def _in_memory(data: bytes | bytearray) -> int:
-    """A seekable file that holds ``data`` and has no name."""
+def _pieces(kind: Container, data: bytes | bytearray) -> tuple[bytes | bytearray | memoryview, ...]:
+    """The file as it is, or where a recording begins inside a packet, from the next one on."""
+    packets = transport_packets(data) if kind.demuxer == "mpegts" else None
+    if packets is None or packets[1] != PACKET:
+        return (data,)
+    first, _ = packets
+    return header_before(data, first), memoryview(data)[first:]
+
+
+def _in_memory(*pieces: bytes | bytearray | memoryview) -> int:
+    """A seekable file that holds these, one after the other, and has no name."""
     descriptor = os.memfd_create("outofsync-media", os.MFD_CLOEXEC)
     try:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
+        for piece in pieces:
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
         os.lseek(descriptor, 0, os.SEEK_SET)
     except BaseException:
         os.close(descriptor)

@@ -53,7 +53,23 @@ def test_a_recording_that_begins_inside_a_packet_is_read() -> None:
     assert probe(b"\0" * 100 + data, Limits()).container == "mpegts"
 
 
-def test_sixteen_frames_a_second_stay_with_their_sound() -> None:
+def test_a_recording_that_begins_inside_its_only_key_picture_is_shown_from_there() -> None:
+    data = Media(container="mpegts", frames=FRAMES, sound=click(1.0)).to_bytes()
+    first = next(at for at in range(0, len(data), 188) if data[at + 1] == 0x41 and data[at + 2] == 0)
+    packet = data[first : first + 188]
+    skip = 5 + packet[4] if packet[3] & 0x20 else 4
+    pictures = packet[skip + 9 + packet[skip + 8] :]  # without the header in front of them
+    filled = bytes([0x47, 0x01, 0x00, 0x30 | packet[3] & 15, 188 - 5 - len(pictures), 0])
+    cut = (
+        b"\xaa" * 77 + filled + b"\xff" * (188 - len(filled) - len(pictures)) + pictures + data[first + 188 :]
+    )
+    with Decoder(cut, Limits()) as decoder:
+        shown = [number_of(frame) for batch in decoder.frames() for frame in batch]
+    assert shown == list(range(FRAMES))
+    assert click_time(decoder.audio) == pytest.approx(1.0, abs=0.03)
+
+
+def test_few_frames_a_second_stay_with_their_sound() -> None:
     """At 12.5 a second half of all frames show the picture before; sound waits for them."""
     rate, at = 12.5, 1.2
     frames = int(2 * rate)
