@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from media_factory import Media, number_of
+from several_tracks import Take, several
 
 from outofsync.errors import ErrorCode, OutOfSyncError
 from outofsync.faces import RetinaFaceDetector
@@ -48,6 +49,18 @@ def test_a_whole_video_gives_a_track_for_its_face(detector: RetinaFaceDetector) 
     (track,) = clip.tracks
     assert (track.start, len(track.frames), clip.reasons) == (0, 175, [])
     assert set(clip.timing_ms) == {"digest", "decode", "track", "detect", "crop", "code"}
+
+
+@pytest.mark.slow
+def test_what_a_file_holds_besides_is_said(detector: RetinaFaceDetector) -> None:
+    data = several([Take(0.5), Take(1.0)])
+    for options, judged in ((Options(), [0, 1]), (Options(audio_track=2), [0, 2])):
+        clip = prepare(data, options, Limits(), detector)
+        assert [reason.code for reason in clip.reasons] == ["tracks_left_out", "no_face"]
+        assert [track["index"] for track in clip.media["tracks"] if track["judged"]] == judged
+    times = [*np.arange(25) / 25, *(2.0 + np.arange(25) / 25)]
+    gap = Media(container="matroska", times=times, seconds=3.0).to_bytes()
+    assert prepare(gap, Options(), Limits(), detector).reasons[0].code == "gaps"
 
 
 @pytest.mark.slow

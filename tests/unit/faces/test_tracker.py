@@ -68,6 +68,15 @@ def test_a_steady_face_gives_one_track_of_every_frame() -> None:
     )
 
 
+def test_nobody_is_followed_across_frames_that_the_video_lacks() -> None:
+    frames = film(60)
+    tracker = FaceTracker(ScriptedDetector(lambda _: [(160, 120, 40)]))
+    tracker.push(frames[:25])
+    tracker.skip(13)
+    tracker.push(frames[38:])
+    assert [(found.start, len(found.frames)) for found in tracker.finish()] == [(0, 25), (38, 22)]
+
+
 def test_detection_runs_on_few_frames() -> None:
     detector = ScriptedDetector(lambda _: [(160, 120, 40)])
     tracker = FaceTracker(detector)
