@@ -77,8 +77,10 @@ def pooled(paths: Sequence[str], weights: Path, cores: int) -> Rate:
 def parallel(paths: Sequence[str], weights: Path, cores: int) -> tuple[Rate, str]:
     """The command line of the service for each video; the rate, and which program ran so many at a time."""
     jobs = str(JOBS_PER_CORE * cores)
-    program = "parallel" if shutil.which("parallel") else "xargs"
-    words = ["parallel", "-j", jobs] if program == "parallel" else ["xargs", "-n", "1", "-P", jobs]
+    program = "parallel" if _has_gnu_parallel() else "xargs"
+    words = (
+        ["parallel", "-j", jobs] if program == "parallel" else ["xargs", "-d", r"\n", "-n", "1", "-P", jobs]
+    )
     with TemporaryDirectory(prefix="outofsync-bench-") as folder:
         store = Path(folder) / "model_store"
         build(weights, store)
@@ -97,6 +99,14 @@ def parallel(paths: Sequence[str], weights: Path, cores: int) -> tuple[Rate, str
     if len(done) != len(paths):
         raise RuntimeError(f"{len(done)} of {len(paths)} answers from {program}: {ran.stderr[-500:]}")
     return Rate(len(paths), seconds), program
+
+
+def _has_gnu_parallel() -> bool:
+    """Another program of that name takes other words."""
+    if shutil.which("parallel") is None:
+        return False
+    said = subprocess.run(["parallel", "--version"], capture_output=True, text=True, check=False)
+    return said.stdout.startswith("GNU parallel")
 
 
 @contextmanager
