@@ -28,8 +28,8 @@ SPECIAL = (
     | Disposition.karaoke
     | Disposition.clean_effects
 )
-MOST_LISTED = 64  # tracks; a result is no place for more
-LONGEST_TITLE = 80  # characters
+MOST_LISTED = 32  # tracks, beside those that are judged; a result is no place for more
+LONGEST_TITLE, LONGEST_LANGUAGE = 80, 16  # characters
 NAMES = {"video": "picture", "audio": "sound"}
 
 
@@ -73,7 +73,8 @@ def choose(container: InputContainer, wanted: Wanted) -> Chosen:
     assert isinstance(audio, AudioStream)
     listed = [_facts(stream, described, stream in best) for stream in streams if stream.type in NAMES]
     cropping = described.croppings.get(video.index, Cropping())
-    return Chosen(video, audio, cropping, listed[:MOST_LISTED])
+    kept = [facts for number, facts in enumerate(listed) if facts["judged"] or number < MOST_LISTED]
+    return Chosen(video, audio, cropping, kept)
 
 
 def _first(group: Sequence[Stream], kind: str, wanted: int | None) -> Stream | None:
@@ -106,7 +107,7 @@ def _facts(stream: Stream, described: Description, judged: bool) -> dict[str, An
         "index": stream.index,
         "kind": stream.type,
         "codec": described.codecs.get(stream.index, "unknown"),
-        "language": (stream.language or "")[:LONGEST_TITLE],
+        "language": (stream.language or "")[:LONGEST_LANGUAGE],
         "title": stream.metadata.get("title", "")[:LONGEST_TITLE],
         "programme": programme,
         "default": bool(marks & Disposition.default),
