@@ -77,7 +77,15 @@ ALTERATIONS = (
     replace(UNCHANGED, name="Matroska, FLAC", container="matroska", audio="flac"),
     replace(UNCHANGED, name="MOV, PCM", container="mov", audio="pcm_s16le"),
     replace(UNCHANGED, name="transport stream", container="mpegts"),
-    replace(UNCHANGED, name="AVI, MPEG-4, MP3", container="avi", video="mpeg4", audio="libmp3lame"),
+    # AVI counts pictures and knows no times; MPEG-4 has a clock of its own.
+    replace(
+        UNCHANGED,
+        name="AVI, MPEG-4, MP3",
+        container="avi",
+        video="mpeg4",
+        audio="libmp3lame",
+        rate=Fraction(25),
+    ),
     replace(UNCHANGED, name="H.265", video="libx265"),
     replace(UNCHANGED, name="WebM, VP9, Opus", container="webm", video="libvpx-vp9", audio="libopus"),
     replace(UNCHANGED, name="starts after an hour", container="matroska", start_s=3600.0),

@@ -51,7 +51,7 @@ CASES: dict[str, tuple[str, int | None]] = {
     "17_sound_3_frames_late.mp4": (AS_BASE, 3),
     "18_ffmpeg_r_23.976.mp4": (JUDGED, None),
     "19_h264_amr.3gp": (AS_BASE, 0),
-    "20_240fps.mp4": (AS_BASE, 0),
+    "20_240fps.mp4": (JUDGED, 0),
     "21_dts_sound.mkv": (JUDGED, None),
     "22_._interview.mp4": (NAMED, None),
 }
