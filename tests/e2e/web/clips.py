@@ -52,6 +52,6 @@ def endless() -> bytes:
 
 
 def broken(sample: Path) -> bytes:
-    """The first half of a video, which begins as videos do."""
+    """The first half of a video that begins with its index: a browser takes it, the server does not."""
     whole = sample.read_bytes()
     return whole[: len(whole) // 2]

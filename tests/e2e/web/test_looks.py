@@ -13,7 +13,7 @@ from typing import Any, Literal
 import pytest
 from e2e.web.clips import broken, empty
 from e2e.web.conftest import visiting
-from e2e.web.tab import GENUINE, MANIPULATED, Tab, file_of
+from e2e.web.tab import GENUINE, MANIPULATED, SAMPLES, Tab, file_of
 from edge_fixture import LiveEdge
 from playwright.sync_api import Browser, expect
 
@@ -98,7 +98,7 @@ def running(tab: Tab) -> Iterator[None]:
 def failed(tab: Tab) -> Iterator[None]:
     """One that was never sent, and one that the server refused."""
     tab.open()
-    for name, content in (("empty.mp4", empty()), ("broken.mp4", broken(GENUINE))):
+    for name, content in (("empty.mp4", empty()), ("broken.mp4", broken(SAMPLES / GENUINE.name))):
         tab.choose(file_of(name, content))
     tab.failure("empty.mp4", "empty_file")
     tab.failure("broken.mp4", "corrupt_media")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from e2e.web.clips import broken, empty, endless, silent, unseen
 from e2e.web.conftest import MakeGateway, Visit
-from e2e.web.tab import GENUINE, Tab, file_of
+from e2e.web.tab import GENUINE, SAMPLES, Tab, file_of
 from playwright.sync_api import expect
 
 from outofsync_client.protocol import FORM_BYTES
@@ -56,7 +56,7 @@ def test_too_large_a_file_is_never_sent(visit: Visit, make_gateway: MakeGateway)
 
 def test_the_server_says_what_is_wrong(visit: Visit) -> None:
     tab = visit()
-    tab.choose(file_of("broken.mp4", broken(GENUINE)))
+    tab.choose(file_of("broken.mp4", broken(SAMPLES / GENUINE.name)))
     tab.failure("broken.mp4", "corrupt_media")
     tab.choose(file_of("renamed.mp4", b"no video at all"))
     tab.failure("renamed.mp4", "unsupported_media")
@@ -66,5 +66,5 @@ def test_the_server_says_what_is_wrong(visit: Visit) -> None:
 
 def test_errors_are_told_in_the_readers_language(visit: Visit) -> None:
     tab = visit(language="de")
-    tab.choose(file_of("broken.mp4", broken(GENUINE)))
+    tab.choose(file_of("broken.mp4", broken(SAMPLES / GENUINE.name)))
     assert tab.say("error.corrupt_media") in tab.failure("broken.mp4", "corrupt_media")
