@@ -30,8 +30,6 @@ KILLS = 2
 ANSWER_S = 10.0
 FILE = {"Content-Type": "application/octet-stream"}  # the storage server would read a form to its end
 
-pytestmark = pytest.mark.xdist_group("cluster")
-
 
 def command(source: str, output: str, *more: str) -> list[str]:
     words = ["--output-dir", output, "--checkpoints", str(ROOT / "checkpoints"), "--quiet", *more]

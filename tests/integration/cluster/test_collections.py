@@ -13,8 +13,6 @@ from benchmarks.footage import footage
 
 SIDE = 360
 
-pytestmark = pytest.mark.xdist_group("cluster")
-
 
 @pytest.fixture
 def dfdc(tmp_path: Path) -> Path:

@@ -15,8 +15,6 @@ from serving.settings import ROOT
 
 PATIENCE_S = 300.0
 
-pytestmark = pytest.mark.xdist_group("cluster")
-
 
 def prepare(videos: Path, output: Path, *more: str) -> subprocess.CompletedProcess[str]:
     words = ["--folder", str(videos), "--output-dir", str(output), *more]
