@@ -31,6 +31,7 @@ KINDS = (AT_A_WRITE, AT_RANDOM, WORKER, ENGINE)
 KILLED_BEFORE = 30  # write: a part takes five
 MOST_S = 600.0  # of a run: to end a hang
 FIND_S = 0.2
+MOST_LEFT_ALONE_S = 5.0  # an actor or engine that is found, before it is killed
 
 
 def killed(
@@ -103,15 +104,19 @@ def _kill_a_helper(kind: str, words: Sequence[str], chance: random.Random) -> in
         family = psutil.Process(driver.pid)
         deadline = time.monotonic() + MOST_S
         while driver.poll() is None and time.monotonic() < deadline:
-            with suppress(psutil.Error):
-                members = [one for one in family.children(recursive=True) if _is(kind, one)]
-                if members:
-                    time.sleep(chance.uniform(0.0, 10.0))
-                    chance.choice(members).kill()
+            with suppress(psutil.Error, IndexError):
+                if _members(kind, family):
+                    time.sleep(chance.uniform(0.0, MOST_LEFT_ALONE_S))
+                    # Those that are there now: the first engine only says its version, and ends.
+                    chance.choice(_members(kind, family)).kill()
                     driver.wait(MOST_S)
                     return 1
             time.sleep(FIND_S)
     return 0
+
+
+def _members(kind: str, family: psutil.Process) -> list[psutil.Process]:
+    return [one for one in family.children(recursive=True) if _is(kind, one)]
 
 
 def _is(kind: str, process: psutil.Process) -> bool:
