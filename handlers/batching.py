@@ -25,6 +25,7 @@ import outofsync
 import request_log
 from in_flight import in_flight
 from metrics import count
+from outofsync.confinement import warning
 from outofsync.errors import ErrorCode, OutOfSyncError
 from outofsync.limits import Limits
 from outofsync.nodes import Outcome, Request, Tally
@@ -142,6 +143,8 @@ class BatchHandler(ABC):
         # The workers of one server share its temporary folder.
         spool = Spool(Path(tempfile.gettempdir()) / "clips", self.clip_bytes) if self.in_workflow else None
         self.load(Path(context.system_properties["model_dir"]), device, settings, spool)
+        if lacking := warning():
+            logger.warning("%s", lacking)
         logger.info("%s runs %s on %s", context.model_name, Path(outofsync.__file__).parent, device)
 
     def handle(self, batch: Sequence[Mapping[str, Any]], context: Any) -> list[bytes]:

@@ -12,9 +12,15 @@ from typing import Any, Protocol
 
 from ts.metrics.dimension import Dimension
 
+from outofsync.errors import DecoderEnd
 from outofsync.nodes import Outcome, Tally
 
 INCONCLUSIVE = "inconclusive"
+DECODER_ENDS = {
+    DecoderEnd.CRASH: "outofsync_decode_crashes_total",
+    DecoderEnd.TIMEOUT: "outofsync_decode_timeouts_total",
+    DecoderEnd.REFUSAL: "outofsync_decode_refusals_total",
+}
 
 Labels = tuple[tuple[str, str], ...]
 Count = tuple[str, Labels]  # a metric's name, and its labels
@@ -52,8 +58,8 @@ def counts_of(outcome: Outcome) -> list[Count]:
     if outcome.code:
         labels = (("Code", outcome.code), ("Stage", outcome.stage))
         found.append(("outofsync_errors_total", labels))
-    if outcome.crashed:
-        found.append(("outofsync_decode_crashes_total", ()))
+    if outcome.decoder:
+        found.append((DECODER_ENDS[DecoderEnd(outcome.decoder)], ()))
     return found
 
 

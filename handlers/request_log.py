@@ -24,8 +24,8 @@ def write(outcome: Outcome, *, node: str, version: str, batch: int) -> None:
     }
     if outcome.code:
         facts |= {"code": outcome.code, "stage": outcome.stage}
-    if outcome.crashed:
-        facts["crashed"] = True
+    if outcome.decoder:
+        facts["decoder"] = outcome.decoder
     if outcome.verdict:
         facts |= {"verdict": outcome.verdict, "reasons": outcome.reasons}
     if outcome.deblurred is not None:

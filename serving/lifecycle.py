@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from outofsync.confinement import warning
 from serving.log import complaints
 from serving.processes import POLL_S, in_background
 from serving.settings import ServeError, ServerSettings, to_document
@@ -26,6 +28,7 @@ def start(settings: ServerSettings, check: Check = lambda: None) -> ServerState:
 
     ``check`` is called while waiting; where it raises, nothing is left of the server.
     """
+    _warn()
     folder = StateFolder(settings.state)
     if running := folder.supervisor():
         server = folder.server()
@@ -51,6 +54,7 @@ def run(settings: ServerSettings) -> None:
     if running := folder.supervisor():
         raise ServeError(f"a server runs from {folder.path} already (process {running.pid})")
     java.check_device(settings.device)
+    _warn()
     folder.create()
     folder.end_strays()
     folder.record(os.getpid())
@@ -81,6 +85,12 @@ def rotate(state: Path) -> ServerState:
             return now
         time.sleep(POLL_S)
     raise ServeError(f"the tokens were not changed; {folder.log_file} says why")
+
+
+def _warn() -> None:
+    """Say what this machine lacks to confine decoders, if anything."""
+    if lacking := warning():
+        sys.stderr.write(f"warning: {lacking}\n")
 
 
 @contextmanager

@@ -140,8 +140,20 @@ def cancelled_envelope(stage: str, request_id: str) -> dict[str, Any]:
     }
 
 
+class DecoderEnd(StrEnum):
+    """How a file ended the decoder, for whoever counts."""
+
+    CRASH = "crash"  # died, or stopped making sense
+    TIMEOUT = "timeout"  # was killed for the time that it took
+    REFUSAL = "refusal"  # was killed for what it tried to do (outofsync.confinement)
+
+
 class DecoderDiedError(OutOfSyncError):
-    """The decoder died of a file, or was killed for what it used up. Callers see an error like any other."""
+    """A file ended the decoder. Callers see an error like any other."""
+
+    def __init__(self, code: ErrorCode, message: str, *, how: DecoderEnd, stage: Stage) -> None:
+        super().__init__(code, message, stage=stage)
+        self.how = how
 
 
 def _again(code: ErrorCode, message: str, stage: Stage, hint: str) -> OutOfSyncError:

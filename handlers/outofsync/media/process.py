@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import outofsync
-from outofsync.errors import DecoderDiedError, ErrorCode, OutOfSyncError, Stage
+from outofsync.errors import DecoderDiedError, DecoderEnd, ErrorCode, OutOfSyncError, Stage
 from outofsync.media.containers import Container, transport_packets
 from outofsync.media.cut_start import PACKET, header_before
 from outofsync.media.protocol import Task
@@ -160,24 +160,28 @@ class ChildProcess:
             return self._too_late()
         if status == -signal.SIGXCPU:
             message = "Decoding used up the processor time that is allowed."
-            return DecoderDiedError(ErrorCode.DECODE_TIMEOUT, message, stage=self._stage)
+            return self._ended(ErrorCode.DECODE_TIMEOUT, message, DecoderEnd.TIMEOUT)
         how = signal.Signals(-status).name if status < 0 else f"status {status}"
         if not self._started:
             message = f"The decoder could not be started ({how})."
-            return DecoderDiedError(ErrorCode.INTERNAL, message, stage=self._stage)
+            return self._ended(ErrorCode.INTERNAL, message, DecoderEnd.CRASH)
+        if status == -signal.SIGSYS:
+            message = "This file made the decoder try what no video needs, so it was stopped."
+            return self._ended(ErrorCode.CORRUPT_MEDIA, message, DecoderEnd.REFUSAL)
         message = f"The decoder broke off while it was reading this file ({how})."
-        return DecoderDiedError(ErrorCode.CORRUPT_MEDIA, message, stage=self._stage)
+        return self._ended(ErrorCode.CORRUPT_MEDIA, message, DecoderEnd.CRASH)
 
     def _too_late(self) -> OutOfSyncError:
         message = f"Decoding took longer than the {self._wall_s:g} seconds allowed."
-        return self._failure(ErrorCode.DECODE_TIMEOUT, message)
+        return self._ended(ErrorCode.DECODE_TIMEOUT, message, DecoderEnd.TIMEOUT)
 
     def _nonsense(self) -> OutOfSyncError:
         """A child that the file has taken over is not to be believed."""
-        return self._failure(ErrorCode.CORRUPT_MEDIA, "The decoder stopped making sense in this file.")
+        message = "The decoder stopped making sense in this file."
+        return self._ended(ErrorCode.CORRUPT_MEDIA, message, DecoderEnd.CRASH)
 
-    def _failure(self, code: ErrorCode, message: str) -> OutOfSyncError:
-        return OutOfSyncError(code, message, stage=self._stage)
+    def _ended(self, code: ErrorCode, message: str, how: DecoderEnd) -> OutOfSyncError:
+        return DecoderDiedError(code, message, how=how, stage=self._stage)
 
 
 def _pieces(kind: Container, data: bytes | bytearray) -> tuple[bytes | bytearray | memoryview, ...]:

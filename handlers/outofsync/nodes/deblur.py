@@ -125,7 +125,7 @@ class DeblurNode:
     def _tell_failures(self, outcomes: Sequence[object]) -> None:
         for outcome in outcomes:
             if isinstance(outcome, Failure):
-                self.tally.tell(Outcome.of_error(outcome.error, crashed=outcome.crashed))
+                self.tally.tell(Outcome.of_error(outcome.error, decoder=outcome.decoder))
 
     def _answer(self, request: Request) -> _Answer:
         """The clip of one request, or where it lies."""

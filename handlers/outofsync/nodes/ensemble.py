@@ -116,7 +116,7 @@ class EnsembleNode:
                 clip.close()
         for outcome in outcomes:
             if isinstance(outcome, Failure) and not outcome.passed_on:
-                tally.tell(Outcome.of_error(outcome.error, crashed=outcome.crashed))
+                tally.tell(Outcome.of_error(outcome.error, decoder=outcome.decoder))
         self.tally.add(tally)
         return [
             json.dumps({"error": outcome.error}).encode() if isinstance(outcome, Failure) else next(results)

@@ -17,13 +17,13 @@ class Outcome:
     deblurred: bool | None = None  # of the node that restores: whether it did
     code: str = ""  # of an error …
     stage: str = ""  # … and where it arose
-    crashed: bool = False  # whether the decoder died of the file
+    decoder: str = ""  # how the file ended the decoder, if it did (DecoderEnd)
     timing_ms: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of_error(cls, error: Mapping[str, Any], *, crashed: bool = False) -> Outcome:
+    def of_error(cls, error: Mapping[str, Any], *, decoder: str = "") -> Outcome:
         """A failure, from the envelope's inner object."""
-        return cls(error["request_id"], code=error["code"], stage=error["stage"], crashed=crashed)
+        return cls(error["request_id"], code=error["code"], stage=error["stage"], decoder=decoder)
 
 
 class Tally:

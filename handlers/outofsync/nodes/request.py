@@ -45,7 +45,7 @@ class Failure:
     """Stands in a batch for a request that went wrong, here or (``passed_on``) at the node before."""
 
     error: dict[str, Any]
-    crashed: bool = False  # whether the decoder died of it
+    decoder: str = ""  # how the file ended the decoder, if it did
     passed_on: bool = False
 
 
@@ -58,7 +58,8 @@ def attempt(request: Request, work: Callable[[Request], T]) -> T | Failure:
     except AbandonedError as error:
         return Failure(error.to_dict(request.request_id))
     except OutOfSyncError as error:
-        return Failure(error.to_dict(request.request_id), crashed=isinstance(error, DecoderDiedError))
+        how = error.how if isinstance(error, DecoderDiedError) else ""
+        return Failure(error.to_dict(request.request_id), decoder=how)
     except Exception:
         logger.exception("request %s failed", request.request_id)
         internal = OutOfSyncError(ErrorCode.INTERNAL, "the server failed on this file")

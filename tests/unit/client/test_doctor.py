@@ -10,7 +10,7 @@ from click.testing import Result
 from command_runner import outofsync
 from unit.client.conftest import TOKEN
 
-from outofsync_client.cli.doctor import find_project
+from outofsync_client.cli.doctor import confinement, find_project
 
 if TYPE_CHECKING:
     from unit.client.conftest import StubServer
@@ -42,6 +42,18 @@ def test_what_is_not_well_is_named_with_its_cure(
     assert result.exit_code == 3
     for words in ("make setup", "make archives", "does not accept the token"):
         assert words in result.output
+
+
+@pytest.mark.parametrize(("status", "shown"), [(0, "confined by"), (1, "Serve on Linux 5.13")])
+def test_the_servers_environment_is_asked_how_decoders_are_confined(
+    tmp_path: Path, status: int, shown: str
+) -> None:
+    environment = tmp_path / "python"
+    environment.write_text(f"#!/bin/sh\necho decoders are confined by this and that; exit {status}\n")
+    environment.chmod(0o755)
+    finding = confinement(environment)
+    assert finding.ok is (status == 0)
+    assert shown in f"{finding.detail} {finding.fix}"
 
 
 def test_without_a_server_it_says_how_to_name_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,9 @@ import pytest
 from pretended_context import FakeContext
 
 from batching import SHORTEST_ANSWER_S, BatchHandler, error_answer
+from metrics import counts_of
+from outofsync.confinement import landlock
+from outofsync.errors import DecoderEnd
 from outofsync.nodes import Outcome, Request, Tally
 from outofsync.progress import AbandonedError, Step
 from outofsync.spool import Spool
@@ -176,7 +179,7 @@ def test_what_became_of_a_batch_is_counted(caplog: pytest.LogCaptureFixture) -> 
         handler.node.tally.spend({"decode": 1500.0})
         handler.node.tally.tell(Outcome("r1", "inconclusive", ("silence", "no_face")))
         handler.node.tally.tell(Outcome("r2", deblurred=True))
-        handler.node.tally.tell(Outcome("r3", code="corrupt_media", stage="decode", crashed=True))
+        handler.node.tally.tell(Outcome("r3", code="corrupt_media", stage="decode", decoder="crash"))
         return echo(requests)
 
     handler = Handler(work)
@@ -202,6 +205,25 @@ def test_what_became_of_a_batch_is_counted(caplog: pytest.LogCaptureFixture) -> 
     assert all(
         (line["node"], line["version"], line["batch"]) == ("deepfake__deblur", "1.0", 4) for line in lines
     )
+
+
+def test_each_way_in_which_a_file_ends_the_decoder_has_a_counter_of_its_own() -> None:
+    counted = [name for end in DecoderEnd for name, _ in counts_of(Outcome("r", decoder=end))]
+    assert counted == [
+        "outofsync_decode_crashes_total",
+        "outofsync_decode_timeouts_total",
+        "outofsync_decode_refusals_total",
+    ]
+
+
+def test_a_machine_that_cannot_confine_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    serve([{}])
+    assert "Landlock" not in caplog.text
+    monkeypatch.setattr(landlock, "version", lambda: 0)
+    serve([{}])
+    assert "lacks Landlock" in caplog.text
 
 
 @pytest.mark.parametrize(("sent", "read"), [("12.5", 12.5), ("soon", None), ("", None)])

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from serving.settings import ROOT
+from outofsync.confinement import landlock
+from serving.lifecycle import start
+from serving.settings import ROOT, ServeError, ServerSettings
 from serving.state import ServerState, StateFolder
 
 SERVER = ServerState(
@@ -62,3 +64,14 @@ def test_without_a_server_it_is_a_sentence(folder: StateFolder) -> None:
     assert done.returncode != 0
     assert done.stdout == ""
     assert "no server is ready; start one: make serve" in done.stderr
+
+
+@pytest.mark.parametrize("version", [0, 7])
+def test_a_start_warns_where_decoders_cannot_be_confined(
+    folder: StateFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], version: int
+) -> None:
+    monkeypatch.setattr(landlock, "version", lambda: version)
+    folder.record(os.getpid())  # a server runs already: it is started no further
+    with pytest.raises(ServeError, match="runs already"):
+        start(ServerSettings(state=folder.path))
+    assert ("warning: this machine lacks Landlock" in capsys.readouterr().err) is (version == 0)

