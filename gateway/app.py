@@ -26,6 +26,8 @@ from gateway.events import ARRIVAL_S, Places, events
 from gateway.events import HEADERS as EVENTS_HEADERS
 from gateway.events import MEDIA_TYPE as EVENTS_TYPE
 from gateway.health import HealthMonitor
+from gateway.job_routes import JobRoutes, preferences
+from gateway.job_service import JobService
 from gateway.metrics import Metrics
 from gateway.openapi import DOCUMENT
 from gateway.page_files import ROUTES as PAGE_ROUTES
@@ -45,9 +47,12 @@ from outofsync_client.protocol import (
     EDGE,
     EDGE_DOCUMENT,
     EDGE_EVENTS,
+    EDGE_JOB,
+    EDGE_JOBS,
     EDGE_MODELS,
     EDGE_REPORT,
     PIPELINE_HEADER,
+    RESPOND_ASYNC,
 )
 
 LEGACY_DETECT = "/detect"
@@ -70,6 +75,7 @@ class Gateway:
     shadow: Shadow
     access: Access
     page: PageFiles
+    jobs: JobService
     tracker: RequestTracker = field(default_factory=RequestTracker)
     followers: Places = field(default_factory=Places)
     renderer: Renderer = field(default_factory=Renderer)
@@ -91,7 +97,8 @@ class Gateway:
             key_required=access.key_required,
             request_bytes=settings.request_bytes,
         )
-        return cls(settings, metrics, pool, monitor, tasks, router, shadow, access, page)
+        jobs = JobService(settings, router)
+        return cls(settings, metrics, pool, monitor, tasks, router, shadow, access, page, jobs)
 
     @property
     def draining(self) -> bool:
@@ -103,7 +110,9 @@ class Gateway:
         self.stops_at = min(self.stops_at, time.monotonic() + self.settings.drain_s)
 
     async def detect(self, context: RequestContext) -> Response:
-        """The result, as the workflow gives it."""
+        """The result, as the workflow gives it; a job, where the caller would rather not wait for that."""
+        if RESPOND_ASYNC in preferences(context):
+            return await self._job_routes().submit_detect(context)
         return await self._detect(context, lambda result: result)
 
     async def detect_legacy(self, context: RequestContext) -> Response:
@@ -219,11 +228,14 @@ class Gateway:
 
     def app(self) -> Starlette:
         """The ASGI application; its lifespan watches the servers."""
+        jobs = self._job_routes()
         routes = [
             self._route("POST", EDGE.detect, self.detect),
             self._route("POST", EDGE.deblur, self.deblur),
             self._route("POST", EDGE_REPORT, self.report),
             self._route("GET", EDGE_EVENTS, self.events),
+            self._routes(EDGE_JOBS, GET=jobs.page, POST=jobs.submit),
+            self._routes(EDGE_JOB, GET=jobs.get, DELETE=jobs.end),
             self._route("GET", EDGE.health, self.health),
             self._route("GET", EDGE_MODELS, self.models),
             self._route("GET", EDGE_DOCUMENT, self.document),
@@ -236,9 +248,21 @@ class Gateway:
             lifespan=self._lifespan,
         )
 
+    def _job_routes(self) -> JobRoutes:
+        return JobRoutes(self.jobs, self.access, self.settings.request_bytes)
+
     def _route(self, method: str, path: str, work: Work) -> Route:
+        return self._routes(path, **{method: work})
+
+    def _routes(self, path: str, **works: Work) -> Route:
+        """An address that is asked in several ways."""
+
+        async def work(context: RequestContext) -> Response:
+            method = context.request.method
+            return await works["GET" if method == "HEAD" else method](context)
+
         endpoint = Endpoint(path, work, self.metrics, admit=self.access.admit, draining=lambda: self.draining)
-        return Route(path, endpoint, methods=[method])
+        return Route(path, endpoint, methods=list(works))
 
     async def _unknown_route(self, request: Request, failure: Exception) -> Response:
         """An address that is not there, or is asked in another way."""
@@ -256,9 +280,11 @@ class Gateway:
             sweep(server, self.settings.answer_s)
             watch = partial(self.monitor.watch, server, self.settings.health_s)
             self.tasks.keep_running(f"watch-{server.name}", watch)
+        self.tasks.keep_running("jobs", self.jobs.keep)
         try:
             yield
         finally:
             self.drain()
             await self.tasks.finish(self.stops_at - time.monotonic())
+            await self.jobs.close()
             await self.renderer.close()

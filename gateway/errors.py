@@ -20,6 +20,9 @@ _HINTS = {
 }
 
 
+JOBS_RETRY_AFTER_S = 30  # for whoever has too many jobs: some of them may end until then
+
+
 class EdgeError(Exception):
     """A request that ends here: the envelope's inner object but for its id, and the answer's headers."""
 
@@ -79,6 +82,11 @@ def malformed_form(message: str) -> EdgeError:
     return edge_error(Code.BAD_OPTIONS, HTTPStatus.BAD_REQUEST, message)
 
 
+def bad_options(message: str) -> EdgeError:
+    """400: what is asked for makes no sense."""
+    return edge_error(Code.BAD_OPTIONS, HTTPStatus.BAD_REQUEST, message)
+
+
 def misplaced_options() -> EdgeError:
     """400: options in the address, where nobody reads them."""
     message = "the address holds options, which are read from the form alone"
@@ -108,6 +116,19 @@ def no_such_request() -> EdgeError:
     """404: no request of this name, or somebody else's."""
     message, hint = "no such request is under way", "Ask just before it is sent, with the same key."
     return edge_error(Code.NOT_FOUND, HTTPStatus.NOT_FOUND, message, hint=hint)
+
+
+def no_such_job() -> EdgeError:
+    """404: no job of this name, or somebody else's."""
+    message, hint = "there is no such job", "Ask with the key that handed it in; jobs are forgotten in time."
+    return edge_error(Code.NOT_FOUND, HTTPStatus.NOT_FOUND, message, hint=hint)
+
+
+def too_many_jobs(message: str) -> EdgeError:
+    """429: this key has to wait for its own jobs, not for others'."""
+    hint = "Wait until some of them have ended, or cancel some."
+    status, later = HTTPStatus.TOO_MANY_REQUESTS, str(JOBS_RETRY_AFTER_S)
+    return edge_error(Code.BUSY, status, message, hint=hint, Retry_After=later)
 
 
 def method_not_allowed(allowed: str) -> EdgeError:

@@ -7,7 +7,7 @@ it cannot read. So it gets what this knows: one file, and the options.
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -19,23 +19,31 @@ OPTIONS = "options"
 MAX_OPTION_BYTES = 65_536
 MAX_PREAMBLE_BYTES = 65_536
 CONTENT_TYPE = "multipart/form-data"
+# Of a field and a piece of what it holds.
+Watch = Callable[[str, bytes], object]
 
 
 class Form:
-    """Rewrites one form. Raises ``bad_options`` for what is no form, and for fields nobody knows."""
+    """Rewrites one form. Raises ``bad_options`` for what is no form, and for fields nobody knows.
 
-    def __init__(self, content_type: str) -> None:
+    ``watch`` sees what the fields ``file`` and ``options`` hold; ``file_name`` is what the caller calls the
+    file.
+    """
+
+    def __init__(self, content_type: str, watch: Watch | None = None) -> None:
         _, parameters = parse_options_header(content_type)
         boundary = parameters.get(b"boundary")
         if not boundary:
             raise malformed_form("the form names no boundary")
+        self.file_name = ""
+        self._watch = watch
         self._first = boundary
         self._boundary = uuid.uuid4().hex
         self._out: list[bytes] = []
         self._seen: set[str] = set()
         self._header: list[bytes] = [b"", b""]
         self._headers: dict[bytes, bytes] = {}
-        self._name = ""
+        self._name = self._kind = ""
         self._option_bytes = 0
         self._ended = False
         try:
@@ -114,12 +122,14 @@ class Form:
     def _headers_end(self) -> None:
         _, parameters = parse_options_header(self._headers.get(b"content-disposition", b""))
         self._name = parameters.get(b"name", b"").decode("utf-8", "replace")
-        kind = "file" if self._name in FILE_FIELDS else self._name
+        kind = self._kind = "file" if self._name in FILE_FIELDS else self._name
         if kind not in ("file", OPTIONS):
             raise malformed_form(f"the form has a field {self._name[:40]!r}; known are data and options")
         if kind in self._seen:
             raise malformed_form(f"the form has two fields {self._name!r}")
         self._seen.add(kind)
+        if kind == "file":
+            self.file_name = parameters.get(b"filename", b"").decode("utf-8", "replace")
         filename = '; filename="video"' if kind == "file" else ""
         content_type = "application/octet-stream" if kind == "file" else "application/json"
         self._out.append(
@@ -132,7 +142,10 @@ class Form:
             self._option_bytes += end - start
             if self._option_bytes > MAX_OPTION_BYTES:
                 raise malformed_form("the options are too long")
-        self._out.append(data[start:end])
+        piece = data[start:end]
+        if self._watch is not None:
+            self._watch(self._kind, piece)
+        self._out.append(piece)
 
     def _end(self) -> None:
         self._ended = True

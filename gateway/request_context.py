@@ -68,12 +68,9 @@ class RequestContext:
         """What servers are sent, and the body, not yet received; raises ``too_large`` where it says so."""
         if self.request.url.query:
             raise misplaced_options()
-        if (coding := self.request.headers.get("content-encoding", IDENTITY).lower()) != IDENTITY:
-            raise coded_body(coding[:40])
         headers = {name: value for name in FORWARDED_HEADERS if (value := self.request.headers.get(name))}
-        self._check_length(max_bytes)
         content_type = self.request.headers.get("content-type", "")
-        body = self._body()
+        body = self.video(max_bytes)
         if content_type.lower().startswith(CONTENT_TYPE):
             form = Form(content_type)
             request = UpstreamRequest(self.request_id, {**headers, "content-type": form.content_type}, None)
@@ -82,6 +79,13 @@ class RequestContext:
         headers["content-type"] = "application/octet-stream"
         request = UpstreamRequest(self.request_id, headers, self.length)
         return request, Upload(body, max_bytes=max_bytes)
+
+    def video(self, max_bytes: int) -> AsyncIterator[bytes]:
+        """The body piece by piece; raises ``too_large`` where it says so, and 415 for a coded one."""
+        if (coding := self.request.headers.get("content-encoding", IDENTITY).lower()) != IDENTITY:
+            raise coded_body(coding[:40])
+        self._check_length(max_bytes)
+        return self._body()
 
     def body(self, max_bytes: int) -> Upload:
         """The body as it is, not yet received; raises ``too_large`` where it says so."""

@@ -63,6 +63,11 @@ class Router:
         """A server's roll-out record."""
         return self._records[server.name]
 
+    def pipeline(self) -> str:
+        """The pipeline that would judge a request now, "" where servers differ or do not say."""
+        promoted = {self.record(server).routing().promoted for server in self._pool.servers if server.up}
+        return promoted.pop() if len(promoted) == 1 else ""
+
     async def detect(self, request: UpstreamRequest, upload: Upload, tracked: TrackedRequest) -> Prediction:
         """What the promoted pipeline says, or the canary where the request is in its share."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gateway.jobs.settings import JobSettings
 from outofsync.limits import Limits
 from outofsync_client.protocol import FORM_BYTES, LOOPBACK
 
@@ -33,6 +34,7 @@ class GatewaySettings:
     drain_s: float = 60.0  # from SIGTERM to the end, for requests and comparisons in flight …
     notice_s: float = 5.0  # … of which so much passes before nobody is let in: balancers probe now and then
     shadows: int = 2  # requests at a time that are judged a second time, where in_flight leaves room
+    jobs: JobSettings = field(default_factory=JobSettings)
     request_bytes: int = field(default=Limits().request_bytes + FORM_BYTES)
 
     def __post_init__(self) -> None:

@@ -16,6 +16,8 @@ PROGRESS_HEADER = "X-OutOfSync-Progress"  # the file in which a server tells a g
 PIPELINE_HEADER = "X-OutOfSync-Pipeline"  # which version judged, in the edge's answers
 API_KEY_HEADER = "X-Api-Key"
 IDEMPOTENCY_HEADER = "Idempotency-Key"
+PREFER_HEADER, PREFERENCE_HEADER = "Prefer", "Preference-Applied"  # RFC 7240
+RESPOND_ASYNC, WAIT = "respond-async", "wait"  # the preferences that are heeded
 
 # What TorchServe loads
 WORKFLOW = "deepfake"
@@ -72,6 +74,7 @@ TORCHSERVE = Routes(detect=f"/wfpredict/{WORKFLOW}", deblur=prediction_path(DEBL
 EDGE = Routes(detect="/v1/detect", deblur="/v1/deblur", health="/v1/health")
 EDGE_REPORT = "/v1/report"
 EDGE_EVENTS = "/v1/requests/{id}/events"
+EDGE_JOBS, EDGE_JOB = "/v1/jobs", "/v1/jobs/{id}"
 EDGE_MODELS, EDGE_DOCUMENT = "/v1/models", "/v1/openapi.json"
 
 LOOPBACK = "127.0.0.1"  # where servers and gateways listen unless they are told otherwise
@@ -84,6 +87,25 @@ EDGE_STAGE = "edge"  # where an error arose that no server has seen
 FRAME_RATE = 25  # windows/s: the server resamples every video to this grid
 MAX_DELAY = 15  # frames either way
 DELAYS = 2 * MAX_DELAY + 1
+
+
+class JobState:
+    """Where a job is; it ends once, in one of the last four."""
+
+    RECEIVED = "received"
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+class JobPriority:
+    """Which jobs go first."""
+
+    INTERACTIVE = "interactive"
+    BULK = "bulk"
 
 
 class ErrorCode:

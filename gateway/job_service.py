@@ -1,0 +1,196 @@
+"""Jobs as the gateway's routes deal with them: taken, asked for, waited for, ended."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from gateway.errors import busy, internal, too_many_jobs
+from gateway.job_body import JobBody, Wishes
+from gateway.job_worker import JobWorker, note
+from gateway.jobs.job import AwayError, FullError, Job, State, Submission, new_id
+from gateway.jobs.settings import FOLDER
+from gateway.routing import Router
+from gateway.settings import GatewaySettings
+
+if TYPE_CHECKING:  # the engine costs time and threads, and most gateways have no jobs
+    from gateway.jobs.desk import Desk
+
+AWAKE_S = 1.0  # between two looks for jobs of other gateways, where the engine does not run
+LOOK_S = 0.25  # between two looks at a job that another gateway may be working on
+
+logger = logging.getLogger("gateway")
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class JobService:
+    """Nothing of the engine is loaded before the first job, unless others may have handed some in.
+
+    Every method raises ``EdgeError``: ``busy`` where the database is away.
+    """
+
+    def __init__(self, settings: GatewaySettings, router: Router) -> None:
+        self._chosen = settings.jobs
+        self._folder = (settings.jobs.folder or settings.states[0] / FOLDER).absolute()
+        self._router = router
+        self._worker = JobWorker(router)
+        self._name = f"{socket.gethostname()[:24]}-{os.getpid()}-{time.time_ns():x}"
+        self._opening = asyncio.Lock()
+        self._desk: Desk | None = None
+        self._closed = False
+        self._ended: dict[str, asyncio.Event] = {}  # of jobs that somebody here waits for
+
+    async def keep(self) -> None:
+        """For ever: keep house, once there are jobs."""
+        while self._desk is None and not self._wanted():
+            await asyncio.sleep(AWAKE_S)
+        while True:
+            desk = await self._opened()
+            with suppress(AwayError):
+                await asyncio.to_thread(desk.call, desk.keep_house)
+            await asyncio.sleep(desk.round_s)
+
+    async def close(self) -> None:
+        """End the engine; what is under way is left to whoever comes next."""
+        async with self._opening:
+            self._closed = True
+            if self._desk is not None:
+                await asyncio.to_thread(self._desk.close)
+
+    async def submit(self, holder: str, request_id: str, body: JobBody, wishes: Wishes) -> Job:
+        """Take a job for good: once this returns it will end, whatever is killed."""
+        desk = await self._opened()
+        await self._call(desk, desk.check_room, holder)
+        id = new_id()
+        try:
+            size = await desk.uploads.keep(id, body.chunks())
+        except OSError as error:
+            logger.error("an upload could not be kept (%s)", error.strerror)
+            raise busy("there is no room to keep the upload") from None
+        try:
+            submission = Submission(
+                holder=holder,
+                request_id=request_id,
+                sha256=body.sha256,
+                size=size,
+                body_type=body.type,
+                options=body.options,
+                file=body.file(wishes.file),
+                priority=wishes.priority,
+                pipeline=self._router.pipeline(),
+            )
+            job = await self._call(desk, partial(desk.take, reuse=not wishes.fresh), id, submission)
+        except BaseException:
+            # Where the database died just then it may be kept all the same; without its upload it will fail,
+            # and nobody was told that it was taken.
+            desk.uploads.remove(id)
+            raise
+        note(job)
+        return job
+
+    async def job(self, id: str, holder: str) -> Job | None:
+        """A holder's job."""
+        desk = await self._opened()
+        return await self._call(desk, desk.store.get, id, holder)
+
+    async def result(self, id: str) -> dict[str, Any] | None:
+        """A job's result, None where it has none."""
+        desk = await self._opened()
+        text = await self._call(desk, desk.store.result, id)
+        return None if text is None else json.loads(text)
+
+    async def page(
+        self, holder: str, limit: int, before: str | None, filters: Mapping[str, str | None]
+    ) -> list[Job]:
+        """A holder's jobs, newest first."""
+        desk = await self._opened()
+        return await self._call(desk, desk.store.page, holder, limit, before, filters)
+
+    async def wait(self, id: str, holder: str, within_s: float) -> Job | None:
+        """A holder's job, once it has ended, or as it is after so many seconds."""
+        deadline = time.monotonic() + within_s
+        ended = self._ended.setdefault(id, asyncio.Event())
+        try:
+            while True:
+                job = await self.job(id, holder)
+                left = deadline - time.monotonic()
+                if job is None or not job.unfinished or left <= 0:
+                    return job
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(ended.wait(), min(LOOK_S, left))
+        finally:
+            self._ended.pop(id, None)
+
+    async def cancel(self, job: Job) -> bool:
+        """End a job before its time, wherever it is worked on; False where it has ended already."""
+        desk = await self._opened()
+        if not await self._call(desk, desk.cancel, job.id):
+            return False
+        self._worker.abandon(job.id)
+        self._tell_ended(job.id)
+        note(job, State.CANCELLED)
+        return True
+
+    async def forget(self, job: Job) -> None:
+        """Remove every trace of a job that has ended."""
+        desk = await self._opened()
+        await self._call(desk, desk.forget, [job.id])
+
+    async def _work(self, id: str) -> None:
+        """The engine calls for it."""
+        if self._desk is not None and await self._worker.work(self._desk, id):
+            self._tell_ended(id)
+
+    async def _opened(self) -> Desk:
+        """The engine, started where it was not yet."""
+        if self._desk is not None:
+            return self._desk
+        async with self._opening:
+            if self._closed:
+                raise busy("the gateway is stopping")
+            if self._desk is None:
+                try:
+                    self._desk = await asyncio.to_thread(self._open, asyncio.get_running_loop())
+                except Exception:
+                    logger.exception("jobs cannot be kept for now")
+                    raise busy("jobs cannot be kept for now") from None
+            return self._desk
+
+    def _open(self, loop: asyncio.AbstractEventLoop) -> Desk:
+        from gateway.jobs.desk import Desk
+
+        return Desk.open(
+            self._chosen,
+            self._folder,
+            self._name,
+            work=self._work,
+            loop=loop,
+            gave_up=lambda job: internal("the gateway failed on this job").envelope(job.request_id)["error"],
+        )
+
+    async def _call(self, desk: Desk, work: Callable[P, T], *words: P.args, **named: P.kwargs) -> T:
+        """What takes milliseconds and blocks."""
+        try:
+            return await asyncio.to_thread(partial(desk.call, work, *words, **named))
+        except FullError as error:
+            raise too_many_jobs(str(error)) from None
+        except AwayError as error:
+            logger.warning("the database of jobs is away (%s)", error)
+            raise busy("the database of jobs is away") from None
+
+    def _wanted(self) -> bool:
+        """Whether there may be jobs that nobody here has handed in."""
+        return self._chosen.database is not None or self._folder.exists()
+
+    def _tell_ended(self, id: str) -> None:
+        if event := self._ended.get(id):
+            event.set()

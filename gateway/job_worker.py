@@ -1,0 +1,139 @@
+"""The work on a job: its file is judged by the gateway's own router, as any request's is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gateway.errors import EdgeError, internal
+from gateway.jobs.job import AwayError, Finding, Job, LaterError, Run, State
+from gateway.progress import TrackedRequest
+from gateway.routing import Router
+from gateway.upload import Upload
+from gateway.upstream import UpstreamRequest
+from outofsync_client.protocol import EDGE_STAGE, ErrorCode
+
+if TYPE_CHECKING:
+    from gateway.jobs.desk import Desk
+
+FOLLOW_S = 0.5  # between two looks at a run: whether anybody waits, and how far it is
+MAX_CRASHES = 3  # of servers, over one job: then it is the file's fault
+
+
+@dataclass(eq=False)
+class _UnderWay:
+    """A run in this gateway."""
+
+    tracked: TrackedRequest
+    abandoned: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class JobWorker:
+    """Does what the engine calls for, and ends it at once where nobody waits any more."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        self._under_way: dict[str, _UnderWay] = {}
+
+    async def work(self, desk: Desk, id: str) -> Finding | None:
+        """Judge a job's file and keep what was found; None where it has ended otherwise.
+
+        Raises ``LaterError`` where it is to be tried again.
+        """
+        try:
+            run = await asyncio.to_thread(desk.call, desk.store.start, id, desk.name)
+            if run is None:
+                return None
+            note(run.job)
+            finding = await self._attempt(desk, run)
+            if finding is None or not await asyncio.to_thread(desk.call, desk.store.finish, run, finding):
+                return None
+        except AwayError as error:
+            raise LaterError(str(error)) from None
+        desk.uploads.remove(id)
+        note(run.job, finding.state)
+        return finding
+
+    def abandon(self, id: str) -> None:
+        """Nobody waits for a job any more: whoever works on it is freed."""
+        if under_way := self._under_way.get(id):
+            under_way.abandoned.set()
+
+    async def _attempt(self, desk: Desk, run: Run) -> Finding | None:
+        """What becomes of one run; None where nobody waits for it any more."""
+        try:
+            upload = Upload.stored(desk.uploads.path(run.job.id))
+        except OSError:
+            return _failed(run.job, internal("the upload is no longer there"))
+        with upload:
+            under_way = self._under_way[run.job.id] = _UnderWay(TrackedRequest(upload, run.job.size))
+            judging = asyncio.ensure_future(self._judge(run, upload, under_way.tracked))
+            following = asyncio.ensure_future(self._follow(desk, run, under_way))
+            try:
+                await asyncio.wait({judging, following}, return_when=asyncio.FIRST_COMPLETED)
+                return judging.result() if judging.done() else None
+            finally:
+                del self._under_way[run.job.id]
+                for task in (judging, following):
+                    task.cancel()
+                await asyncio.gather(judging, following, return_exceptions=True)
+
+    async def _judge(self, run: Run, upload: Upload, tracked: TrackedRequest) -> Finding:
+        job = run.job
+        request = UpstreamRequest(job.request_id, {"content-type": job.body_type}, job.size)
+        try:
+            prediction = await self._router.detect(request, upload, tracked)
+        except EdgeError as error:
+            if _passes(error, run.attempt):
+                raise LaterError(error.code) from None
+            return _failed(job, error)
+        result = prediction.result
+        return Finding(
+            State.DONE,
+            result=json.dumps(result),
+            verdict=result.get("verdict"),
+            label=result.get("label"),
+            pipeline=prediction.pipeline or None,
+        )
+
+    async def _follow(self, desk: Desk, run: Run, under_way: _UnderWay) -> None:
+        """Note how far a run is; returns once nobody waits for it any more."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(under_way.abandoned.wait(), FOLLOW_S)
+                return
+            state = under_way.tracked.state()
+            with suppress(AwayError):
+                if not await asyncio.to_thread(desk.call, desk.store.tell, run, state.stage, state.done):
+                    return
+
+
+def note(job: Job, state: State | None = None) -> None:
+    """A line in the log for each change of a job's state."""
+    entry = {
+        "event": "job",
+        "job": job.id,
+        "state": state or job.state,
+        "request_id": job.request_id,
+        "key": job.holder,
+        "attempt": job.attempt,
+        "seconds": round(time.time() - job.created, 3),
+    }
+    logging.getLogger("gateway.jobs").info("job", extra={"entry": entry})
+
+
+def _passes(error: EdgeError, attempt: int) -> bool:
+    """Whether another attempt may do better: no server was there, or one died."""
+    if error.code == ErrorCode.BUSY:
+        return True
+    died = error.code == ErrorCode.INTERNAL and error.error["stage"] == EDGE_STAGE
+    return died and attempt < MAX_CRASHES
+
+
+def _failed(job: Job, error: EdgeError) -> Finding:
+    return Finding(State.FAILED, error=error.envelope(job.request_id)["error"])

@@ -1,0 +1,169 @@
+"""The durable queue: DBOS Transact, on SQLite or PostgreSQL.
+
+A job is a workflow of its own name, so that telling the engine twice is telling it once. What a process had
+begun when it died, another takes over. The engine is one for a process; it runs threads of its own and is
+imported only where there are jobs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import Path
+
+from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
+
+from gateway.jobs.job import LaterError
+from gateway.jobs.tables import prepare_sqlite, with_driver
+
+QUEUE = "jobs"
+FILE = "queue.sqlite"
+FORMAT = "1"  # of the workflows below: an engine leaves alone what another format has begun
+AGAIN_S = 2.0  # between two attempts at a job that no server could take …
+ATTEMPTS = 2000  # … which wait for a server themselves, so that these last a day or so
+RECOVERIES = 1000  # of one job, after gateways that died over it
+
+Work = Callable[[str], Awaitable[None]]  # on a job; raises LaterError where it is to be tried again
+
+
+@dataclass
+class _Bridge:
+    """Leads from the engine's own event loop to the gateway's."""
+
+    work: Work
+    loop: asyncio.AbstractEventLoop
+
+
+class Known(Enum):
+    """What the engine is at with a job."""
+
+    AHEAD = auto()  # it will come to it, or is at it
+    ENDED = auto()  # it has called for the work, which has returned; or it was told to drop it
+    GIVEN_UP = auto()  # the work failed in a way that nobody foresaw
+
+
+_KNOWN = {
+    "ENQUEUED": Known.AHEAD,
+    "DELAYED": Known.AHEAD,
+    "PENDING": Known.AHEAD,
+    "ERROR": Known.GIVEN_UP,
+    "MAX_RECOVERY_ATTEMPTS_EXCEEDED": Known.GIVEN_UP,
+}
+
+_bridge: _Bridge | None = None
+
+
+@DBOS.step(
+    name="judge",
+    retries_allowed=True,
+    interval_seconds=AGAIN_S,
+    backoff_rate=1.0,
+    max_attempts=ATTEMPTS,
+    should_retry=lambda error: isinstance(error, LaterError),
+)
+async def _judge(job: str) -> None:
+    assert _bridge is not None  # the engine runs between open and close
+    work = asyncio.run_coroutine_threadsafe(_run(_bridge.work, job), _bridge.loop)
+    await asyncio.wrap_future(work)
+
+
+async def _run(work: Work, job: str) -> None:
+    await work(job)
+
+
+@DBOS.workflow(name="job", max_recovery_attempts=RECOVERIES)
+async def _workflow(job: str) -> None:
+    await _judge(job)
+
+
+class JobQueue:
+    """The engine while it runs. Its methods block."""
+
+    @classmethod
+    def open(
+        cls,
+        name: str,
+        database: str | None,
+        folder: Path,
+        *,
+        work: Work,
+        loop: asyncio.AbstractEventLoop,
+        at_once: int,
+        poll_s: float,
+    ) -> JobQueue:
+        """Start the engine, which calls ``work`` in ``loop``; ``name`` tells gateways apart that share work.
+
+        Raises SQLAlchemy's errors where the database cannot be reached.
+        """
+        global _bridge
+        if _bridge is not None:
+            raise RuntimeError("this process has an engine already")
+        _quiet()
+        _bridge = _Bridge(work, loop)
+        try:
+            url = _sqlite_url(folder) if database is None else with_driver(database).render_as_string(False)
+            DBOS(
+                config={
+                    "name": "outofsync",
+                    "system_database_url": url,
+                    "executor_id": name,
+                    "application_version": FORMAT,
+                    "log_level": "WARNING",
+                }
+            )
+            DBOS.launch()
+            DBOS.register_queue(
+                QUEUE, worker_concurrency=at_once, polling_interval_sec=poll_s, on_conflict="always_update"
+            )
+        except BaseException:
+            cls().close()
+            raise
+        return cls()
+
+    def put(self, job: str, turn: int) -> None:
+        """Have a job worked on, lowest turn first; nothing where the engine knows it."""
+        with SetWorkflowID(job), SetEnqueueOptions(priority=turn):
+            DBOS.enqueue_workflow(QUEUE, _workflow, job)
+
+    def drop(self, job: str) -> None:
+        """Do not begin with a job that waits."""
+        DBOS.cancel_workflow(job)
+
+    def take_over(self, gateway: str) -> int:
+        """Put what a dead gateway had begun back into the queue; returns how many jobs that are."""
+        return len(DBOS._recover_pending_workflows([gateway]))
+
+    def states(self, jobs: Iterable[str]) -> dict[str, Known]:
+        """What the engine knows of these jobs; those that it has never heard of are not among the answers."""
+        wanted = list(jobs)
+        if not wanted:
+            return {}
+        found = DBOS.list_workflows(workflow_ids=wanted, load_input=False, load_output=False)
+        return {status.workflow_id: _KNOWN.get(status.status, Known.ENDED) for status in found}
+
+    def forget(self, jobs: Iterable[str]) -> None:
+        """Remove what the engine has kept of jobs."""
+        DBOS.delete_workflows(list(jobs))
+
+    def close(self) -> None:
+        """End the engine; what is under way is left to whoever takes it over."""
+        global _bridge
+        DBOS.destroy()
+        _bridge = None
+
+
+def _sqlite_url(folder: Path) -> str:
+    path = folder / FILE
+    prepare_sqlite(path)
+    return f"sqlite:///{path}"
+
+
+def _quiet() -> None:
+    """The engine's words go where all others go: it adds a handler of its own only where it finds none."""
+    logger = logging.getLogger("dbos")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+    logger.propagate = True

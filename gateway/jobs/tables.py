@@ -1,0 +1,106 @@
+"""The tables, in SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+FILE = "jobs.sqlite"
+BUSY_MS = 30_000  # longest wait for another process that writes to SQLite
+LOCK = 0x6F6F73  # of PostgreSQL: whoever takes turns holds it
+
+METADATA = sa.MetaData()
+
+JOBS = sa.Table(
+    "outofsync_jobs",
+    METADATA,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("holder", sa.String(128), nullable=False),
+    sa.Column("request_id", sa.String(64), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("priority", sa.String(16), nullable=False),
+    sa.Column("file", sa.String(255), nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("body_type", sa.String(255), nullable=False),
+    sa.Column("options", sa.Text, nullable=False),
+    sa.Column("turn", sa.Integer, nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("started", sa.Double),
+    sa.Column("ended", sa.Double),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("gateway", sa.String(64)),
+    sa.Column("stage", sa.String(16)),
+    sa.Column("share", sa.Double),
+    sa.Column("pipeline", sa.String(128)),
+    sa.Column("verdict", sa.String(16)),
+    sa.Column("label", sa.String(8)),
+    sa.Column("error", sa.JSON(none_as_null=True)),
+    sa.Column("answered_by", sa.String(32)),
+    sa.Column("result", sa.Text),
+    sa.Index("outofsync_jobs_of_holder", "holder", "id"),
+    sa.Index("outofsync_jobs_by_state", "state", "id"),
+    sa.Index("outofsync_jobs_by_file", "holder", "sha256"),
+    sa.Index("outofsync_jobs_by_turn", "turn"),
+)
+SUMMARY = [column for column in JOBS.c if column.name != "result"]  # results may be megabytes
+
+# The gateways that share the work, and when each was last heard of.
+GATEWAYS = sa.Table(
+    "outofsync_gateways",
+    METADATA,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("seen", sa.Double, nullable=False),
+)
+
+
+def connect(database: str | None, folder: Path) -> sa.Engine:
+    """An engine whose tables are there; raises SQLAlchemy's errors where the database cannot be reached."""
+    if database is None:
+        prepare_sqlite(folder / FILE)
+        engine = _sqlite(folder / FILE)
+    else:
+        engine = sa.create_engine(with_driver(database), pool_pre_ping=True)
+    with engine.begin() as connection:  # of two gateways that start together, one makes them
+        take_turns(connection)
+        METADATA.create_all(connection)
+    return engine
+
+
+def with_driver(database: str) -> sa.URL:
+    """The URL of a PostgreSQL database, for the driver that is installed."""
+    url = sa.make_url(database)
+    if url.get_backend_name() != "postgresql":
+        raise ValueError("jobs are kept in SQLite, or in PostgreSQL by a URL postgresql://…")
+    return url.set(drivername="postgresql+psycopg")
+
+
+def take_turns(connection: sa.Connection) -> None:
+    """Let nobody else in who takes turns, until this transaction ends."""
+    if connection.dialect.name == "sqlite":
+        connection.execute(sa.text("BEGIN IMMEDIATE"))
+    else:
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+
+
+def prepare_sqlite(path: Path) -> None:
+    """Make a database file for its owner alone, which readers and a writer use side by side."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    engine = _sqlite(path)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+    engine.dispose()
+
+
+def _sqlite(path: Path) -> sa.Engine:
+    engine = sa.create_engine(f"sqlite:///{path}")
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+        connection.execute("PRAGMA secure_delete=ON")  # what is forgotten leaves no trace in the file
+
+    return engine
