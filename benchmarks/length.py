@@ -83,7 +83,7 @@ class Processes:
 
     def _watch(self, ended: threading.Event) -> None:
         while not ended.wait(POLL_S):
-            for child in self.lasting[NODES[0]].children():
+            for child in self.lasting[NODES[0]].children(recursive=True):
                 with suppress(psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
                     self.decoder_mb = max(self.decoder_mb, _peak_mb(child.pid))
             for path in self.clips.iterdir():

@@ -28,7 +28,7 @@ SHORTEST_S = 600.0  # what grows meanwhile may be no more than caches that fill
 
 @dataclass(frozen=True)
 class Vitals:
-    """One process and its children: memory in MB, threads, file descriptors."""
+    """One process and its descendants: memory in MB, threads, file descriptors."""
 
     pid: int
     pss_mb: float
@@ -43,7 +43,7 @@ class Vitals:
         threads = descriptors = 0
         try:
             process = psutil.Process(pid)
-            family = [process, *(process.children() if _has_helpers(process) else [])]
+            family = [process, *(process.children(recursive=True) if _has_helpers(process) else [])]
         except psutil.Error:
             return None
         for member in family:

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 
 from outofsync.checkpoints.store import Checkpoint
+from outofsync.media import decoding_cpu_s
 from outofsync.nodes import CropNode, DeblurNode, EnsembleNode, Request
 from outofsync.scoring.calibration import Calibration
 from outofsync_cluster.fingerprints import fingerprint_of
@@ -103,8 +104,8 @@ def _listen(connection: Connection, asked: queue.SimpleQueue[tuple[list[bytes], 
 
 def _cpu_s() -> float:
     """Seconds of processor time of this process and of the decoders that have ended."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime + decoding_cpu_s()
 
 
 if __name__ == "__main__":

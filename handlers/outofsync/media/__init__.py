@@ -6,6 +6,7 @@ package imports neither torch nor FFmpeg into the caller.
 """
 
 from outofsync.media.decoder import Decoder, probe
+from outofsync.media.process import decoding_cpu_s, warm_up
 from outofsync.media.protocol import MediaInfo
 
-__all__ = ["Decoder", "MediaInfo", "probe"]
+__all__ = ["Decoder", "MediaInfo", "decoding_cpu_s", "probe", "warm_up"]

@@ -1,7 +1,4 @@
-"""The process that parses a stranger's file; :mod:`outofsync.media.process` starts it and never imports it.
-
-Descriptors: 0 is the file, 1 the link to the parent.
-"""
+"""The process that parses a stranger's file; its parent has it forked and never imports this."""
 
 from __future__ import annotations
 
@@ -17,21 +14,20 @@ from outofsync.errors import ErrorCode, OutOfSyncError, Stage
 from outofsync.media.grid import MICROSECONDS
 from outofsync.media.picture import PictureConverter
 from outofsync.media.playback import Playback
-from outofsync.media.protocol import Link, MediaInfo, Task
+from outofsync.media.protocol import FILE, LINK, RING, Link, MediaInfo, Task
 from outofsync.media.remux import encode
 from outofsync.media.ring import SLOTS, attach, frames_per_slot
 from outofsync.media.sandbox import restrict
 from outofsync.media.source import Source
 from outofsync.media.tracks import Wanted
 
-FILE, LINK = 0, 1
 MOST_GAPS = 64  # that are listed; a result is no place for more
 
 
 def main(text: str) -> None:
     """Carry out one task and answer; every failure is an answer too."""
     task, link = Task.from_json(text), Link(LINK)
-    memory = attach(task.ring, task.slot) if task.ring >= 0 else None
+    memory = attach(RING, task.slot) if task.slot else None
     restrict(task.limits.decode_memory_bytes, task.cpu_s)
     link.send(started=True)  # what fails from here on may be the file's doing
     try:

@@ -65,12 +65,13 @@ class Decoder:
                 limits=limits,
                 cpu_s=round(limits.decode_wall_s * CPU_PER_WALL) + 1,
                 max_frames=max_frames,
-                ring=self._ring.descriptor,
                 slot=self._ring.slot,
                 video_track=video_track,
                 audio_track=audio_track,
             )
-            child = ChildProcess(task, data, limits.decode_wall_s, stage=Stage.DECODE)
+            child = ChildProcess(
+                task, data, limits.decode_wall_s, stage=Stage.DECODE, ring=self._ring.descriptor
+            )
             self._child = stack.enter_context(child)
             header = self._child.receive()
             self.info = MediaInfo(**header["info"])

@@ -1,34 +1,39 @@
-"""The parent's side of the child: start it, listen to it within a budget of waiting time, always reap it."""
+"""The parent's side of the child: start it, listen to it within a budget of waiting time, always end it."""
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import select
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-import outofsync
 from outofsync.errors import DecoderDiedError, DecoderEnd, ErrorCode, OutOfSyncError, Stage
 from outofsync.media.containers import Container, transport_packets
 from outofsync.media.cut_start import PACKET, header_before
+from outofsync.media.fork_server import ForkServer
 from outofsync.media.protocol import Task
 
-# The child finds its packages where the parent found them, after the standard library; no site hooks run.
-BOOT = "import sys; sys.path.extend(sys.argv[2:]); from outofsync.media.child import main; main(sys.argv[1])"
-ENGINE = str(Path(outofsync.__file__).resolve().parent.parent)
-# An empty environment but for what keeps it small, and what a relocated interpreter may need to load at all.
-ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
-INHERITED = ("LD_LIBRARY_PATH",)
 READ_BYTES = 1 << 16
 MAX_LINE = 1 << 16
+
+fork_server = ForkServer()  # of this process
+atexit.register(fork_server.close)
+
+
+def warm_up() -> None:
+    """Load the decoder now, in the background, and not when the first file comes."""
+    fork_server.start()
+
+
+def decoding_cpu_s() -> float:
+    """Seconds of processor time that children of this process have used until their ends."""
+    return fork_server.cpu_s
 
 
 class ChildProcess:
@@ -39,7 +44,9 @@ class ChildProcess:
     ``corrupt_media`` when the child dies, and ``internal`` when it dies before it has looked at the file.
     """
 
-    def __init__(self, task: Task, data: bytes | bytearray, wall_s: float, *, stage: Stage) -> None:
+    def __init__(
+        self, task: Task, data: bytes | bytearray, wall_s: float, *, stage: Stage, ring: int | None = None
+    ) -> None:
         self._remaining_s = wall_s
         self._wall_s = wall_s
         self._stage = stage
@@ -48,19 +55,12 @@ class ChildProcess:
         self._socket, theirs = socket.socketpair()
         self._socket.setblocking(False)  # whatever has to be waited for is waited for in _wait, which counts
         descriptor = _in_memory(*_pieces(task.kind, data))
-        path = [entry for entry in (ENGINE, *sys.path) if entry]
+        given = [descriptor, theirs.fileno()] + ([] if ring is None else [ring])
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", BOOT, task.to_json(), *path],
-                stdin=descriptor,
-                stdout=theirs.fileno(),
-                stderr=subprocess.DEVNULL,
-                pass_fds=[task.ring] if task.ring >= 0 else [],
-                env=ENVIRONMENT | {name: os.environ[name] for name in INHERITED if name in os.environ},
-            )
-        except BaseException:
+            self._child = fork_server.fork(task.to_json(), given)
+        except OSError as error:
             self._socket.close()
-            raise
+            raise self._unstarted(error.strerror or type(error).__name__) from error
         finally:
             os.close(descriptor)
             theirs.close()
@@ -114,8 +114,7 @@ class ChildProcess:
 
     def close(self) -> None:
         self._socket.close()
-        self._process.kill()
-        self._process.wait()
+        self._child.close()
 
     def __enter__(self) -> ChildProcess:
         return self
@@ -155,21 +154,24 @@ class ChildProcess:
         """Why a child that closed its end is gone; one that lives on is out of time when the budget ends."""
         try:
             with self._counted() as left_s:
-                status = self._process.wait(left_s)
-        except subprocess.TimeoutExpired:
+                status = self._child.wait(left_s)
+        except TimeoutError:
             return self._too_late()
         if status == -signal.SIGXCPU:
             message = "Decoding used up the processor time that is allowed."
             return self._ended(ErrorCode.DECODE_TIMEOUT, message, DecoderEnd.TIMEOUT)
         how = signal.Signals(-status).name if status < 0 else f"status {status}"
         if not self._started:
-            message = f"The decoder could not be started ({how})."
-            return self._ended(ErrorCode.INTERNAL, message, DecoderEnd.CRASH)
+            return self._unstarted(how)
         if status == -signal.SIGSYS:
             message = "This file made the decoder try what no video needs, so it was stopped."
             return self._ended(ErrorCode.CORRUPT_MEDIA, message, DecoderEnd.REFUSAL)
         message = f"The decoder broke off while it was reading this file ({how})."
         return self._ended(ErrorCode.CORRUPT_MEDIA, message, DecoderEnd.CRASH)
+
+    def _unstarted(self, why: str) -> OutOfSyncError:
+        message = f"The decoder could not be started ({why})."
+        return self._ended(ErrorCode.INTERNAL, message, DecoderEnd.CRASH)
 
     def _too_late(self) -> OutOfSyncError:
         message = f"Decoding took longer than the {self._wall_s:g} seconds allowed."

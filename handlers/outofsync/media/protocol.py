@@ -1,6 +1,6 @@
 """What parent and child say to each other.
 
-The parent starts the child with a task (:class:`Task`). The child answers with JSON lines:
+The parent has the child started with a task (:class:`Task`). The child answers with JSON lines:
 
 - ``{"started": true}``: it is confined, and opens the file now; the first message
 - ``{"info", "shape", "turns", "mirrored"}``: facts, the (height, width) of pictures in the ring, and what
@@ -28,6 +28,9 @@ from outofsync.media.containers import Container
 COUNT = struct.Struct(">I")  # pictures to encode that follow as raw RGB
 END = COUNT.pack(0)
 FREED = b"."  # one slot of the ring was copied
+FILE, LINK, RING = 0, 1, 3  # the child's descriptors; it has no ring to encode
+MAX_TASK = 1 << 16  # bytes
+ENDED = struct.Struct("<id")  # how a child ended: its status, or -n for signal n; seconds of processor time
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,7 @@ class Task:
     limits: Limits
     cpu_s: int
     max_frames: int | None = None
-    ring: int = -1  # descriptor of the shared memory
-    slot: int = 0  # bytes of one slot
+    slot: int = 0  # bytes of one slot of the shared memory; 0 where there is none
     shape: tuple[int, int] = (0, 0)  # (height, width) of pictures to encode
     video_track: int | None = None  # of the file's tracks; None for those that the rule chooses
     audio_track: int | None = None

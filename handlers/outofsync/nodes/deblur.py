@@ -21,7 +21,7 @@ from outofsync.errors import OutOfSyncError
 from outofsync.faces import FaceDetector, RetinaFaceDetector
 from outofsync.frames import Frames
 from outofsync.limits import Limits
-from outofsync.media import Decoder
+from outofsync.media import Decoder, warm_up
 from outofsync.media.encode import encode_video
 from outofsync.nodes.crop import CropNode
 from outofsync.nodes.outcome import Outcome, Tally
@@ -74,6 +74,7 @@ class DeblurNode:
     @classmethod
     def load(cls, model_dir: Path, device: str, settings: dict[str, Any], spool: Spool | None = None) -> Self:
         """Read ``deblur.safetensors``; ``settings`` may hold ``threads``, ``limits`` and ``precision``."""
+        warm_up()
         checkpoint = Checkpoint.load(model_dir / "deblur.safetensors", kind="deblur")
         return cls(
             Restorer.from_checkpoint(checkpoint, device, settings.get("precision") or "float32"),

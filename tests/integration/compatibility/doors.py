@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
+from decoders import decoders
 from edge_fixture import LiveEdge, free_port
 from server_fixture import LiveServer
 from under_load import wait_for
@@ -27,7 +28,6 @@ DIRECT = ("token", "state")
 DOORS = (*DIRECT, "edge")
 ONE_TRY = Retries.none()
 PATIENCE_S = 120.0
-DECODER = "outofsync.media.child"
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Site:
     def decoders(self) -> list[psutil.Process]:
         """The processes in which its worker decodes videos just now; others belong to its start."""
         with suppress(psutil.Error, ValueError):  # between two workers there is none
-            return [one for one in self.worker().children() if DECODER in " ".join(one.cmdline())]
+            return decoders(self.worker())
         return []
 
     def killed_at_work(self) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 import requests
+from decoders import decoders
 from edge_fixture import LiveEdge, MakeEdge, free_port, installed
 from media_factory import Media, beginning
 
@@ -145,9 +146,9 @@ def kill_a_decoder(edge: LiveEdge, ask: Callable[[], requests.Response]) -> requ
     with ThreadPoolExecutor(1) as pool:
         asking = pool.submit(ask)
         while not asking.done():
-            for child in worker.children():
+            for child in decoders(worker):
                 with suppress(psutil.NoSuchProcess):
-                    if "media.child" in " ".join(child.cmdline()) and is_reading(child):
+                    if is_reading(child):
                         child.kill()
             time.sleep(0.005)
         return asking.result()

@@ -4,43 +4,36 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
+from decoders import decoders
 from media_factory import Media
 
 from outofsync.errors import ErrorCode, OutOfSyncError, Stage
 from outofsync.limits import MIB, Limits
-from outofsync.media import Decoder, probe, process
+from outofsync.media import Decoder, decoding_cpu_s, probe, process
 from outofsync.media.encode import encode_video
 
 # Children that a file has got the better of. They end by themselves, so that a parent that waits for them
 # without limit is found out by what it says and not by a test that hangs.
-CLOSES_AND_SLEEPS = """import os, time
-os.write(1, b'{"started": true}\\n')
-os.close(1)
-time.sleep(20)"""
-NEVER_LISTENS = CLOSES_AND_SLEEPS.replace("os.close(1)", "")
+NEVER_LISTENS = "time.sleep(20)"
+CLOSES_AND_SLEEPS = "os.close(1); time.sleep(20)"
 
 LONG = Media(frames=400, width=640, height=480)  # more than the ring holds, so that the child must wait
 
 
 def children() -> list[int]:
-    """Process ids of this process's children, zombies included."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                status = (entry / "stat").read_text()
-            except OSError:  # gone meanwhile
-                continue
-            if int(status.rpartition(")")[2].split()[1]) == os.getpid():
-                found.append(int(entry.name))
-    return found
+    """Process ids of this process's decoders, zombies included."""
+    return sorted(one.pid for one in decoders(psutil.Process()))
 
 
 def descriptors() -> int:
@@ -95,10 +88,9 @@ def test_more_memory_than_allowed_is_said_so() -> None:
 
 
 def test_a_child_that_cannot_start_is_no_fault_of_the_file(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    boot: Callable[[str], None],
 ) -> None:
-    monkeypatch.setattr(process, "ENGINE", str(tmp_path))  # as if the packages were being replaced
-    monkeypatch.setattr(sys, "path", [])
+    boot("from outofsync.media.child import main")  # as if the packages were being replaced
     with pytest.raises(OutOfSyncError) as caught:
         probe(Media(frames=10).to_bytes(), Limits())
     assert caught.value.code is ErrorCode.INTERNAL
@@ -118,9 +110,9 @@ def test_waiting_longer_than_allowed() -> None:
 
 
 def test_a_child_that_falls_silent_and_lives_on_is_killed_when_the_budget_ends(
-    monkeypatch: pytest.MonkeyPatch,
+    children_that: Callable[[str], None],
 ) -> None:
-    monkeypatch.setattr(process, "BOOT", CLOSES_AND_SLEEPS)
+    children_that(CLOSES_AND_SLEEPS)
     before = children()
     with pytest.raises(OutOfSyncError) as caught:
         probe(Media(frames=10).to_bytes(), Limits(decode_wall_s=1))
@@ -129,9 +121,9 @@ def test_a_child_that_falls_silent_and_lives_on_is_killed_when_the_budget_ends(
 
 
 def test_an_encoder_that_stops_listening_is_waited_for_as_long_as_one_that_stops_speaking(
-    monkeypatch: pytest.MonkeyPatch,
+    children_that: Callable[[str], None],
 ) -> None:
-    monkeypatch.setattr(process, "BOOT", NEVER_LISTENS)
+    children_that(NEVER_LISTENS)
     before = children()
     pictures = np.zeros((25, 480, 640, 3), np.uint8)  # more than a socket holds
     with pytest.raises(OutOfSyncError) as caught:
@@ -173,3 +165,77 @@ def test_nothing_is_left_behind() -> None:
         with pytest.raises(OutOfSyncError), Decoder(bad[attempt % 5], Limits()) as decoder:
             list(decoder.frames())
     assert (descriptors(), threads(), children()) == before
+
+
+def test_a_child_that_died_of_its_file_leaves_no_layout_to_guess_from() -> None:
+    """The next child is forked from another process; those that were at work meanwhile go on."""
+    with Decoder(LONG.to_bytes(), Limits()) as other, Decoder(LONG.to_bytes(), Limits()) as decoder:
+        first = server_of(children()[0])
+        os.kill(max(children()), signal.SIGKILL)
+        with pytest.raises(OutOfSyncError):
+            list(decoder.frames())
+        probe(LONG.to_bytes(), Limits())
+        assert psutil.pid_exists(first)
+        assert sum(len(batch) for batch in other.frames()) == LONG.frames
+    with Decoder(LONG.to_bytes(), Limits()):
+        (child,) = children()
+        assert server_of(child) != first
+
+
+def server_of(child: int) -> int:
+    return psutil.Process(child).ppid()
+
+
+def test_whoever_kills_the_process_that_forks_costs_nobody_a_file() -> None:
+    data = LONG.to_bytes()
+    with Decoder(data, Limits()) as decoder:
+        psutil.Process(server_of(children()[0])).kill()
+        assert sum(len(batch) for batch in decoder.frames()) == LONG.frames
+    assert probe(data, Limits()).width == LONG.width
+
+
+def test_a_fork_of_the_parent_starts_children_of_its_own() -> None:
+    probe(LONG.to_bytes(), Limits())
+    before = [one.pid for one in psutil.Process().children()]
+    fork = os.fork()
+    if not fork:
+        with suppress(OutOfSyncError):
+            probe(LONG.to_bytes(), Limits())
+            process.fork_server.close()
+            os._exit(0)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(fork, 0)[1]) == 0
+    assert probe(LONG.to_bytes(), Limits()).width == LONG.width
+    assert [one.pid for one in psutil.Process().children()] == before
+
+
+def test_what_children_cost_is_known() -> None:
+    before = decoding_cpu_s()
+    with Decoder(LONG.to_bytes(), Limits()) as decoder:
+        list(decoder.frames())
+    assert decoding_cpu_s() > before
+
+
+def test_children_end_with_their_parent(tmp_path: Path) -> None:
+    """Even one that has nothing to say, and so would never notice."""
+    (file := tmp_path / "long.mp4").write_bytes(LONG.to_bytes())
+    program = f"""
+import os, time
+from pathlib import Path
+from outofsync.limits import Limits
+from outofsync.media import Decoder
+decoder = Decoder(Path({str(file)!r}).read_bytes(), Limits())
+print("decoding", flush=True)
+time.sleep(600)
+"""
+    path = os.pathsep.join(sys.path)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": path}
+    )
+    with parent:
+        assert parent.stdout
+        assert parent.stdout.readline() == b"decoding\n"
+        family = psutil.Process(parent.pid).children(recursive=True)
+        parent.kill()
+    assert len(family) == 2
+    assert psutil.wait_procs(family, timeout=60)[1] == []

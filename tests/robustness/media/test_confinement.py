@@ -18,7 +18,8 @@ from media_factory import Media
 from outofsync.confinement import landlock, missing
 from outofsync.errors import DecoderDiedError, DecoderEnd, ErrorCode
 from outofsync.limits import Limits
-from outofsync.media import Decoder, process
+from outofsync.media import Decoder
+from outofsync.media.fork_server import ENGINE
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=f"this machine lacks {missing()}")
 
@@ -105,7 +106,7 @@ def tried(attempts: Mapping[str, str], target: Path, without: str = "") -> dict[
             ],
             stdin=opened,
             stdout=subprocess.PIPE,
-            env={"PYTHONPATH": process.ENGINE, "OPENBLAS_NUM_THREADS": "1"},
+            env={"PYTHONPATH": ENGINE, "OPENBLAS_NUM_THREADS": "1"},
             check=True,
         )
     return {
@@ -154,13 +155,12 @@ def test_root_becomes_nobody(target: Path) -> None:
 
 
 @pytest.fixture
-def end_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], DecoderDiedError]:
+def end_of(children_that: Callable[[str], None]) -> Callable[[str], DecoderDiedError]:
     """What the parent makes of a child that ends in a certain way, once it has looked at the file."""
     data = Media(frames=10).to_bytes()
 
     def ended(last_words: str) -> DecoderDiedError:
-        started = "import os, time; os.write(1, b'{\"started\": true}\\n'); "
-        monkeypatch.setattr(process, "BOOT", started + last_words)
+        children_that(last_words)
         with pytest.raises(DecoderDiedError) as caught, Decoder(data, Limits(decode_wall_s=1)):
             pass
         return caught.value

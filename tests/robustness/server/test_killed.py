@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from decoders import decoders
 from server_fixture import LiveServer
 from under_load import VIDEO, under_load, wait_for
 
@@ -70,7 +71,7 @@ def killed_at_work(workers: list[int]) -> bool:
     for pid in workers:
         with suppress(psutil.NoSuchProcess):
             worker = psutil.Process(pid)
-            if worker.children():
+            if decoders(worker):
                 worker.kill()
                 worker.wait()
                 return True
