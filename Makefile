@@ -113,7 +113,7 @@ import: setup ## import published weights (IMPORT="--sync sync_model.pth … --o
 	@$(ENVIRONMENT)/bin/outofsync-import $(IMPORT)
 
 clean: ## remove what was built; .venv stays
-	@rm -rf "$(RESULTS)" model_store/*.mar model_store/*.war model_store/SHA256SUMS .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf "$(RESULTS)" model_store/*.mar model_store/*.war model_store/*.sig model_store/SHA256SUMS .mypy_cache .ruff_cache .pytest_cache
 
 cluster: setup ## score a catalogue with Ray (ARGS="samples --output-dir results/cluster")
 	@$(ENVIRONMENT)/bin/outofsync-cluster --checkpoints "$(CHECKPOINTS)" $(ARGS)

@@ -1,8 +1,8 @@
 """Makes what TorchServe serves: ``deblur.mar``, ``ensemble.mar`` and the workflow ``deepfake.war``.
 
 An archive holds everything its model needs (handler, engine, weights, settings), so that two versions with
-different code run side by side. The same inputs give the same bytes. SHA256SUMS names them, and another one
-within each names its files.
+different code run side by side. The same inputs give the same bytes. SHA256SUMS names them, another one
+within each names its files, and NAME.sig beside each says who built it (serving/signing.py).
 
     python -m archives.build --checkpoints checkpoints --output model_store
     python -m archives.build --checkpoints my_checkpoints --output model_store --version 2.0
@@ -17,11 +17,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from archives.repack import repack, write_sums
+from archives.repack import read_sums, repack, write_sums
 from outofsync import __version__
 from outofsync_client.protocol import WORKFLOW, WORKFLOW_ARCHIVE, archive_of
+from serving.signing import KEYS_VARIABLE, PRIVATE_NAME, Keys, SigningError, sign
 
 ROOT = Path(__file__).resolve().parent.parent
 HANDLERS = ROOT / "handlers"
@@ -36,6 +38,7 @@ HANDLER_MODULES = (
     "request_log.py",
     "rlimits.py",
     "trim_heap.py",
+    "unpacked.py",
 )
 
 
@@ -136,6 +139,27 @@ def run_archiver(*arguments: list[str], work: Path) -> None:
         raise BuildError(f"{module} failed:\n{done.stderr}")
 
 
+def sign_all(built: Iterable[Path], before: Mapping[Path, str]) -> str:
+    """Sign what was built, with the key of whoever builds; a sentence where there is something to say.
+
+    ``before`` are the archives that lay there and were as SHA256SUMS said. Until the first key is made, sums
+    are all that is trusted; so a new key signs those as well, or versions that serve could not be loaded.
+    Raises :class:`BuildError`.
+    """
+    keys = Keys.of_environment()
+    try:
+        key, is_new = keys.signer()
+        if key is None:
+            return f"not signed: {keys.folder} holds no {PRIVATE_NAME}" if keys.folder else "not signed"
+        for path in {*built, *(before if is_new else ())}:
+            sign(path, key)
+    except (SigningError, OSError) as error:
+        if keys.required:
+            raise BuildError(f"the archives were built, but not signed: {error}") from None
+        return f"not signed: {error}; {KEYS_VARIABLE}=FOLDER names another place for the key"
+    return f"signed with a key made for that: {keys.folder}/{PRIVATE_NAME}; keep it private" if is_new else ""
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Build the archives TorchServe serves.")
     parser.add_argument("--checkpoints", type=Path, default=ROOT / "checkpoints", help="folder of weights")
@@ -143,13 +167,17 @@ def main() -> int:
     parser.add_argument("--version", help="make NAME-VERSION.mar, to be registered beside the running models")
     options = parser.parse_args()
     try:
+        before = read_sums(options.output)
         changed = build(options.checkpoints, options.output, options.version)
+        said = sign_all(changed, before)
     except BuildError as error:
         sys.stderr.write(f"archives: {error}\n")
         return 1
     for path, new in changed.items():
         size = path.stat().st_size / 1e6
         sys.stdout.write(f"{path} {'built' if new else 'unchanged'}, {size:.1f} MB\n")
+    if said:
+        sys.stdout.write(f"{said}\n")
     return 0
 
 

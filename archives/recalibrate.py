@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from archives.build import BuildError, checked_version
+from archives.build import BuildError, checked_version, sign_all
 from archives.repack import repack
 from outofsync_client.protocol import MANIFEST, SCORING_FILE, SUMS_FILE
 
@@ -96,10 +96,11 @@ def main() -> int:
     try:
         calibration = json.loads(options.calibration.read_text())
         target = recalibrate(options.archive, calibration, options.version, options.output)
+        said = sign_all([target], {})
     except (BuildError, OSError, ValueError) as error:
         sys.stderr.write(f"archives: {error}\n")
         return 1
-    sys.stdout.write(f"{target} built\n")
+    sys.stdout.write(f"{target} built\n" + (f"{said}\n" if said else ""))
     return 0
 
 

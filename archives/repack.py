@@ -60,3 +60,17 @@ def write_sums(store: Path) -> None:
     partial = store / f"{SUMS_FILE}.partial"
     partial.write_bytes(sums({path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in stored}))
     partial.replace(store / SUMS_FILE)
+
+
+def read_sums(store: Path) -> dict[Path, str]:
+    """The archives of a model store that are as its SHA256SUMS says, with their sums."""
+    try:
+        lines = [line.split("  ", 1) for line in (store / SUMS_FILE).read_text(encoding="utf-8").splitlines()]
+        named = {store / name: digest for digest, name in lines if Path(name).name == name}
+    except (OSError, ValueError):
+        return {}
+    return {
+        path: digest
+        for path, digest in named.items()
+        if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == digest
+    }

@@ -33,6 +33,7 @@ from outofsync.progress import NOBODY, Progress
 from outofsync.spool import Spool
 from rlimits import apply_rlimits
 from trim_heap import trim_heap
+from unpacked import check_unpacked
 
 # TorchServe loses the answer of a workflow node that is ready before it has finished asking.
 SHORTEST_ANSWER_S = 0.005
@@ -142,7 +143,9 @@ class BatchHandler(ABC):
         self.in_workflow = "__" in context.model_name
         # The workers of one server share its temporary folder.
         spool = Spool(Path(tempfile.gettempdir()) / "clips", self.clip_bytes) if self.in_workflow else None
-        self.load(Path(context.system_properties["model_dir"]), device, settings, spool)
+        unpacked = Path(context.system_properties["model_dir"])
+        check_unpacked(unpacked)
+        self.load(unpacked, device, settings, spool)
         if lacking := warning():
             logger.warning("%s", lacking)
         logger.info("%s runs %s on %s", context.model_name, Path(outofsync.__file__).parent, device)

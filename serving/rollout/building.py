@@ -15,6 +15,7 @@ from outofsync_client.protocol import SUMS_FILE
 from serving.rollout.errors import BuildFailedError, StepRefusedError
 from serving.rollout.record import Record
 from serving.rollout.store import ModelStore, sha256_of
+from serving.signing import signature_of
 
 BUILDER = Path("archives") / "build.py"
 
@@ -59,9 +60,11 @@ def make(store: ModelStore, record: Record | None, words: Sequence[str], *, proj
             _refuse_to_replace(store, record, archive)
         store.path.mkdir(parents=True, exist_ok=True)
         for archive in made:
-            partial = store.path / f"{archive.name}.partial"
-            shutil.copyfile(archive, partial)
-            partial.replace(store.path / archive.name)
+            for file in (archive, signature_of(archive)):
+                if file.exists():  # who has no key of their own does not sign
+                    partial = store.path / f"{file.name}.partial"
+                    shutil.copyfile(file, partial)
+                    partial.replace(store.path / file.name)
     write_sums(store)
     return tuple(archive.name for archive in made)
 
@@ -84,6 +87,8 @@ def _gather(checkpoints: Sequence[Path], target: Path) -> None:
     if not files:
         raise BuildFailedError(f"{checkpoints[0]} holds no .safetensors file")
     for file in files:
+        if signature_of(file).exists() and (said := ModelStore(file.parent).unsigned(file)):
+            raise BuildFailedError(f"{file} is not used: {said}")
         shutil.copyfile(file, target / f"{_kind_of(file)}.safetensors")
 
 

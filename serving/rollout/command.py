@@ -16,12 +16,14 @@ from rich.text import Text
 
 from outofsync_client import OutOfSyncError
 from outofsync_client.calibration import Calibration
-from outofsync_client.cli.display import EXIT_REAL
+from outofsync_client.cli.display import EXIT_ERROR, EXIT_REAL
 from outofsync_client.cli.options import with_places
 from outofsync_client.cli.server import nearest_state
 from outofsync_client.protocol import NODES
 from outofsync_client.reports.wording import number, percent, printable, verdict_words
 from serving.rollout import MAX_WORKERS, Comparison, Models, VersionSummary
+from serving.rollout.inspecting import inspect, is_file_name, sign_file
+from serving.signing import trust
 
 ROLE_STYLES = {"promoted": "bold green", "canary": "yellow", "shadow": "yellow", "built": "bright_black"}
 SHOWN_EVENTS = 10
@@ -159,11 +161,37 @@ def build(
 
 @models.command()
 @_with_models
-@click.argument("version")
-def verify(models: Models, version: str) -> None:
-    """Check the archives of VERSION against their SHA-256 sums; refuse pickles."""
-    for node, part in models.verify(version).nodes():
-        click.echo(f"{node} {part.version}: {part.archive} is as it was built ({part.sha256[:12]}…)")
+@click.argument("what", metavar="VERSION|FILE")
+def verify(models: Models, what: str) -> None:
+    """Check the archives of VERSION, or one archive or checkpoint: sums, signature, contents.
+
+    Of a FILE, everything that is wrong is said, a sentence each; nothing of it is unpacked or loaded.
+    """
+    if is_file_name(what):
+        found = inspect(Path(what))
+        for said in found:
+            click.echo(f"{printable(what)}: {said}", err=True)
+        if found:
+            raise click.exceptions.Exit(EXIT_ERROR)
+        click.echo(f"{printable(what)} is as it was built")
+    else:
+        for node, part in models.verify(what).nodes():
+            click.echo(f"{node} {part.version}: {part.archive} is as it was built ({part.sha256[:12]}…)")
+    if said := trust():
+        click.echo(said)
+
+
+@models.command()
+@_with_models
+@click.argument("what", metavar="VERSION|FILE")
+def sign(models: Models, what: str) -> None:
+    """Sign the archives of VERSION, or one archive or checkpoint, with your key: say that you built them.
+
+    What `make archives` and `outofsync models build` make is signed already.
+    """
+    for path in [Path(what)] if is_file_name(what) else models.archives(what):
+        sign_file(path)
+        click.echo(f"signed {printable(str(path))}")
 
 
 @models.command()

@@ -128,7 +128,7 @@ class Models:
         return roll_out(self, calibration, clips=clips, version=version, project=project, say=say)
 
     def verify(self, version: str) -> Pipeline:
-        """Check the sums of a version's archives, and that no pickle is in them; what it is made of."""
+        """Check sums, signatures and contents of a version's archives; what it is made of."""
         record = self._deployment.record()
         known = record.pipelines.get(version)
         beside = known or record.pipelines[record.promoted]
@@ -137,6 +137,15 @@ class Models:
             archive = self._deployment.store.path / part.archive
             verify(self._deployment.store, archive, node=node, version=part.version)
         return pipeline
+
+    def archives(self, version: str) -> tuple[Path, ...]:
+        """The files that a version is made of, whether or not it is registered."""
+        record = self._deployment.records.read()
+        beside = None
+        if record is not None:
+            beside = record.pipelines.get(version, record.pipelines[record.promoted])
+        pipeline = self._deployment.store.pipeline(version, beside=beside)
+        return tuple(self._deployment.store.path / part.archive for _, part in pipeline.nodes())
 
     def verify_own(self) -> None:
         """Check the archives that a start loads by itself; raises :class:`ArchiveError`."""

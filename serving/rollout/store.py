@@ -17,6 +17,7 @@ from outofsync_client.protocol import (
 )
 from serving.rollout.errors import ArchiveError, UnknownVersionError
 from serving.rollout.record import NodeVersion, Pipeline
+from serving.signing import Keys, SigningError, check
 
 OWN_ARCHIVES = (*map(archive_of, NODES), WORKFLOW_ARCHIVE)
 
@@ -80,12 +81,22 @@ class ModelStore:
         if not archive.is_file():
             return f"{node.archive} is missing from {self.path}"
         found = sha256_of(archive)
-        if found == node.sha256:
-            return ""
-        return (
-            f"{node.archive} in {self.path} is not the archive that was registered "
-            f"(its SHA-256 is {found[:12]}…, {node.sha256[:12]}… is recorded)"
-        )
+        if found != node.sha256:
+            return (
+                f"{node.archive} in {self.path} is not the archive that was registered "
+                f"(its SHA-256 is {found[:12]}…, {node.sha256[:12]}… is recorded)"
+            )
+        said = self.unsigned(archive)
+        return said and f"{node.archive} in {self.path} is not to be trusted: {said}"
+
+    def unsigned(self, path: Path) -> str:
+        """Why no signature vouches for a file, in words; empty where one does, or none is asked for."""
+        try:
+            if trusted := Keys.of_environment().trusted():
+                check(path, trusted)
+        except SigningError as error:
+            return str(error)
+        return ""
 
     def sums(self) -> dict[str, str]:
         """What ``SHA256SUMS`` says: an archive's name, and its sum. Raises :class:`ArchiveError`."""

@@ -16,6 +16,7 @@ import stat
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from outofsync_client.protocol import MANIFEST, SUMS_FILE
@@ -47,46 +48,63 @@ def verify(store: ModelStore, archive: Path, *, node: str, version: str) -> None
 
 def verify_content(store: ModelStore, archive: Path) -> None:
     """Raises :class:`ArchiveError` unless an archive is as it was built, whatever it is an archive of."""
+    for said in (*doubts(store, archive), *faults(archive)):
+        raise _wrong(archive, said)
+
+
+def doubts(store: ModelStore, archive: Path) -> Iterator[str]:
+    """Why nobody vouches for a file of the store: its sum, and its signature where a key asks for one."""
     if not archive.is_file():
-        raise _wrong(archive, f"it is not in {store.path}")
+        yield f"it is not in {store.path}"
+        return
     wanted = store.sums().get(archive.name)
     if wanted is None:
-        raise _wrong(archive, f"{SUMS_FILE} does not name it")
-    if wanted != sha256_of(archive):
-        raise _wrong(archive, f"its SHA-256 is not that in {SUMS_FILE}: it was altered, or not copied whole")
+        yield f"{SUMS_FILE} does not name it"
+    elif wanted != sha256_of(archive):
+        yield f"its SHA-256 is not that in {SUMS_FILE}: it was altered, or not copied whole"
+    if said := store.unsigned(archive):
+        yield said
+
+
+def faults(archive: Path) -> tuple[str, ...]:
+    """What is wrong inside an archive, a sentence each; none of it is unpacked to find that out.
+
+    Where names, sizes or the layout are not to be trusted, what the entries hold is not looked at.
+    """
     try:
         with zipfile.ZipFile(archive) as file:
-            _check_entries(archive, file)
-            _check_layout(archive, file)
-            _check_sums(archive, file)
-            for name in file.namelist():
-                _check_content(archive, file, name)
+            return (
+                tuple(_of_entries(file))
+                or tuple(_of_layout(archive, file))
+                or (*_of_sums(file), *(said for name in file.namelist() if (said := _of_content(file, name))))
+            )
     except UNREADABLE as error:
-        raise _wrong(archive, f"it is no whole zip file ({error})") from None
+        return (f"it is no whole zip file ({error})",)
 
 
-def _check_entries(archive: Path, file: zipfile.ZipFile) -> None:
+def _of_entries(file: zipfile.ZipFile) -> Iterator[str]:
     """Names that stay inside, each once, plain files, and no more of them than an archive has."""
     entries = file.infolist()
     if len(entries) > MAX_ENTRIES or sum(entry.file_size for entry in entries) > MAX_BYTES:
-        raise _wrong(archive, "it unpacks to more than an archive holds")
+        yield "it unpacks to more than an archive holds"
+        return
     seen = set()
     for entry in entries:
         name = entry.filename
         parts = PurePosixPath(name).parts
-        if name.startswith("/") or ".." in parts or "\\" in name or ":" in name or not name.isprintable():
-            raise _wrong(archive, f"its entry {name!r} would be unpacked elsewhere")
-        if name in seen:
-            raise _wrong(archive, f"it holds {name!r} twice")
-        seen.add(name)
         kind = stat.S_IFMT(entry.external_attr >> 16)
-        if kind not in (0, stat.S_IFREG) or entry.is_dir():
-            raise _wrong(archive, f"its entry {name!r} is no plain file")
-        if entry.compress_type not in PACKINGS or entry.flag_bits & (ENCRYPTED | SIZES_FOLLOW):
-            raise _wrong(archive, f"its entry {name!r} is packed in a way that no archive is")
+        if name.startswith("/") or ".." in parts or "\\" in name or ":" in name or not name.isprintable():
+            yield f"its entry {name!r} would be unpacked elsewhere"
+        elif name in seen:
+            yield f"it holds {name!r} twice"
+        elif kind not in (0, stat.S_IFREG) or entry.is_dir():
+            yield f"its entry {name!r} is no plain file"
+        elif entry.compress_type not in PACKINGS or entry.flag_bits & (ENCRYPTED | SIZES_FOLLOW):
+            yield f"its entry {name!r} is packed in a way that no archive is"
+        seen.add(name)
 
 
-def _check_layout(archive: Path, file: zipfile.ZipFile) -> None:
+def _of_layout(archive: Path, file: zipfile.ZipFile) -> Iterator[str]:
     """Entries lie one after the other up to the directory, each behind a header that says the same."""
     end = 0
     with archive.open("rb") as content:
@@ -96,46 +114,52 @@ def _check_layout(archive: Path, file: zipfile.ZipFile) -> None:
             _, _, _, packing, _, _, crc, packed, unpacked, name_bytes, extra_bytes = header
             promised = (entry.compress_type, entry.CRC, entry.compress_size, entry.file_size)
             if entry.header_offset != end or (packing, crc, packed, unpacked) != promised:
-                raise _wrong(archive, f"it hides something at its entry {entry.filename!r}")
+                yield f"it hides something at its entry {entry.filename!r}"
+                return
             end += LOCAL_HEADER.size + name_bytes + extra_bytes + packed
     if end != file.start_dir:
-        raise _wrong(archive, "it hides something behind its last entry")
+        yield "it hides something behind its last entry"
 
 
-def _check_sums(archive: Path, file: zipfile.ZipFile) -> None:
+def _of_sums(file: zipfile.ZipFile) -> Iterator[str]:
     """The sums inside name every other entry, and each has its sum."""
     if SUMS_FILE not in file.namelist():
-        raise _wrong(archive, f"it holds no {SUMS_FILE}")
+        yield f"it holds no {SUMS_FILE}"
+        return
     try:
         lines = file.read(SUMS_FILE).decode().splitlines()
         sums = dict(parse_sums(lines))
     except ValueError:
-        raise _wrong(archive, f"its {SUMS_FILE} cannot be read") from None
+        yield f"its {SUMS_FILE} cannot be read"
+        return
     entries = set(file.namelist()) - {SUMS_FILE}
     if strange := entries ^ set(sums):
-        raise _wrong(archive, f"its {SUMS_FILE} and its entries differ: {', '.join(sorted(strange)[:3])}")
-    for name, wanted in sums.items():
+        yield f"its {SUMS_FILE} and its entries differ: {', '.join(sorted(strange)[:3])}"
+    for name in sorted(entries & set(sums)):
         with file.open(name) as content:
             found = hashlib.file_digest(content, "sha256").hexdigest()  # type: ignore[arg-type]
-        if found != wanted:
-            raise _wrong(archive, f"its entry {name!r} is not what {SUMS_FILE} says")
+        if found != sums[name]:
+            yield f"its entry {name!r} is not what {SUMS_FILE} says"
 
 
-def _check_content(archive: Path, file: zipfile.ZipFile, name: str) -> None:
-    """Text that is text, weights that are safetensors, and nothing else."""
+def _of_content(file: zipfile.ZipFile, name: str) -> str:
+    """What is wrong unless it is text that is text, or weights that are safetensors."""
     kind = PurePosixPath(name).suffix
-    if kind in PICKLED_KINDS:
-        raise _wrong(archive, f"it holds {name!r}, and pickles run code when they are loaded")
+    if kind.lower() in PICKLED_KINDS:
+        return f"it holds {name!r}, and pickles run code when they are loaded"
     if kind == WEIGHTS_KIND:
         if not _is_safetensors(file, name):
-            raise _wrong(archive, f"{name!r} is not the safetensors file that its name promises")
+            return f"{name!r} is not the safetensors file that its name promises"
     elif kind in TEXT_KINDS or name == SUMS_FILE:
-        if file.getinfo(name).file_size > MAX_TEXT_BYTES or not _is_text(file.read(name)):
-            raise _wrong(archive, f"{name!r} is not the text that its name promises")
+        if file.getinfo(name).file_size > MAX_TEXT_BYTES:
+            return f"{name!r} is larger than any text in an archive ({MAX_TEXT_BYTES // 1024**2} MiB)"
+        if not _is_text(file.read(name)):
+            return f"{name!r} is not the text that its name promises"
         if kind != ".py" and _imports(file.read(name)):
-            raise _wrong(archive, f"{name!r} is a pickle, and pickles run code when they are loaded")
+            return f"{name!r} is a pickle, and pickles run code when they are loaded"
     else:
-        raise _wrong(archive, f"it holds {name!r}, which belongs in no archive")
+        return f"it holds {name!r}, which belongs in no archive"
+    return ""
 
 
 def _is_safetensors(file: zipfile.ZipFile, name: str) -> bool:

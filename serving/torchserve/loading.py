@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,6 +15,7 @@ from outofsync_client.protocol import NODES, WORKFLOW_ARCHIVE, archive_of
 from serving.processes import POLL_S
 from serving.rollout import Models
 from serving.settings import ServeError
+from serving.signing import SigningError, trust
 
 LISTEN_S = 5.0  # for one look at whether it listens
 ALREADY = (HTTPStatus.CONFLICT,)  # what is registered already is as good
@@ -25,7 +27,11 @@ Remaining = Callable[[], float]
 def check_archives(state: Path, model_store: Path) -> None:
     """Raises :class:`ServeError` for archives that were altered since they were built."""
     try:
+        if said := trust():
+            sys.stderr.write(f"{said}\n")
         Models(state, model_store).verify_own()
+    except SigningError as error:
+        raise ServeError(str(error)) from None
     except OutOfSyncError as error:
         raise ServeError(f"{error.message}; build it again: make archives") from None
 

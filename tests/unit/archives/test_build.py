@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from archives.build import ROOT, SETTINGS, BuildError, build
+from archives.build import ROOT, SETTINGS, BuildError, build, sign_all
+from archives.repack import read_sums
+from serving.signing import Keys, check, signature_of
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +145,46 @@ def test_a_face_network_travels_along(checkpoints: Path, store: Path, tmp_path: 
     build(weights, tmp_path / "store")
     assert entries(tmp_path / "store" / "ensemble.mar")["face.safetensors"] == b"face"
     assert "face.safetensors" not in entries(tmp_path / "store" / "deblur.mar")
+
+
+def signed(store: Path) -> list[str]:
+    """The archives whose signature is trusted."""
+    trusted = Keys.of_environment().trusted()
+    found = []
+    for path in sorted(store.glob("*.[mw]ar")):
+        if signature_of(path).exists():
+            check(path, trusted)
+            found.append(path.name)
+    return found
+
+
+def test_the_first_key_signs_what_was_built_and_what_was_trusted_before(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Versions that were rolled out before there was a key must still load; what no sum names is nobody's."""
+    monkeypatch.setenv("OUTOFSYNC_KEYS", str(tmp_path / "keys"))
+    copy = Path(shutil.copytree(store, tmp_path / "store"))
+    shutil.copy(copy / "deblur.mar", copy / "deblur-9.0.mar")
+    before = read_sums(copy)
+    assert "a key made for that" in sign_all([copy / "ensemble.mar"], before)
+    assert signed(copy) == ["deblur.mar", "deepfake.war", "ensemble.mar"]
+    for path in copy.glob("*.sig"):
+        path.unlink()
+    assert sign_all([copy / "ensemble.mar"], before) == ""
+    assert signed(copy) == ["ensemble.mar"], "with a key that is there already, only what was built is signed"
+
+
+def test_archives_are_built_all_the_same_where_nobody_can_sign(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OUTOFSYNC_KEYS")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
+    (tmp_path / "settings").write_text("a file where the folder of keys should be")
+    archive = Path(shutil.copy(store / "ensemble.mar", tmp_path))
+    assert sign_all([archive], {}).startswith("not signed: ")
+    assert not signature_of(archive).exists()
+    monkeypatch.setenv("OUTOFSYNC_KEYS", str(tmp_path / "settings" / "keys"))
+    with pytest.raises(BuildError, match="were built, but not signed"):
+        sign_all([archive], {})
+    monkeypatch.setenv("OUTOFSYNC_KEYS", "")
+    assert sign_all([archive], {}) == "not signed"
