@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 import uvloop
 from pydantic import TypeAdapter
 
+from gateway.jobs.settings import DATABASE_VARIABLE, DAY_S, JobSettings
 from gateway.listeners import serve
 from gateway.request_log import set_up_logging
 from gateway.settings import GatewaySettings
@@ -32,6 +34,7 @@ def parse(arguments: list[str]) -> GatewaySettings:
     parser = argparse.ArgumentParser(prog="python -m gateway", description=__doc__)
     _add_places(parser)
     _add_limits(parser)
+    _add_jobs(parser)
     options = vars(parser.parse_args(arguments))
     if options.pop("no_keys") and not options["socket"] and options["host"] != LOOPBACK:
         parser.error("--no-keys is for a socket or this machine alone")
@@ -39,6 +42,12 @@ def parse(arguments: list[str]) -> GatewaySettings:
         parser.error("--session is for this machine alone")
     if options["notice_s"] is None:
         options["notice_s"] = 0.0 if options["socket"] else DEFAULTS.notice_s
+    options["jobs"] = JobSettings(
+        folder=options.pop("jobs_folder"),
+        database=os.environ.get(DATABASE_VARIABLE) or None,
+        at_once=options.pop("jobs_at_once"),
+        retention_s=options.pop("jobs_days") * DAY_S,
+    )
     options["states"] = tuple(state.resolve() for state in options["states"])
     return GatewaySettings(**options)
 
@@ -85,6 +94,23 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         dest="notice_s",
         help="after SIGTERM, not ready but still answering, for balancers to see it "
         f"(default: {DEFAULTS.notice_s:g}; 0 on a socket, whose nginx ends first)",
+    )
+
+
+def _add_jobs(parser: argparse.ArgumentParser) -> None:
+    """Where jobs lie, and how many are worked on."""
+    jobs = DEFAULTS.jobs
+    parser.add_argument(
+        "--jobs-folder",
+        type=Path,
+        help="uploads and SQLite's files (default: jobs in the first state folder); gateways that share a "
+        f"PostgreSQL database, named by {DATABASE_VARIABLE}, share it too",
+    )
+    parser.add_argument(
+        "--jobs-at-once", type=int, default=jobs.at_once, help="jobs at a time by this gateway"
+    )
+    parser.add_argument(
+        "--jobs-days", type=float, default=jobs.retention_s / DAY_S, help="how long results of jobs are kept"
     )
 
 

@@ -94,7 +94,7 @@ class JobService:
             # and nobody was told that it was taken.
             desk.uploads.remove(id)
             raise
-        note(job)
+        note(job, State.DONE if job.answered_by else State.RECEIVED)
         return job
 
     async def job(self, id: str, holder: str) -> Job | None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 FOLLOW_S = 0.5  # between two looks at a run: whether anybody waits, and how far it is
 MAX_CRASHES = 3  # of servers, over one job: then it is the file's fault
 
+logger = logging.getLogger("gateway")
+
 
 @dataclass(eq=False)
 class _UnderWay:
@@ -92,6 +94,9 @@ class JobWorker:
             if _passes(error, run.attempt):
                 raise LaterError(error.code) from None
             return _failed(job, error)
+        except Exception:
+            logger.exception("job %s failed", job.id)
+            return _failed(job, internal("the gateway failed on this job"))
         result = prediction.result
         return Finding(
             State.DONE,

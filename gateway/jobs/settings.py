@@ -22,3 +22,8 @@ class JobSettings:
     retention_s: float = 7 * DAY_S  # of results; a job is known to have been for as long again
     most_unfinished: int = 2000  # of one key
     most_upload_bytes: int = 50_000_000_000  # that wait on disk, of one key
+
+    def __post_init__(self) -> None:
+        numbers = [value for value in vars(self).values() if isinstance(value, (int, float))]
+        if min(numbers) <= 0:
+            raise ValueError("no number of jobs, bytes or seconds may be zero or less")
