@@ -11,6 +11,8 @@ EDGE_PORT ?= 8443
 # Of the page; where it is empty, 8090 or any free port.
 WEB_PORT ?=
 BENCH ?= schedule profile serving length peers start gpu
+# Of audit: advisories in OSV's format, a zip file or a folder of them.
+ADVISORIES :=
 # A word many environments hold by chance: it counts only when named on make's command line.
 VERSION :=
 
@@ -31,7 +33,7 @@ COVERED := --cov --cov-report= --cov-fail-under=93
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run web check fast test unit servers serve stop status env edge edge-stop archives lint bench docs page import samples clean cluster robustness evaluate train
+.PHONY: help setup run web check fast test unit servers serve stop status env edge edge-stop archives lint bench docs page import samples clean cluster robustness audit evaluate train
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -96,6 +98,9 @@ lint: setup ## check style and types
 	@$(ENVIRONMENT)/bin/ruff check . && $(ENVIRONMENT)/bin/ruff format --check . && $(ENVIRONMENT)/bin/mypy
 	@for version in 3.10 3.13; do $(ENVIRONMENT)/bin/mypy --python-version $$version client/src || exit 1; done
 
+audit: setup ## what is shipped: licences, and pins against known vulnerabilities (ADVISORIES=all.zip without a network)
+	@$(RUN) -m archives.audit --json "$(RESULTS)/audit.json" $(if $(ADVISORIES),--advisories "$(ADVISORIES)")
+
 bench: setup ## measure speed; tables, JSON and pictures in results/bench (BENCH="serving sweep" ARGS=…)
 	@$(RUN) -m benchmarks $(BENCH) --output-dir "$(RESULTS)/bench" $(if $(ARGS),-- $(ARGS))
 
@@ -113,7 +118,7 @@ import: setup ## import published weights (IMPORT="--sync sync_model.pth … --o
 	@$(ENVIRONMENT)/bin/outofsync-import $(IMPORT)
 
 clean: ## remove what was built; .venv stays
-	@rm -rf "$(RESULTS)" model_store/*.mar model_store/*.war model_store/*.sig model_store/SHA256SUMS .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf "$(RESULTS)" model_store/*.mar model_store/*.war model_store/*.sig model_store/sbom*.cdx.json model_store/SHA256SUMS .mypy_cache .ruff_cache .pytest_cache
 
 cluster: setup ## score a catalogue with Ray (ARGS="samples --output-dir results/cluster")
 	@$(ENVIRONMENT)/bin/outofsync-cluster --checkpoints "$(CHECKPOINTS)" $(ARGS)

@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from archives.bill import bill_name, write_bill
 from archives.repack import read_sums, repack, write_sums
 from outofsync import __version__
 from outofsync_client.protocol import WORKFLOW, WORKFLOW_ARCHIVE, archive_of
@@ -169,6 +170,7 @@ def main() -> int:
     try:
         before = read_sums(options.output)
         changed = build(options.checkpoints, options.output, options.version)
+        write_bill(changed, options.output / bill_name(options.version))
         said = sign_all(changed, before)
     except BuildError as error:
         sys.stderr.write(f"archives: {error}\n")

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from archives.bill import bill_name, write_bill
 from archives.build import BuildError, checked_version, sign_all
 from archives.repack import repack
 from outofsync_client.protocol import MANIFEST, SCORING_FILE, SUMS_FILE
@@ -96,6 +97,7 @@ def main() -> int:
     try:
         calibration = json.loads(options.calibration.read_text())
         target = recalibrate(options.archive, calibration, options.version, options.output)
+        write_bill([target], options.output / bill_name(options.version))
         said = sign_all([target], {})
     except (BuildError, OSError, ValueError) as error:
         sys.stderr.write(f"archives: {error}\n")

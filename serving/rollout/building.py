@@ -18,6 +18,7 @@ from serving.rollout.store import ModelStore, sha256_of
 from serving.signing import signature_of
 
 BUILDER = Path("archives") / "build.py"
+BILLS = "sbom-*.cdx.json"  # what an archive is made of (archives/bill.py)
 
 
 def find_project(*near: Path) -> Path:
@@ -59,12 +60,11 @@ def make(store: ModelStore, record: Record | None, words: Sequence[str], *, proj
         for archive in made:
             _refuse_to_replace(store, record, archive)
         store.path.mkdir(parents=True, exist_ok=True)
-        for archive in made:
-            for file in (archive, signature_of(archive)):
-                if file.exists():  # who has no key of their own does not sign
-                    partial = store.path / f"{file.name}.partial"
-                    shutil.copyfile(file, partial)
-                    partial.replace(store.path / file.name)
+        for file in [*made, *map(signature_of, made), *built.glob(BILLS)]:
+            if file.exists():  # who has no key of their own does not sign
+                partial = store.path / f"{file.name}.partial"
+                shutil.copyfile(file, partial)
+                partial.replace(store.path / file.name)
     write_sums(store)
     return tuple(archive.name for archive in made)
 
