@@ -2,10 +2,10 @@
 
     python -m benchmarks.robustness [--clips 20] [--shared ../shared] [--json FILE]
 
-Three tables: whole files of the kinds that recorders, phones and editors leave, against the same video
-without; calls of the kinds that go wrong, as the tests that hold each; and the drift of offset and
-probability over clips written in other ways. Limits of the drift: offset the same, median change of
-probability at most 0.02, largest at most 0.10.
+Four tables: whole files of the kinds that recorders, phones and editors leave, against the same video
+without; calls of the kinds that go wrong, as the tests that hold each; malformed files, against what has to
+come of each (samples/malformed); and the drift of offset and probability over clips written in other ways.
+Limits of the drift: offset the same, median change of probability at most 0.02, largest at most 0.10.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
@@ -25,6 +26,7 @@ from typing import Any
 import torch
 
 from benchmarks.alterations import ALTERATIONS, UNCHANGED, written
+from benchmarks.malformed import malformed
 from outofsync.nodes import DeblurNode, EnsembleNode, Request
 from training.evaluation.degradations import read_footage
 
@@ -80,10 +82,12 @@ class Judge:
         torch.set_num_threads(1)
         self._deblur = DeblurNode.load(checkpoints, "cpu", {})
         self._ensemble = EnsembleNode.load(checkpoints, "cpu", {})
+        self.decoders: Counter[str] = Counter()  # that a file ended, by how
 
     def result(self, data: bytes) -> dict[str, Any]:
         """The result, or the error's envelope."""
         clips = self._deblur.run([Request(data, None, "")])
+        self.decoders.update(one.decoder for one in self._deblur.tally.take().outcomes if one.decoder)
         answer: dict[str, Any] = json.loads(self._ensemble.run([Request(clips[0], None, "")])[0])
         return answer
 
@@ -193,6 +197,12 @@ def main() -> int:
     print(f"files with the right answer: {sum(row['right'] for row in files)} of {len(files)}", flush=True)
     tried, right = calls()
     print(f"calls with the right answer: {right} of {tried}", flush=True)
+    crafted = malformed(judge.result)
+    for row in crafted:
+        if not row["right"]:
+            print(f"WRONG  {row['kind']}: {row['file']:<40} {row['now']}")
+    print(f"malformed files with the right answer: {sum(row['right'] for row in crafted)} of {len(crafted)}")
+    print(f"decoders that they ended: {dict(judge.decoders) or 0}", flush=True)
     rows = drift(judge, clips_of(chosen.shared, chosen.clips))
     print(f"\n{'what changes':<28} clips  median  largest  offset moved  not judged  within")
     for row in rows:
@@ -205,7 +215,12 @@ def main() -> int:
         )
     if chosen.json:
         chosen.json.parent.mkdir(parents=True, exist_ok=True)
-        found = {"files": files, "calls": {"tried": tried, "right": right}, "drift": rows}
+        found = {
+            "files": files,
+            "calls": {"tried": tried, "right": right},
+            "malformed": crafted,
+            "drift": rows,
+        }
         chosen.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     return 0
 

@@ -149,7 +149,8 @@ def to_int16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
     Codecs sum in another order on another processor. In the published clip one sample lies on a tie or just
     below it, depending on that; rounding ties down gives the published value on both.
     """
-    scaled = np.ceil(np.nan_to_num(samples) * np.float32(32768) - np.float32(0.5))
+    bounded = np.nan_to_num(samples).clip(-1.0, 1.0)  # times 32768, others might be no number any more
+    scaled = np.ceil(bounded * np.float32(32768) - np.float32(0.5))
     rounded: NDArray[np.int16] = scaled.clip(-32768, 32767).astype(np.int16)
     return rounded
 

@@ -22,6 +22,7 @@ _SIGNS: tuple[tuple[bytes, str, str], ...] = (
     (b"GIF8", "a picture", "Send a video with sound."),
     (b"%PDF", "a PDF document", _SEND),
 )
+_MARK = b"\xef\xbb\xbf"  # that text may begin with
 _JPEG = b"\xff\xd8\xff"
 _INSIDE = b"ftyp"  # of a film that phones put behind a photo
 LOOKED_AT = 4096
@@ -37,11 +38,11 @@ def mistaken_for(data: bytes | bytearray) -> tuple[str, str] | None:
         if data.find(_INSIDE, len(_JPEG)) > 0:
             return "a photo with a video inside", "Export the video from the photo (a motion or live photo)."
         return "a picture", "Send a video with sound."
-    text = head.lstrip()
+    text = head.removeprefix(_MARK).lstrip()
+    if text.startswith((b"<", b"#EXTM3U", b"ffconcat", b"[playlist]", b"v=0")):
+        return "a page or a playlist, which only names videos", "Download the video and send its bytes."
     if text.startswith((b"{", b"[")):
         return "JSON", _SEND
-    if text.startswith((b"<", b"#EXTM3U", b"ffconcat")):
-        return "a page or a playlist, which only names videos", "Download the video and send its bytes."
     if text.startswith(b"data:") or _is_base64(head):
         return "text that codes bytes (base64)", f"Decode it first. {_SEND}"
     return None

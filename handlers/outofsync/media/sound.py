@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import av
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 
@@ -26,9 +27,22 @@ class _Resampled:
 
     def add(self, frame: AudioFrame | None) -> None:
         """Resample one more frame; None drains what the filter still holds."""
-        for resampled in self._resampler.resample(frame):
-            if resampled is not None:  # what a resampler with nothing to do answers to None
-                self.samples += memoryview(resampled.planes[0])[: resampled.samples * SAMPLE_BYTES]
+        try:
+            for resampled in self._resampler.resample(frame):
+                if resampled is not None:  # what a resampler with nothing to do answers to None
+                    self.samples += memoryview(resampled.planes[0])[: resampled.samples * SAMPLE_BYTES]
+        except av.FFmpegError:
+            raise _unmixable(frame) from None
+
+
+def _unmixable(frame: AudioFrame | None) -> OutOfSyncError:
+    many = f" of {len(frame.layout.channels)} channels at {frame.sample_rate} Hz" if frame else ""
+    return OutOfSyncError(
+        ErrorCode.UNSUPPORTED_MEDIA,
+        f"Sound{many} cannot be mixed into one channel here.",
+        stage=Stage.DECODE,
+        hint="Mix it down: ffmpeg -i INPUT -c:v copy -ac 2 OUTPUT.mp4",
+    )
 
 
 @dataclass

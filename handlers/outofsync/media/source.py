@@ -23,7 +23,7 @@ from outofsync.media.containers import AUDIO_CODECS, VIDEO_CODECS, Container
 from outofsync.media.grid import MICROSECONDS
 from outofsync.media.picture import check_side
 from outofsync.media.timeline import Stamps, Timeline, TimesError
-from outofsync.media.tracks import Wanted, choose
+from outofsync.media.tracks import NAMES, Wanted, choose
 
 DECODING_THREADS = 4
 DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts"
@@ -118,6 +118,8 @@ class Source:
                 start = None if ticks is None else ticks * scale * MICROSECONDS // base
                 duration = (packet.duration or 0) * scale * MICROSECONDS // base
                 if own := stamps.get(packet.stream_index):
+                    if not own.times and packet.has_sidedata("encryption_info"):
+                        raise _encrypted(packet.stream)
                     own.add(place, start, duration, key=packet.is_keyframe)
                 else:
                     self._others_end_us = max(self._others_end_us, (start or 0) + duration)
@@ -125,9 +127,8 @@ class Source:
             raise
         except av.FFmpegError:
             pass  # as far as it can be read
-        except TimesError:
-            message = "The times in this file jump about; nothing tells which sound belongs to which picture."
-            raise _failure(ErrorCode.CORRUPT_MEDIA, message) from None
+        except TimesError as error:
+            raise _failure(ErrorCode.CORRUPT_MEDIA, str(error)) from None
         return Timeline(video, audio)
 
     @property
@@ -253,6 +254,14 @@ class Source:
 def _counts(packet: Packet[Any]) -> bool:
     """Whether a packet has a place in time: it holds something that is to be played."""
     return packet.size > 0 and not packet.is_discard and bool(packet.time_base)
+
+
+def _encrypted(stream: Stream) -> OutOfSyncError:
+    return _failure(
+        ErrorCode.UNSUPPORTED_MEDIA,
+        f"Track {stream.index}, the {NAMES[stream.type]}, is encrypted.",
+        "Send the video without copy protection.",
+    )
 
 
 def _failure(code: ErrorCode, message: str, hint: str | None = None) -> OutOfSyncError:

@@ -24,6 +24,7 @@ JUMP_US = 10 * MICROSECONDS
 # How far the joins of picture and sound may lie apart, and still be one.
 SNAP_US = MICROSECONDS
 MOST_STRETCHES = 1_000
+FARTHEST_US = 1 << 61  # any further, and sums of times are no 64-bit numbers any more
 WRAP_US = (1 << 33) * MICROSECONDS // 90_000  # the clock of MPEG streams
 PICTURE_GAP_US, SOUND_GAP_US = MICROSECONDS // 2, MICROSECONDS
 TYPICAL_STEPS = 4  # pictures of a slide show stay as long as they stay; only a much longer wait is a gap
@@ -32,7 +33,7 @@ Placed = list[tuple[int, int]]  # start and end of each packet, sorted
 
 
 class TimesError(ValueError):
-    """The times contradict each other too often to be put in order."""
+    """The times cannot be put in order; its words say why, to callers."""
 
 
 @dataclass(slots=True)
@@ -66,10 +67,12 @@ class Stamps:
         current = self.stretches[-1] if self.stretches else None
         if time_us is None:
             time_us = current.end_us if current else 0
+        if max(abs(time_us), abs(duration_us)) > FARTHEST_US:
+            raise TimesError("A time in this file lies thousands of years away from the others.")
         slack = REORDERED_US if self.pictures and not key else JITTER_US
         if current is None or not current.latest_us - slack <= time_us <= current.end_us + JUMP_US:
             if len(self.stretches) == MOST_STRETCHES:
-                raise TimesError
+                raise TimesError("The times in this file jump about too often to be put in order.")
             current = Stretch(len(self.times), place, time_us, time_us, time_us)
             self.stretches.append(current)
         self.times.append(time_us)
