@@ -43,6 +43,7 @@ OPTIONS_FIELD = "options"
 SENT_HEADER = "x-outofsync-sent-at"  # seconds of the caller's clock, when it began to send
 # The file in which a request's progress is told, and, of the server's environment, the folder of all of them.
 PROGRESS_HEADER, PROGRESS_VARIABLE = "x-outofsync-progress", "OUTOFSYNC_PROGRESS"
+CLIPS_FOLDER = "clips"  # of the server's temporary folder
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 logger = logging.getLogger(__name__)
@@ -142,7 +143,9 @@ class BatchHandler(ABC):
         # A node of a workflow is named workflow__node.
         self.in_workflow = "__" in context.model_name
         # The workers of one server share its temporary folder.
-        spool = Spool(Path(tempfile.gettempdir()) / "clips", self.clip_bytes) if self.in_workflow else None
+        spool = (
+            Spool(Path(tempfile.gettempdir()) / CLIPS_FOLDER, self.clip_bytes) if self.in_workflow else None
+        )
         unpacked = Path(context.system_properties["model_dir"])
         check_unpacked(unpacked)
         self.load(unpacked, device, settings, spool)

@@ -43,6 +43,12 @@ def parse_settings(arguments: list[str]) -> tuple[str, ServerSettings]:
     parser.add_argument(
         "--rotate-hours", type=float, default=defaults.rotate_s / 3600.0, help="age of tokens"
     )
+    parser.add_argument(
+        "--leftover-seconds",
+        type=float,
+        default=defaults.leftover_s,
+        help="how long what a killed worker left of a video lies where nothing goes on",
+    )
     parser.add_argument("--settings", help="all of them as one JSON document, instead of the options above")
     options = parser.parse_args(arguments)
     if options.settings:
@@ -56,6 +62,7 @@ def parse_settings(arguments: list[str]) -> tuple[str, ServerSettings]:
         plain_models=not options.workflow_only,
         start_s=options.start_seconds,
         drain_s=options.drain_seconds,
+        leftover_s=options.leftover_seconds,
         rotate_s=options.rotate_hours * 3600.0,
     )
     return options.action, settings

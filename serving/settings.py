@@ -37,6 +37,7 @@ class ServerSettings:
     plain_models: bool = True  # /predictions/deblur and /predictions/ensemble, two more workers
     start_s: float = 600.0  # until every network is loaded and has answered
     drain_s: float = 30.0  # requests under way may take as long when the server stops
+    leftover_s: float = 60.0  # what a killed worker left of a video lies so long where nothing goes on
     rotate_s: float = 12 * 3600.0  # TorchServe's tokens are made anew so often
 
 

@@ -9,7 +9,8 @@ The folder belongs to one server. Names are random and files private. Until a fi
 also holds its writer's process id, so that what a killed worker left is known and swept away at once. A
 reader removes the file when its request is answered, not before: TorchServe gives the batch of a worker that
 ended to another, and a batch that breaks is run again, request by request. A file whose reader died goes
-after two minutes, one that nobody came for after an hour.
+after two minutes, one that nobody came for after an hour. Where the whole server is quiet, its supervisor
+removes both much sooner (serving/torchserve/leftovers.py).
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from serving.settings import ServeError, ServerSettings
 from serving.state import ServerState, StateFolder
 from serving.supervisor import Check
 from serving.torchserve import java
+from serving.torchserve.leftovers import is_idle
 from serving.torchserve.loading import (
     check_archives,
     load_workflow,
@@ -133,6 +134,11 @@ class Server:
     def temporary(self) -> Path:
         """The folder of its sockets and unpacked archives."""
         return self.folder.temporary_link
+
+    def is_idle(self) -> bool:
+        """Whether TorchServe has nothing to do, and all its workers are ready for more."""
+        with self._management("management") as management:
+            return is_idle(management)
 
     def exit_code(self) -> int | None:
         """What Java ended with, None while it runs."""

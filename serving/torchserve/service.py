@@ -14,6 +14,7 @@ from serving.settings import ServeError, ServerSettings
 from serving.state import StateFolder
 from serving.supervisor import Check
 from serving.torchserve.draining import drain
+from serving.torchserve.leftovers import Leftovers
 from serving.torchserve.ports import Ports, choose_ports, choosing
 from serving.torchserve.server import Server
 
@@ -28,6 +29,7 @@ class TorchServe:
         self._folder = folder
         self._server: Server | None = None
         self._ports: Ports | None = None
+        self._leftovers = Leftovers(settings.leftover_s)
         self._rotation_asked = False
         self._rotated_at = 0.0
 
@@ -53,6 +55,7 @@ class TorchServe:
             self._rotation_asked = False
             self._rotated_at = time.monotonic()
             self._rotate(server)
+        self._leftovers.sweep(server.temporary, server.is_idle)
         if (threads := server.threads()) > MAX_THREADS:
             self.stop(drained=True)
             return f"TorchServe had {threads} threads, most of them lost"

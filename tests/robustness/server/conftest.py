@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from server_fixture import LiveServer
+from traces import Marker, make_marker
 from under_load import wait_for
 from untrained import write_checkpoints
 
@@ -24,7 +25,7 @@ MakeStore = Callable[..., Path]
 def small_server(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """The workflow alone."""
     settings = ServerSettings(
-        state=tmp_path_factory.mktemp("small"), model_store=small_store, plain_models=False
+        state=tmp_path_factory.mktemp("small"), model_store=small_store, plain_models=False, leftover_s=3.0
     )
     with running(settings) as state:
         yield LiveServer(state, settings)
@@ -37,6 +38,12 @@ def server(small_server: LiveServer) -> LiveServer:
     state = small_server.folder.server()
     assert state is not None
     return LiveServer(state, small_server.settings)
+
+
+@pytest.fixture(scope="session")
+def marker(tmp_path_factory: pytest.TempPathFactory) -> Marker:
+    """A video of which nothing may be found afterwards."""
+    return make_marker(tmp_path_factory.mktemp("marker"))
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from server_fixture import LiveServer
+from traces import Marker, traces
 from under_load import VIDEO
 
 from serving.lifecycle import running
@@ -69,6 +71,15 @@ def test_callers_are_told_to_come_back_and_then_served(server: LiveServer, disk:
         assert all(error["hint"] for error in errors)
     assert "verdict" in server.detect(VIDEO)
     assert (server.workers(), server.java().pid) == (workers, java)
+
+
+def test_nothing_remains_of_a_video_that_found_no_room(
+    server: LiveServer, disk: Path, marker: Marker
+) -> None:
+    since = time.time() - 1.0
+    with filled(disk):
+        assert server.detect_error(marker.video)["code"] == "busy"
+    assert traces(marker.marks, [disk], server.java().children(recursive=True), since=since) == []
 
 
 def test_a_log_that_cannot_be_written_stops_nothing(server: LiveServer, disk: Path) -> None:

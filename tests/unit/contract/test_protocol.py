@@ -33,8 +33,9 @@ def test_workers_tell_of_requests_where_they_are_asked_to() -> None:
     assert stages == [RECEIVING, QUEUED, *Step]
 
 
-def test_workers_mark_their_requests_where_they_are_looked_for() -> None:
+def test_workers_leave_marks_and_clips_where_they_are_looked_for() -> None:
     assert protocol.IN_FLIGHT_FOLDER == in_flight.FOLDER
+    assert protocol.CLIPS_FOLDER == batching.CLIPS_FOLDER
 
 
 @pytest.mark.parametrize("code", list(errors.ErrorCode))

@@ -52,6 +52,7 @@ SHADOW_FILE, OLD_SHADOW_FILE = "shadow.jsonl", "shadow.jsonl.1"  # files that tw
 PROGRESS_FOLDER = "progress"  # files of requests under way, made and removed by the gateway
 PROGRESS_VARIABLE = "OUTOFSYNC_PROGRESS"  # where a server's workers find that folder
 TEMPORARY_LINK = "temporary"  # a link to the folder of what lives no longer than TorchServe
+CLIPS_FOLDER = "clips"  # in that folder: what one node hands to the next, until it is answered
 IN_FLIGHT_FOLDER = "underway"  # in that folder: a file for each worker, locked while it is at work
 
 
