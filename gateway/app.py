@@ -48,6 +48,8 @@ from outofsync_client.protocol import (
     EDGE_DOCUMENT,
     EDGE_EVENTS,
     EDGE_JOB,
+    EDGE_JOB_EVENTS,
+    EDGE_JOB_REPORT,
     EDGE_JOBS,
     EDGE_MODELS,
     EDGE_REPORT,
@@ -236,6 +238,8 @@ class Gateway:
             self._route("GET", EDGE_EVENTS, self.events),
             self._routes(EDGE_JOBS, GET=jobs.page, POST=jobs.submit),
             self._routes(EDGE_JOB, GET=jobs.get, DELETE=jobs.end),
+            self._route("GET", EDGE_JOB_EVENTS, jobs.events),
+            self._route("GET", EDGE_JOB_REPORT, jobs.report),
             self._route("GET", EDGE.health, self.health),
             self._route("GET", EDGE_MODELS, self.models),
             self._route("GET", EDGE_DOCUMENT, self.document),
@@ -249,7 +253,8 @@ class Gateway:
         )
 
     def _job_routes(self) -> JobRoutes:
-        return JobRoutes(self.jobs, self.access, self.settings.request_bytes)
+        most = self.settings.request_bytes
+        return JobRoutes(self.jobs, self.access, self.renderer, self.followers, max_bytes=most)
 
     def _route(self, method: str, path: str, work: Work) -> Route:
         return self._routes(path, **{method: work})

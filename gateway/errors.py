@@ -124,6 +124,15 @@ def no_such_job() -> EdgeError:
     return edge_error(Code.NOT_FOUND, HTTPStatus.NOT_FOUND, message, hint=hint)
 
 
+def no_result(state: str) -> EdgeError:
+    """404: a job that has no result, not yet or not at all."""
+    message, hint = (
+        f"the job is {state}, and has no result",
+        "Ask once it is done; results are kept for a time.",
+    )
+    return edge_error(Code.NOT_FOUND, HTTPStatus.NOT_FOUND, message, hint=hint)
+
+
 def too_many_jobs(message: str) -> EdgeError:
     """429: this key has to wait for its own jobs, not for others'."""
     hint = "Wait until some of them have ended, or cancel some."

@@ -11,10 +11,12 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from gateway.errors import busy
+from gateway.jobs.job import Job
 from gateway.progress import State, TrackedRequest
 
 EVERY_S = 0.2  # between two events, at least
 HEARTBEAT_S = 10.0  # between two signs of life; proxies end what is silent for longer
+HEARTBEAT = b": still there\n\n"
 ARRIVAL_S = 15.0  # how long a request is waited for, of which somebody wants to hear
 MAX_STREAMS = 32  # open at a time for one key
 MEDIA_TYPE = "text/event-stream"
@@ -54,10 +56,27 @@ async def events(tracked: TrackedRequest) -> AsyncIterator[bytes]:
             yield event("progress", {"stage": state.stage, "done": state.done})
         elif now - spoke >= HEARTBEAT_S:
             spoke = now
-            yield b": still there\n\n"
+            yield HEARTBEAT
         with suppress(TimeoutError):
             await asyncio.wait_for(tracked.ended.wait(), EVERY_S)
     yield event("end", {"status": tracked.status})
+
+
+async def job_events(looks: AsyncIterator[Job | None]) -> AsyncIterator[bytes]:
+    """What a job is at, whenever that changes, until it has ended or is forgotten."""
+    told: dict[str, Any] | None = None
+    spoke = time.monotonic()
+    async for job in looks:
+        if job is None or not job.unfinished:
+            yield event("end", {"state": None if job is None else job.state})
+            return
+        now, said = time.monotonic(), {"state": job.state, "stage": job.stage, "done": job.share}
+        if said != told:
+            told, spoke = said, now
+            yield event("progress", said)
+        elif now - spoke >= HEARTBEAT_S:
+            spoke = now
+            yield HEARTBEAT
 
 
 def event(name: str, data: dict[str, Any]) -> bytes:

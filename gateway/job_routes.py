@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from gateway.access import Access
-from gateway.errors import bad_options, no_such_job
+from gateway.errors import bad_options, no_result, no_such_job, not_found
+from gateway.events import HEADERS as EVENTS_HEADERS
+from gateway.events import MEDIA_TYPE as EVENTS_TYPE
+from gateway.events import Places, job_events
 from gateway.job_body import JobBody, Wishes
 from gateway.job_service import JobService
 from gateway.jobs.job import ID_LETTERS, Job, State
+from gateway.renderer import FORMATS
+from gateway.reports import Renderer
 from gateway.request_context import RequestContext
+from gateway.upload import Upload
 from outofsync_client.protocol import EDGE_JOB, PREFER_HEADER, PREFERENCE_HEADER, RESPOND_ASYNC, WAIT
 
 MAX_WAIT_S = 60.0  # of one request that waits for a job's end
@@ -32,9 +39,19 @@ _PREFERENCE = re.compile(r'\s*([a-z-]+)\s*(?:=\s*"?([0-9]{1,9})"?)?\s*(?:;[^,]*)
 class JobRoutes:
     """What is answered at each of them."""
 
-    def __init__(self, service: JobService, access: Access, max_bytes: int) -> None:
+    def __init__(
+        self,
+        service: JobService,
+        access: Access,
+        renderer: Renderer,
+        followers: Places,
+        *,
+        max_bytes: int,
+    ) -> None:
         self._service = service
         self._access = access
+        self._renderer = renderer
+        self._followers = followers
         self._max_bytes = max_bytes
 
     async def submit(self, context: RequestContext) -> Response:
@@ -89,6 +106,30 @@ class JobRoutes:
         await self._service.forget(job)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
+    async def events(self, context: RequestContext) -> Response:
+        """What a job is at, whenever that changes, until it has ended."""
+        holder = context.authenticate(self._access)
+        job = await self._of(context, holder)
+        context.resources.enter_context(self._followers.one(holder))
+        following = job_events(self._service.looks(job.id, holder))
+        return StreamingResponse(following, media_type=EVENTS_TYPE, headers=EVENTS_HEADERS)
+
+    async def report(self, context: RequestContext) -> Response:
+        """A job's result for people, or for other programs, as a file."""
+        holder = context.authenticate(self._access)
+        kind = context.request.path_params["format"]
+        if kind not in FORMATS:
+            raise not_found()
+        job = await self._of(context, holder)
+        result = await self._service.result(job.id)
+        if result is None:
+            raise no_result(job.state)
+        result["request"] = {"file": job.file, "options": json.loads(job.options)}
+        body = json.dumps({"result": result, "file": job.file, "format": kind}).encode()
+        with Upload.of(body) as upload:
+            report = await context.cancel_on_disconnect(self._renderer.render(upload), upload)
+        return report.response()
+
     async def _of(self, context: RequestContext, holder: str) -> Job:
         """The job that an address names; raises ``not_found``."""
         id = context.request.path_params["id"]
@@ -108,6 +149,7 @@ def described(job: Job) -> dict[str, Any]:
         "state": job.state,
         "file": job.file,
         "sha256": job.sha256,
+        "options": json.loads(job.options),
         "priority": job.priority,
         "created": _moment(job.created),
         "started": _moment(job.started),

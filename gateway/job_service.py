@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -118,15 +118,19 @@ class JobService:
     async def wait(self, id: str, holder: str, within_s: float) -> Job | None:
         """A holder's job, once it has ended, or as it is after so many seconds."""
         deadline = time.monotonic() + within_s
+        async for job in self.looks(id, holder):
+            if job is None or not job.unfinished or time.monotonic() > deadline:
+                return job
+        raise AssertionError("looks never end by themselves")
+
+    async def looks(self, id: str, holder: str) -> AsyncIterator[Job | None]:
+        """A holder's job as it is, again and again; at once when it has ended here."""
         ended = self._ended.setdefault(id, asyncio.Event())
         try:
             while True:
-                job = await self.job(id, holder)
-                left = deadline - time.monotonic()
-                if job is None or not job.unfinished or left <= 0:
-                    return job
+                yield await self.job(id, holder)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(ended.wait(), min(LOOK_S, left))
+                    await asyncio.wait_for(ended.wait(), LOOK_S)
         finally:
             self._ended.pop(id, None)
 

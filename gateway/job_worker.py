@@ -8,6 +8,7 @@ import logging
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.errors import EdgeError, internal
@@ -108,14 +109,19 @@ class JobWorker:
 
     async def _follow(self, desk: Desk, run: Run, under_way: _UnderWay) -> None:
         """Note how far a run is; returns once nobody waits for it any more."""
+        told = None
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(under_way.abandoned.wait(), FOLLOW_S)
                 return
             state = under_way.tracked.state()
+            look = partial(desk.store.holds, run)
+            if state != told:
+                look = partial(desk.store.tell, run, state.stage, state.done)
             with suppress(AwayError):
-                if not await asyncio.to_thread(desk.call, desk.store.tell, run, state.stage, state.done):
+                if not await asyncio.to_thread(desk.call, look):
                     return
+                told = state
 
 
 def note(job: Job, state: State | None = None) -> None:

@@ -35,11 +35,16 @@ class Upload:
     def stored(cls, path: Path) -> Upload:
         """A body that came before, whole, and lies in a file; raises OSError where that is not there."""
         file = path.open("rb")
-        upload = cls(_nothing(), max_bytes=0)
+        upload = cls(_once(b""), max_bytes=0)
         upload.close()
         upload._file, upload.size, upload.complete = file, os.fstat(file.fileno()).st_size, True
         upload.repeatable = True
         return upload
+
+    @classmethod
+    def of(cls, body: bytes) -> Upload:
+        """A body that is here."""
+        return cls(_once(body), max_bytes=len(body))
 
     def __enter__(self) -> Upload:
         return self
@@ -99,6 +104,5 @@ class Upload:
             self.repeatable = False
 
 
-async def _nothing() -> AsyncIterator[bytes]:
-    return
-    yield b""
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body

@@ -117,6 +117,11 @@ class JobStore:
         """Note how far a run is; False where nobody waits for it any more."""
         return self._update(*_is(run), stage=stage, share=share)
 
+    def holds(self, run: Run) -> bool:
+        """Whether somebody waits for a run still."""
+        with self._engine.connect() as connection:
+            return connection.scalar(sa.select(JOBS.c.id).where(*_is(run))) is not None
+
     def finish(self, run: Run, finding: Finding) -> bool:
         """End a job; False where it has ended already, or another has begun it anew."""
         values = {name: value for name, value in vars(finding).items() if value is not None}
