@@ -273,7 +273,7 @@ class Gateway:
         """An address that is not there, or is asked in another way."""
         assert isinstance(failure, HTTPException)
         context = RequestContext(request, OTHER_ROUTE, self.metrics)
-        allowed = (failure.headers or {}).get("Allow", "")
+        allowed = ", ".join(sorted((failure.headers or {}).get("Allow", "").split(", ")))
         error = method_not_allowed(allowed) if failure.status_code == 405 else not_found()
         context.status, context.code = error.status, error.code
         context.end(complete=True)

@@ -87,6 +87,11 @@ def bad_options(message: str) -> EdgeError:
     return edge_error(Code.BAD_OPTIONS, HTTPStatus.BAD_REQUEST, message)
 
 
+def empty_file() -> EdgeError:
+    """422: a job without a file, of which a server would say the same."""
+    return edge_error(ErrorCode.EMPTY_FILE, HTTPStatus.UNPROCESSABLE_ENTITY, "the request holds no file")
+
+
 def misplaced_options() -> EdgeError:
     """400: options in the address, where nobody reads them."""
     message = "the address holds options, which are read from the form alone"

@@ -15,7 +15,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from gateway.errors import malformed_form
 
 FILE_FIELDS = ("data", "file")
-OPTIONS = "options"
+FILE, OPTIONS = "file", "options"  # the kinds of field
 MAX_OPTION_BYTES = 65_536
 MAX_PREAMBLE_BYTES = 65_536
 CONTENT_TYPE = "multipart/form-data"
@@ -122,16 +122,16 @@ class Form:
     def _headers_end(self) -> None:
         _, parameters = parse_options_header(self._headers.get(b"content-disposition", b""))
         self._name = parameters.get(b"name", b"").decode("utf-8", "replace")
-        kind = self._kind = "file" if self._name in FILE_FIELDS else self._name
-        if kind not in ("file", OPTIONS):
+        kind = self._kind = FILE if self._name in FILE_FIELDS else self._name
+        if kind not in (FILE, OPTIONS):
             raise malformed_form(f"the form has a field {self._name[:40]!r}; known are data and options")
         if kind in self._seen:
             raise malformed_form(f"the form has two fields {self._name!r}")
         self._seen.add(kind)
-        if kind == "file":
+        if kind == FILE:
             self.file_name = parameters.get(b"filename", b"").decode("utf-8", "replace")
-        filename = '; filename="video"' if kind == "file" else ""
-        content_type = "application/octet-stream" if kind == "file" else "application/json"
+        filename = '; filename="video"' if kind == FILE else ""
+        content_type = "application/octet-stream" if kind == FILE else "application/json"
         self._out.append(
             f'--{self._boundary}\r\nContent-Disposition: form-data; name="{self._name}"{filename}\r\n'
             f"Content-Type: {content_type}\r\n\r\n".encode()

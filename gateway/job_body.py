@@ -7,13 +7,14 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from gateway.errors import bad_options, too_large
-from gateway.form import CONTENT_TYPE, OPTIONS, Form
+from gateway.errors import bad_options, empty_file, too_large
+from gateway.form import CONTENT_TYPE, FILE, OPTIONS, Form
 from gateway.jobs.job import Priority
 from gateway.renderer import MAX_NAME_LETTERS, base_name
-from gateway.request_context import RequestContext
+from gateway.request_context import SAFE_ID, RequestContext
 from outofsync.errors import OutOfSyncError
 from outofsync.options import Options
+from outofsync_client.protocol import IDEMPOTENCY_HEADER
 
 PARAMETERS = ("file", "priority", "fresh")
 BARE_TYPE = "application/octet-stream"
@@ -53,11 +54,14 @@ class JobBody:
         """Raises as :meth:`RequestContext.video` does, and ``bad_options`` for a form without a boundary."""
         self._max_bytes = max_bytes
         self._digest = hashlib.sha256()
+        self._file_bytes = 0
         self._options = b""
         self._received = context.video(max_bytes)
         content_type = context.request.headers.get("content-type", "")
         is_form = content_type.lower().startswith(CONTENT_TYPE)
         self._form = Form(content_type, self._watch) if is_form else None
+        given = context.request.headers.get(IDEMPOTENCY_HEADER, "")
+        self.idempotency = given if SAFE_ID.fullmatch(given) else None
         self.type = BARE_TYPE if self._form is None else self._form.content_type
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -69,8 +73,13 @@ class JobBody:
             if size > self._max_bytes:
                 raise too_large(self._max_bytes)
             if self._form is None:
-                self._digest.update(piece)
+                self._watch(FILE, piece)
             yield piece
+
+    def check_file(self) -> None:
+        """Once the body is here: raises ``empty_file`` where it holds no file."""
+        if not self._file_bytes:
+            raise empty_file()
 
     @property
     def sha256(self) -> str:
@@ -96,3 +105,4 @@ class JobBody:
             self._options += piece
         else:
             self._digest.update(piece)
+            self._file_bytes += len(piece)

@@ -160,7 +160,7 @@ def described(job: Job) -> dict[str, Any]:
         "answered_by": job.answered_by,
         "verdict": job.verdict,
         "label": job.label,
-        "error": job.error,
+        "failure": job.error,  # not "error", by which answers say that the request itself has failed
     }
 
 

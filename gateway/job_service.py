@@ -77,6 +77,7 @@ class JobService:
             logger.error("an upload could not be kept (%s)", error.strerror)
             raise busy("there is no room to keep the upload") from None
         try:
+            body.check_file()
             submission = Submission(
                 holder=holder,
                 request_id=request_id,
@@ -87,6 +88,7 @@ class JobService:
                 file=body.file(wishes.file),
                 priority=wishes.priority,
                 pipeline=self._router.pipeline(),
+                idempotency=body.idempotency,
             )
             job = await self._call(desk, partial(desk.take, reuse=not wishes.fresh), id, submission)
         except BaseException:

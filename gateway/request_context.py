@@ -26,7 +26,7 @@ from outofsync_client.protocol import REQUEST_ID_HEADER
 CLIENT_CLOSED_REQUEST = 499  # nginx's word for it: nobody is left to read the answer
 CLIENT_CLOSED_CODE = "hung_up"
 SEND_S = 30.0  # longest pause of a caller who reads an answer, as nginx has it
-_SAFE_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+SAFE_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 T = TypeVar("T")
 IDENTITY = "identity"  # a body that is coded in no way
@@ -47,7 +47,7 @@ class RequestContext:
 
     def __post_init__(self) -> None:
         given = self.request.headers.get(REQUEST_ID_HEADER, "")
-        self.request_id = given if _SAFE_ID.fullmatch(given) else uuid.uuid4().hex
+        self.request_id = given if SAFE_ID.fullmatch(given) else uuid.uuid4().hex
         self.metrics.in_progress.labels(self.route).inc()
         self._bytes_out = 0
         self._ended = False

@@ -118,11 +118,11 @@ class Desk:
         Raises ``FullError`` where its key has too many.
         """
         job = self.store.add(id, submission, self._limits, reuse=reuse)
-        if job.unfinished:
-            self._enqueue(job)
-        else:
+        if job.id != id or not job.unfinished:
             self.uploads.remove(id)
-        return self.store.get(id) or job
+        if job.state is State.RECEIVED:
+            self._enqueue(job)
+        return self.store.get(job.id) or job
 
     def cancel(self, id: str) -> bool:
         """End a job before its time; False where it has ended already. A run hears of that by itself."""

@@ -49,6 +49,7 @@ class Submission:
     file: str = ""  # what the caller calls it
     priority: Priority = Priority.INTERACTIVE
     pipeline: str = ""
+    idempotency: str | None = None  # the same at every attempt to hand in the same job
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class Job:
     label: str | None
     error: dict[str, Any] | None
     answered_by: str | None  # the job whose result it was given
+    idempotency: str | None
 
     @property
     def unfinished(self) -> bool:

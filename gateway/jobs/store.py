@@ -38,6 +38,7 @@ class JobStore:
     def add(self, id: str, submission: Submission, limits: Limits, *, reuse: bool) -> Job:
         """Keep a new job; one whose answer is there already has ended at once, if answers may be reused.
 
+        One that was handed in before, by the same key of idempotency, is given as it is.
         Raises :class:`FullError` where its key has too many.
         """
         now = time.time()
@@ -52,6 +53,8 @@ class JobStore:
         row["pipeline"] = None
         with self._engine.connect() as connection:
             take_turns(connection)
+            if before := self._same(connection, submission):
+                return before
             if reuse and (answer := self._answer_to(connection, submission)):
                 row |= {**answer, "state": State.DONE, "started": now, "ended": now}
             else:
@@ -168,6 +171,16 @@ class JobStore:
     def close(self) -> None:
         """Let the database go."""
         self._engine.dispose()
+
+    def _same(self, connection: sa.Connection, submission: Submission) -> Job | None:
+        if submission.idempotency is None:
+            return None
+        row = connection.execute(
+            sa.select(*SUMMARY).where(
+                JOBS.c.holder == submission.holder, JOBS.c.idempotency == submission.idempotency
+            )
+        ).one_or_none()
+        return None if row is None else _job(row)
 
     def _answer_to(self, connection: sa.Connection, submission: Submission) -> dict[str, Any] | None:
         """The columns that a job of the same file, options, pipeline and holder has to give."""

@@ -43,6 +43,8 @@ from outofsync_client._exceptions import (
     UntrustedServerError,
     WorkerDiedError,
 )
+from outofsync_client._job_clients import AsyncJobs, Jobs
+from outofsync_client._jobs import Job
 from outofsync_client._many import Judged, ManyProgress, Outcome
 from outofsync_client._metrics import Metrics, Sample
 from outofsync_client._multipart import UploadProgress, VideoFile
@@ -53,6 +55,7 @@ from outofsync_client._version import __version__ as __version__
 
 __all__ = [
     "AsyncClient",
+    "AsyncJobs",
     "AuthenticationError",
     "BadOptionsError",
     "BusyError",
@@ -66,6 +69,8 @@ __all__ = [
     "Health",
     "IncludeChoice",
     "InternalError",
+    "Job",
+    "Jobs",
     "Judged",
     "ManyProgress",
     "MediaError",

@@ -12,6 +12,7 @@ from outofsync_client._async_transport import DEFAULT_CONNECTIONS, AsyncTranspor
 from outofsync_client._base import BaseClient, DeblurChoice, Health, IncludeChoice, ModeChoice
 from outofsync_client._client import F
 from outofsync_client._exceptions import OutOfSyncError
+from outofsync_client._job_clients import AsyncJobs
 from outofsync_client._many import Judged, ManyProgress, counting
 from outofsync_client._metrics import Metrics
 from outofsync_client._multipart import UploadProgress, VideoFile
@@ -114,6 +115,11 @@ class AsyncClient(BaseClient):
     async def deblur(self, file: VideoFile, *, on_upload: UploadProgress | None = None) -> bytes:
         """See :meth:`Client.deblur`; ``on_upload`` is called in the event loop."""
         return await self._transport.run(self._deblur(file, on_upload=on_upload))
+
+    @property
+    def jobs(self) -> AsyncJobs:
+        """See :attr:`Client.jobs`."""
+        return AsyncJobs(self._job_flows(), self._transport)
 
     async def health(self) -> Health:
         """See :meth:`Client.health`."""

@@ -28,6 +28,7 @@ from outofsync_client._exceptions import (
     TransportError,
 )
 from outofsync_client._flow import Flow, Request, Sleep
+from outofsync_client._jobs import JobFlows
 from outofsync_client._metrics import Metrics
 from outofsync_client._multipart import (
     MultipartBody,
@@ -186,13 +187,17 @@ class BaseClient:
         *,
         retries: Optional[Retries] = None,
         on_upload: Optional[UploadProgress] = None,
+        nonce: str = "",
     ) -> Flow[T]:
-        """What ``read`` makes of the answer and of how long sending took (ms)."""
+        """What ``read`` makes of the answer and of how long sending took (ms).
+
+        All attempts have one key of idempotency, which is that of the file and options, and of the ``nonce``.
+        """
         asked = {name: value for name, value in options.items() if value is not None}
         with ExitStack() as held:
             source, size = yield from open_video(file, held)
             start = source.tell()
-            key = yield from idempotency_key(source, size, path, asked)
+            key = yield from idempotency_key(source, size, path + nonce, asked)
 
             def prepare(address: Address) -> Request:
                 source.seek(start)
@@ -207,7 +212,13 @@ class BaseClient:
             def read_answer(answer: Answer, request: Request) -> T:
                 return read(answer, request.body.sending_ms if request.body else 0.0)
 
-            return (yield from self._sender.send(path, prepare, read_answer, retries=retries))
+            named = path.partition("?")[0]  # logs hold no names of files
+            return (yield from self._sender.send(named, prepare, read_answer, retries=retries))
+
+    def _job_flows(self) -> JobFlows:
+        if self._state is not None:
+            raise ValueError("jobs are taken at the edge: Client(url, api_key=…)")
+        return JobFlows(self._sender, self._upload)
 
     def _health(self) -> Flow[Health]:
         """The server's own word tells nothing of the workflow nor of the key, so a probe follows it."""

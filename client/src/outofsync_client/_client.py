@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Optional, TypeVar
 
 from outofsync_client._base import BaseClient, DeblurChoice, Health, IncludeChoice, ModeChoice
+from outofsync_client._job_clients import Jobs
 from outofsync_client._many import Judged, ManyProgress, judge_many
 from outofsync_client._metrics import Metrics
 from outofsync_client._multipart import UploadProgress, VideoFile
@@ -94,6 +95,11 @@ class Client(BaseClient):
     def deblur(self, file: VideoFile, *, on_upload: Optional[UploadProgress] = None) -> bytes:
         """The video with sharper faces and its own sound, as the bytes of an mp4 file."""
         return self._transport.run(self._deblur(file, on_upload=on_upload))
+
+    @property
+    def jobs(self) -> Jobs:
+        """Videos that are handed in, and answers that are there later; of an edge alone, else ValueError."""
+        return Jobs(self._job_flows(), self._transport)
 
     def health(self) -> Health:
         """Whether the server works now, so nothing is repeated.

@@ -36,6 +36,7 @@ LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None, keep
 
 NO_ANSWER, NO_WHOLE_ANSWER = "no answer", "no complete answer"
 
+NO_CONTENT = 204  # the one good answer that has neither body nor length
 _LENGTHS = ("Content-Length", "Transfer-Encoding")  # of which every whole answer has one
 _BROKEN_OFF = (
     ConnectionResetError,
@@ -164,7 +165,8 @@ class BaseTransport:
         return RequestTimeoutError(message, request_id=request.request_id)
 
     def _answer(self, request: Request, response: httpx.Response, body: bytes) -> Answer:
-        if response.status_code < 400 and not body and not any(name in response.headers for name in _LENGTHS):
+        whole = response.status_code == NO_CONTENT or any(name in response.headers for name in _LENGTHS)
+        if response.status_code < 400 and not body and not whole:
             message = "the connection broke off in the answer's head"
             raise ConnectionLostError(message, request_id=request.request_id)
         return Answer(response.status_code, response.headers, body, request.request_id)

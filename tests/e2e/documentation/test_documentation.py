@@ -126,5 +126,7 @@ def test_every_command_is_in_the_reference(site: Path) -> None:
         "serve-status",
         "doctor",
         "completion",
+        "submit",
+        "jobs",
     ):
         assert f'id="outofsync-{name}"' in page

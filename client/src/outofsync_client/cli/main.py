@@ -38,6 +38,8 @@ from outofsync_client.cli.display import (
     verdict_table,
 )
 from outofsync_client.cli.doctor import examine
+from outofsync_client.cli.jobs import jobs as jobs_group
+from outofsync_client.cli.jobs import submit
 from outofsync_client.cli.options import (
     MAX_JOBS,
     client_of,
@@ -284,7 +286,8 @@ def deblur(source: Path, target: Path, **server: Any) -> int:
     return EXIT_REAL
 
 
-cli.add_command(calibrate)
+for command in (calibrate, submit, jobs_group):
+    cli.add_command(command)
 
 
 @cli.command()

@@ -136,4 +136,4 @@ def test_a_job_whose_server_dies_of_it_fails_in_the_end(server: FakeServer) -> N
     server.answer = lambda *_: said({"code": 500, "type": "WorkerDied", "message": "Worker died."}, 500)
     with gateway(server) as (url, _):
         failed = ended(url, submit(url, b"video"))
-    assert (failed["state"], failed["error"]["code"], failed["attempts"]) == ("failed", "internal", 3)
+    assert (failed["state"], failed["failure"]["code"], failed["attempts"]) == ("failed", "internal", 3)

@@ -93,6 +93,17 @@ def test_a_form_is_judged_as_it_would_be_at_once(live: LiveGateway) -> None:
     assert as_job == at_once
 
 
+def test_a_job_that_is_handed_in_again_is_the_same(live: LiveGateway) -> None:
+    mine = {"Idempotency-Key": "once"}
+    first = submit(live, headers=mine)
+    assert submit(live, headers=mine)["id"] == first["id"]
+    assert ended(live, first)["state"] == "done"
+    assert submit(live, headers=mine)["state"] == "done"
+    other = keys.add(live.keys, "other")
+    assert submit(live, headers={**mine, "X-Api-Key": other})["id"] != first["id"]
+    assert submit(live, headers={"Idempotency-Key": "twice"})["id"] != first["id"]
+
+
 def test_detect_answers_with_a_job_where_that_is_preferred(live: LiveGateway) -> None:
     answer = live.detect(headers={"Prefer": "respond-async, wait=5"})
     assert (answer.status_code, answer.headers["preference-applied"]) == (202, "respond-async")
@@ -115,7 +126,7 @@ def test_a_failure_is_kept_as_the_envelope_that_a_request_would_have_had(live: L
     error = {"code": "no_audio", "status": 422, "stage": "decode", "message": "mute", "hint": "speak"}
     live.servers[0].answer = lambda *_: said({"error": {**error, "request_id": "x"}}, 422)
     failed = ended(live, submit(live, headers={"X-OutOfSync-Request-Id": "mine"}))
-    assert (failed["state"], failed["error"]) == ("failed", {**error, "request_id": "mine"})
+    assert (failed["state"], failed["failure"]) == ("failed", {**error, "request_id": "mine"})
     assert "result" not in failed
     assert uploads(live) == []
 
@@ -138,6 +149,13 @@ def test_what_makes_no_sense_is_refused_and_leaves_nothing(
     answer = live.ask("POST", request_of.pop("path", "/v1/jobs"), **request_of)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_options")
     assert live.ask("GET", "/v1/jobs").json() == {"jobs": [], "next": None}
+    assert uploads(live) == []
+
+
+@pytest.mark.parametrize("request_of", [{"content": b""}, {"files": {"options": (None, "{}")}}])
+def test_a_job_without_a_file_is_refused(live: LiveGateway, request_of: dict[str, Any]) -> None:
+    answer = live.ask("POST", "/v1/jobs", **request_of)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "empty_file")
     assert uploads(live) == []
 
 
