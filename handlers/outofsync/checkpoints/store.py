@@ -74,17 +74,21 @@ class Checkpoint:
             raise CheckpointError(f"{path.name} is not a readable safetensors file: {error}") from None
         if metadata.get("format") != FORMAT:
             raise CheckpointError(f"{path.name} is no OutOfSync checkpoint; import it first (make import)")
-        if kind is not None and metadata["kind"] != kind:
-            raise CheckpointError(f"{path.name} holds a {metadata['kind']} network, not a {kind} network")
-        return cls(
-            kind=metadata["kind"],
-            architecture=metadata["architecture"],
-            config=json.loads(metadata["config"]),
-            tensors=tensors,
-            version=metadata["version"],
-            about=json.loads(metadata["about"]),
-            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        )
+        try:
+            loaded = cls(
+                kind=metadata["kind"],
+                architecture=metadata["architecture"],
+                config=json.loads(metadata["config"]),
+                tensors=tensors,
+                version=metadata["version"],
+                about=json.loads(metadata["about"]),
+                sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+            )
+        except (KeyError, ValueError, RecursionError) as error:
+            raise CheckpointError(f"{path.name} does not say what a checkpoint has to: {error}") from None
+        if kind is not None and loaded.kind != kind:
+            raise CheckpointError(f"{path.name} holds a {loaded.kind} network, not a {kind} network")
+        return loaded
 
 
 def _widened(tensor: Tensor) -> Tensor:

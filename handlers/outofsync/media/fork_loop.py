@@ -74,7 +74,12 @@ class _Loop:
             os.close(descriptor)
 
     def _kill(self, child: int) -> None:
-        """Its parent has closed the report's other end, or is gone: nobody waits for this child."""
+        """Its parent has closed the report's other end, or is gone: nobody waits for this child.
+
+        It may have ended by itself at the same moment, and have been reaped a line ago.
+        """
+        if child not in self.children:
+            return
         self._selector.unregister(self.children[child])
         os.kill(child, signal.SIGKILL)  # not reaped yet, so the number is still its own
 

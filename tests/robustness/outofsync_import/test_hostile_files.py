@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.preprocessing import StandardScaler
 
 from outofsync.checkpoints.store import Checkpoint, CheckpointError
 from outofsync_import.pickles import read_estimator, read_state_dict
@@ -70,3 +71,39 @@ def test_an_estimator_with_a_strange_state_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"csklearn.pipeline\nPipeline\n)\x81K\x05b.")
     with pytest.raises(CheckpointError, match="state"):
         read_estimator(tmp_path / "file")
+
+
+def test_a_few_bytes_do_not_take_all_memory(tmp_path: Path) -> None:
+    """The table in which a pickle notes objects is as long as the largest number that it notes one under."""
+    (tmp_path / "file").write_bytes(b"\x80\x02Nr" + (1 << 31).to_bytes(4, "little") + b".")
+    with pytest.raises(CheckpointError, match="as number 2147483648"):
+        read_estimator(tmp_path / "file")
+
+
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+@pytest.mark.parametrize(
+    ("array", "lie"),
+    [
+        (np.zeros(3, np.int8), (b"i1", b"O8")),  # pointers to objects, out of the file's own bytes
+        (np.zeros(3, np.int16), (b"i2", b"i8")),  # four times the bytes that there are
+        (np.zeros(3, np.int8), (b"i1", b"V9")),
+    ],
+)
+def test_arrays_that_lie_about_their_numbers_are_refused(
+    tmp_path: Path, array: np.ndarray[Any, Any], lie: tuple[bytes, bytes], protocol: int
+) -> None:
+    scaler = StandardScaler()
+    scaler.mean_ = array
+    data = pickle.dumps(scaler, protocol)
+    assert read_lie(tmp_path, data) is None
+    assert read_lie(tmp_path, data.replace(*lie)) is not None
+
+
+def read_lie(folder: Path, data: bytes) -> str | None:
+    """Why an estimator is refused; None where it is read."""
+    (folder / "file").write_bytes(data)
+    try:
+        read_estimator(folder / "file")
+    except CheckpointError as error:
+        return str(error)
+    return None

@@ -45,3 +45,16 @@ def test_safetensors_of_others_are_refused(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"none\.safetensors"):
         Checkpoint.load(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize("damage", [(b'"about"', b'"abuot"'), (b'\\"channels\\"', b'\\"channels!!')])
+def test_a_checkpoint_that_does_not_say_what_it_is_is_refused(
+    tmp_path: Path, damage: tuple[bytes, bytes]
+) -> None:
+    path = tmp_path / "made.safetensors"
+    Checkpoint("sync", "made", {"channels": 1}, {"weight": torch.ones(2)}).save(path)
+    data = path.read_bytes()
+    path.write_bytes(data.replace(*damage))
+    assert path.read_bytes() != data
+    with pytest.raises(CheckpointError, match="does not say what a checkpoint has to"):
+        Checkpoint.load(path)
