@@ -27,7 +27,8 @@ from benchmarks.report import parser, print_table, write_json
 from benchmarks.rivals import Rate, loop, parallel, pooled
 from benchmarks.runs import Run, command, compared, nothing, watched
 from outofsync_cluster.backends import OPTIONAL, WEIGHTS
-from outofsync_cluster.pipeline import BLOCK_ITEMS, OBJECT_STORE_BYTES
+from outofsync_cluster.blocks import BATCH_ITEMS
+from outofsync_cluster.pipeline import OBJECT_STORE_BYTES
 
 PARTS = ("loop", "one", "two", "pool", "parallel", "kills")
 COMPARED = 400  # clips of a comparison
@@ -112,7 +113,7 @@ class Measuring:
         print_table(name, ["measure", "value"], list(shown.items()))
 
     def loop(self) -> None:
-        rate, self._known = loop(self._some(COMPARED), self._weights, self._cores, BLOCK_ITEMS)
+        rate, self._known = loop(self._some(COMPARED), self._weights, self._cores, BATCH_ITEMS)
         self.keep("loop", rate.to_dict())
 
     def pool(self) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.report import write_json
-from outofsync_cluster.pipeline import BLOCK_ITEMS
+from outofsync_cluster.blocks import BLOCK_ITEMS
 from outofsync_cluster.rows import TABLES
 from outofsync_cluster.run import PART_ROWS, PART_S, leg_items
 

@@ -5,7 +5,7 @@ and sound agree closely, too, is one called a ``copy`` of the other.
 
 No video is compared with all: two that are alike share 16 bits of some hash nearly always (with 8 of 64 bits
 changed, one of 40 such bands is untouched in 99 of 100 cases), so that sorting by each band brings them
-together. Memory is 150 bytes a video.
+together. Memory is 150 bytes a video, and 8 for each pair that shares a band.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def write_near_duplicates(folder: Place) -> int:
 def candidates(bits: Array, seen: Array, durations: Array) -> tuple[Array, Array]:
     """Pairs of places (first < second) that share a band and are about as long."""
     steps = np.log(np.maximum(durations, 1.0)) / np.log(LONGER) / LENGTHS
-    pairs = [np.zeros((0, 2), np.int64)]
+    pairs = np.zeros(0, np.int64)  # first * number + second, once each
     for lengths in (np.floor(steps), np.floor(steps + 0.5)):  # near a bucket's edge, the other one holds both
         for place in range(PLACES):
             for kind in map(KINDS.index, BANDED):
@@ -80,8 +80,8 @@ def candidates(bits: Array, seen: Array, durations: Array) -> tuple[Array, Array
                 for shift in range(0, HASH_BITS, BAND_BITS):
                     part = bits[there, place, kind] >> np.uint64(shift) & np.uint64((1 << BAND_BITS) - 1)
                     keys = lengths[there].astype(np.int64) << BAND_BITS | part.astype(np.int64)
-                    pairs.append(_sharing(there, keys))
-    found = np.unique(np.concatenate(pairs), axis=0)
+                    pairs = np.union1d(pairs, _sharing(there, keys) @ np.array([len(durations), 1]))
+    found = np.stack(np.divmod(pairs, max(1, len(durations))), axis=1)
     shorter, longer = np.sort(durations[found], axis=1).T
     found = found[longer <= np.maximum(shorter * LONGER, shorter + LONGER_S)]
     return found[:, 0], found[:, 1]

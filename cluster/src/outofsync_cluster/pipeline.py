@@ -17,6 +17,7 @@ import ray.data
 from ray.util.annotations import RayDeprecationWarning
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from outofsync_cluster.blocks import BLOCK_ITEMS, blocks_of
 from outofsync_cluster.errors import ClusterError
 from outofsync_cluster.inventory import Item, grouped
 from outofsync_cluster.losses import Losses
@@ -24,7 +25,6 @@ from outofsync_cluster.rows import table_of
 from outofsync_cluster.stages import Judge, Outcome, Registry, Scorer, Setup, outcomes_in
 from outofsync_cluster.work import Work
 
-BLOCK_ITEMS = 4  # judged at once, as the service batches
 OBJECT_STORE_BYTES = 200_000_000  # of a cluster of our own: what travels are names and results …
 CLIPS_STORE_BYTES = 2_000_000_000  # … and between two stages clips of faces, 20 kB a picture
 RETRIES = 3  # of a block whose actor or node died; what is lost even so is tried again later
@@ -176,8 +176,8 @@ class Pipeline:
 
     def run(self, items: Sequence[Item], *, block_items: int = BLOCK_ITEMS) -> Iterator[list[Outcome]]:
         """Outcomes as they come; items whose block was lost are missing among them."""
-        blocks = [table_of(Item, group) for group in grouped(items, block_items)]
         team = self.team()
+        blocks = [table_of(Item, block) for block in blocks_of(items, team.whole or team.crop, block_items)]
         found = ray.data.from_arrow(blocks)
         most = len(blocks)
         if team.whole:

@@ -12,12 +12,13 @@ import numpy as np
 import ray
 
 from outofsync_cluster.backends import read_weights
+from outofsync_cluster.blocks import BATCH_ITEMS
 from outofsync_cluster.cost import Cost, Prices
 from outofsync_cluster.errors import ClusterError
 from outofsync_cluster.estimates import LEVEL, Estimate, estimate, sums
 from outofsync_cluster.inventory import Inventory
 from outofsync_cluster.measuring import QUANTITIES, Measured, measure
-from outofsync_cluster.pipeline import BLOCK_ITEMS, Pipeline, cluster
+from outofsync_cluster.pipeline import Pipeline, cluster
 from outofsync_cluster.places import Place
 from outofsync_cluster.run import PART_ROWS, PART_S, Plan, leg_items, listed
 from outofsync_cluster.sampling import sampled
@@ -87,7 +88,7 @@ def predict(plan: Plan, *, sample: int = SAMPLE) -> Prediction:
 
 def _predict(plan: Plan, inventory: Inventory, sample: int) -> Prediction:
     weights = read_weights(plan.checkpoints) if plan.server is None else None
-    strata = sampled(inventory, sample, block=BLOCK_ITEMS)
+    strata = sampled(inventory, sample, block=BATCH_ITEMS)
     if not strata:
         raise ClusterError(f"{plan.source} holds no video that can be read, so there is nothing to measure")
     with cluster(plan.address, plan.cores):
@@ -98,13 +99,13 @@ def _predict(plan: Plan, inventory: Inventory, sample: int) -> Prediction:
             replace(plan.setup, skip_copies=False),
             [] if weights is None else [ray.put(dict(weights))],
             actors=actors,
-            block=BLOCK_ITEMS,
+            block=BATCH_ITEMS,
             needs={"num_cpus": plan.threads, "num_gpus": plan.gpus_each},
         )
         nodes = len(ray.nodes())  # type: ignore[no-untyped-call]
     videos = sum(stratum.count for stratum in strata)
     size = sum(stratum.size_bytes for stratum in strata)
-    actors = min(actors, math.ceil(videos / BLOCK_ITEMS))
+    actors = min(actors, math.ceil(videos / BATCH_ITEMS))
     machine = (actors, held.get("CPU", 0.0), held.get("GPU", 0.0), nodes)
     return prediction(measured, plan, videos=videos, size_bytes=size, machine=machine)
 

@@ -15,6 +15,7 @@ import ray
 
 from outofsync_client import OutOfSyncError, WorkerDiedError
 from outofsync_cluster.backends import EngineBackend, ServedBackend, envelope, read_weights
+from outofsync_cluster.blocks import BATCH_ITEMS
 from outofsync_cluster.cost import Cost, Prices
 from outofsync_cluster.errors import ClusterError
 from outofsync_cluster.fence import fenced
@@ -22,7 +23,7 @@ from outofsync_cluster.identity import Identity
 from outofsync_cluster.inventory import Inventory, Item, grouped, list_videos
 from outofsync_cluster.losses import FEWEST, Agreement, Losses
 from outofsync_cluster.near_duplicates import COMPARED, write_near_duplicates
-from outofsync_cluster.pipeline import BLOCK_ITEMS, Pipeline, cluster
+from outofsync_cluster.pipeline import Pipeline, cluster
 from outofsync_cluster.places import Storage
 from outofsync_cluster.reading import read_item
 from outofsync_cluster.report import write_report
@@ -117,7 +118,7 @@ def _score(plan: Plan, inventory: Inventory) -> dict[str, Any]:
 
 def leg_items(actors: int) -> int:
     """Videos of a stretch of the list, after which actors are made anew."""
-    return max(LEG_ITEMS, LEG_BLOCKS * BLOCK_ITEMS * actors)
+    return max(LEG_ITEMS, LEG_BLOCKS * BATCH_ITEMS * actors)
 
 
 class _Run:

@@ -15,8 +15,9 @@ import ray
 from outofsync.clip import Clip, is_clip
 from outofsync_client import OutOfSyncError
 from outofsync_cluster.backends import Answer, Backend, EngineBackend, ServedBackend, envelope
+from outofsync_cluster.blocks import BATCH_ITEMS
 from outofsync_cluster.copies import Copies
-from outofsync_cluster.inventory import Item
+from outofsync_cluster.inventory import Item, grouped
 from outofsync_cluster.places import Storage
 from outofsync_cluster.reading import read_item
 from outofsync_cluster.rows import table_of
@@ -105,7 +106,7 @@ class Judge:
         wanted = self._claim(items, digests)
         files = [data for data, asked in zip(read, wanted, strict=True) if asked and isinstance(data, bytes)]
         with self._working:
-            judged = iter(self._backend.judge(files) if files else [])
+            judged = iter(in_batches(self._backend, files))
         outcomes: list[Outcome] = []
         for item, data, digest, asked in zip(items, read, digests, wanted, strict=True):
             answer: Answer | None = None
@@ -172,7 +173,7 @@ class Scorer:
         outcomes = outcomes_in(block)
         clips = [outcome.answer for outcome in outcomes if outcome.answer and is_clip(outcome.answer)]
         with self._working:
-            judged = iter(self._backend.judge(clips) if clips else [])
+            judged = iter(in_batches(self._backend, clips))
         return table_of(
             Outcome,
             [
@@ -202,6 +203,11 @@ def backend_of(setup: Setup, weights: Sequence[Any], work: Work) -> Backend:
     files = ray.get(weights[0]) if weights else {}
     device = "cpu" if work is Work.CROP else setup.device
     return EngineBackend(files, setup.options, threads=setup.threads, device=device, work=work)
+
+
+def in_batches(backend: Backend, files: Sequence[bytes]) -> list[Answer]:
+    """Answers in order, to no more files at a time than are judged at once."""
+    return [answer for batch in grouped(files, BATCH_ITEMS) for answer in backend.judge(batch)]
 
 
 def length_of(clip: bytes) -> float:
