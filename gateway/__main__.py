@@ -46,6 +46,7 @@ def parse(arguments: list[str]) -> GatewaySettings:
         folder=options.pop("jobs_folder"),
         database=os.environ.get(DATABASE_VARIABLE) or None,
         at_once=options.pop("jobs_at_once"),
+        callbacks=tuple(options.pop("jobs_callbacks")),
         retention_s=options.pop("jobs_days") * DAY_S,
     )
     options["states"] = tuple(state.resolve() for state in options["states"])
@@ -108,6 +109,14 @@ def _add_jobs(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--jobs-at-once", type=int, default=jobs.at_once, help="jobs at a time by this gateway"
+    )
+    parser.add_argument(
+        "--jobs-callbacks",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="whom jobs may call back: hooks.example, *.hooks.example, hooks.example:8443, by https; "
+        "http://10.1.2.3:8000 as it stands; again for each (default: nobody)",
     )
     parser.add_argument(
         "--jobs-days", type=float, default=jobs.retention_s / DAY_S, help="how long results of jobs are kept"

@@ -45,6 +45,7 @@ from gateway.upload import Upload
 from gateway.upstream import Upstream
 from outofsync_client.protocol import (
     EDGE,
+    EDGE_CALLBACK_SECRET,
     EDGE_DOCUMENT,
     EDGE_EVENTS,
     EDGE_JOB,
@@ -238,6 +239,7 @@ class Gateway:
             self._route("GET", EDGE_EVENTS, self.events),
             self._routes(EDGE_JOBS, GET=jobs.page, POST=jobs.submit),
             self._routes(EDGE_JOB, GET=jobs.get, DELETE=jobs.end),
+            self._route("POST", EDGE_CALLBACK_SECRET, jobs.new_secret),
             self._route("GET", EDGE_JOB_EVENTS, jobs.events),
             self._route("GET", EDGE_JOB_REPORT, jobs.report),
             self._route("GET", EDGE.health, self.health),

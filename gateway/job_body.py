@@ -16,7 +16,7 @@ from outofsync.errors import OutOfSyncError
 from outofsync.options import Options
 from outofsync_client.protocol import IDEMPOTENCY_HEADER
 
-PARAMETERS = ("file", "priority", "fresh")
+PARAMETERS = ("file", "priority", "fresh", "callback")
 BARE_TYPE = "application/octet-stream"
 
 
@@ -27,6 +27,7 @@ class Wishes:
     file: str = ""
     priority: Priority = Priority.INTERACTIVE
     fresh: bool = False  # judge it, whatever answers there are
+    callback: str | None = None  # the address to call once it has ended
 
     @classmethod
     def of(cls, context: RequestContext) -> Wishes:
@@ -44,7 +45,7 @@ class Wishes:
             priority = Priority(given.get("priority", Priority.INTERACTIVE))
         except ValueError:
             raise bad_options(f"priority must be one of {', '.join(Priority)}") from None
-        return cls(file, priority, fresh == "true")
+        return cls(file, priority, fresh == "true", given.get("callback"))
 
 
 class JobBody:

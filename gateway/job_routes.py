@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
@@ -16,6 +14,7 @@ from gateway.errors import bad_options, no_result, no_such_job, not_found
 from gateway.events import HEADERS as EVENTS_HEADERS
 from gateway.events import MEDIA_TYPE as EVENTS_TYPE
 from gateway.events import Places, job_events
+from gateway.job_answers import attempt_described, described
 from gateway.job_body import JobBody, Wishes
 from gateway.job_service import JobService
 from gateway.jobs.job import ID_LETTERS, Job, State
@@ -85,6 +84,9 @@ class JobRoutes:
             job = later
             headers = {PREFERENCE_HEADER: f"{WAIT}={wait_s:.0f}"}
         values = described(job)
+        if job.callback is not None:
+            attempts = [attempt_described(one) for one in await self._service.attempts(job)]
+            values["callback"] = {"url": job.callback, "state": job.callback_state, "attempts": attempts}
         if job.state is State.DONE:
             values["result"] = await self._service.result(job.id)
         return JSONResponse(values, headers=headers)
@@ -105,6 +107,12 @@ class JobRoutes:
             return JSONResponse(described(await self._of(context, holder)))
         await self._service.forget(job)
         return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    async def new_secret(self, context: RequestContext) -> Response:
+        """A new secret for this key's callbacks, shown once."""
+        holder = context.authenticate(self._access)
+        secret = await self._service.new_secret(holder)
+        return JSONResponse({"secret": secret}, status_code=HTTPStatus.CREATED)
 
     async def events(self, context: RequestContext) -> Response:
         """What a job is at, whenever that changes, until it has ended."""
@@ -142,28 +150,6 @@ class JobRoutes:
         return job
 
 
-def described(job: Job) -> dict[str, Any]:
-    """A job as callers see it, but for its result."""
-    return {
-        "id": job.id,
-        "state": job.state,
-        "file": job.file,
-        "sha256": job.sha256,
-        "options": json.loads(job.options),
-        "priority": job.priority,
-        "created": _moment(job.created),
-        "started": _moment(job.started),
-        "ended": _moment(job.ended),
-        "progress": None if job.stage is None else {"stage": job.stage, "done": job.share},
-        "attempts": job.attempt,
-        "pipeline": job.pipeline,
-        "answered_by": job.answered_by,
-        "verdict": job.verdict,
-        "label": job.label,
-        "failure": job.error,  # not "error", by which answers say that the request itself has failed
-    }
-
-
 def preferences(context: RequestContext) -> dict[str, int | None]:
     """What a caller would rather have (RFC 7240); what makes no sense is left out, as that document says."""
     found: dict[str, int | None] = {}
@@ -190,9 +176,3 @@ def _asked(given: Mapping[str, str]) -> tuple[int, str | None, dict[str, str | N
         if value is not None and value not in FILTERS[name]:
             raise bad_options(f"{name} must be one of {', '.join(FILTERS[name])}")
     return int(limit), before, filters
-
-
-def _moment(seconds: float | None) -> str | None:
-    return (
-        None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
-    )

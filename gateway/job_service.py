@@ -13,8 +13,10 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from gateway.errors import busy, internal, too_many_jobs
+from gateway.callback_sender import CallbackSender, RefusedError
+from gateway.errors import bad_options, busy, internal, too_many_jobs
 from gateway.job_body import JobBody, Wishes
+from gateway.job_callbacks import call_back
 from gateway.job_worker import JobWorker, note
 from gateway.jobs.job import AwayError, FullError, Job, State, Submission, new_id
 from gateway.jobs.settings import FOLDER
@@ -22,6 +24,7 @@ from gateway.routing import Router
 from gateway.settings import GatewaySettings
 
 if TYPE_CHECKING:  # the engine costs time and threads, and most gateways have no jobs
+    from gateway.jobs.callbacks import Attempt
     from gateway.jobs.desk import Desk
 
 AWAKE_S = 1.0  # between two looks for jobs of other gateways, where the engine does not run
@@ -43,6 +46,7 @@ class JobService:
         self._folder = (settings.jobs.folder or settings.states[0] / FOLDER).absolute()
         self._router = router
         self._worker = JobWorker(router)
+        self._sender = CallbackSender(settings.jobs.callbacks)
         self._name = f"{socket.gethostname()[:24]}-{os.getpid()}-{time.time_ns():x}"
         self._opening = asyncio.Lock()
         self._desk: Desk | None = None
@@ -70,6 +74,8 @@ class JobService:
         """Take a job for good: once this returns it will end, whatever is killed."""
         desk = await self._opened()
         await self._call(desk, desk.check_room, holder)
+        if wishes.callback is not None:
+            await self._check_callback(desk, holder, wishes.callback)
         id = new_id()
         try:
             size = await desk.uploads.keep(id, body.chunks())
@@ -88,6 +94,7 @@ class JobService:
                 file=body.file(wishes.file),
                 priority=wishes.priority,
                 pipeline=self._router.pipeline(),
+                callback=wishes.callback,
                 idempotency=body.idempotency,
             )
             job = await self._call(desk, partial(desk.take, reuse=not wishes.fresh), id, submission)
@@ -151,6 +158,30 @@ class JobService:
         desk = await self._opened()
         await self._call(desk, desk.forget, [job.id])
 
+    async def new_secret(self, holder: str) -> str:
+        """The secret that signs a holder's callbacks from now on."""
+        desk = await self._opened()
+        return await self._call(desk, desk.callbacks.new_secret, holder)
+
+    async def attempts(self, job: Job) -> list[Attempt]:
+        """The attempts to call back about a job."""
+        desk = await self._opened()
+        return await self._call(desk, desk.callbacks.attempts, job.id)
+
+    async def _check_callback(self, desk: Desk, holder: str, url: str) -> None:
+        """Raises ``bad_options`` for one that would never be made."""
+        try:
+            self._sender.check(url)
+        except RefusedError as error:
+            raise bad_options(str(error)) from None
+        if not await self._call(desk, desk.callbacks.secrets, holder):
+            raise bad_options("this key has no secret to sign callbacks with; ask for one first")
+
+    async def _call_back(self, id: str, number: int, last: bool) -> bool:
+        """The engine calls for it."""
+        desk = self._desk
+        return desk is None or await call_back(desk, self._sender, id, number, last=last)
+
     async def _work(self, id: str) -> None:
         """The engine calls for it."""
         if self._desk is not None and await self._worker.work(self._desk, id):
@@ -179,6 +210,7 @@ class JobService:
             self._folder,
             self._name,
             work=self._work,
+            call_back=self._call_back,
             loop=loop,
             gave_up=lambda job: internal("the gateway failed on this job").envelope(job.request_id)["error"],
         )

@@ -59,6 +59,8 @@ class JobWorker:
         except AwayError as error:
             raise LaterError(str(error)) from None
         desk.uploads.remove(id)
+        with suppress(AwayError):  # whoever keeps house finds it
+            await asyncio.to_thread(desk.call, desk.announce, run.job)
         note(run.job, finding.state)
         return finding
 

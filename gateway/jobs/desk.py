@@ -11,9 +11,10 @@ from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from gateway.jobs.callbacks import Callbacks
 from gateway.jobs.job import AwayError, Job, State, Submission
 from gateway.jobs.members import Members
-from gateway.jobs.queue import JobQueue, Known, Work
+from gateway.jobs.queue import CallBack, JobQueue, Known, Work
 from gateway.jobs.settings import JobSettings
 from gateway.jobs.store import JobStore, Limits
 from gateway.jobs.tables import connect
@@ -42,12 +43,14 @@ class Desk:
         self,
         settings: JobSettings,
         store: JobStore,
+        callbacks: Callbacks,
         uploads: Uploads,
         queue: JobQueue,
         members: Members,
         gave_up: GaveUp,
     ) -> None:
         self.store = store
+        self.callbacks = callbacks
         self.uploads = uploads
         self.name = members.name
         self.round_s = settings.lease_s / ROUNDS
@@ -66,10 +69,14 @@ class Desk:
         name: str,
         *,
         work: Work,
+        call_back: CallBack,
         loop: asyncio.AbstractEventLoop,
         gave_up: GaveUp,
     ) -> Desk:
-        """Start the engine, which calls ``work`` in ``loop``; raises SQLAlchemy's errors where that fails."""
+        """Start the engine, which calls ``work`` and ``call_back`` in ``loop``.
+
+        Raises SQLAlchemy's errors where the database cannot be reached.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
         engine = connect(settings.database, folder)
@@ -81,6 +88,7 @@ class Desk:
                 settings.database,
                 folder,
                 work=work,
+                call_back=call_back,
                 loop=loop,
                 at_once=settings.at_once,
                 poll_s=settings.poll_s,
@@ -88,7 +96,8 @@ class Desk:
         except BaseException:
             engine.dispose()
             raise
-        return cls(settings, JobStore(engine), Uploads(folder / UPLOADS), queue, members, gave_up)
+        uploads = Uploads(folder / UPLOADS)
+        return cls(settings, JobStore(engine), Callbacks(engine), uploads, queue, members, gave_up)
 
     def close(self) -> None:
         """End the engine; what is under way is for whoever shares the work, or comes next."""
@@ -122,6 +131,8 @@ class Desk:
             self.uploads.remove(id)
         if job.state is State.RECEIVED:
             self._enqueue(job)
+        elif job.id == id:
+            self.announce(job)
         return self.store.get(job.id) or job
 
     def cancel(self, id: str) -> bool:
@@ -132,7 +143,14 @@ class Desk:
         if before is not None and before.state is not State.RUNNING:
             self._queue.drop(id)
         self.uploads.remove(id)
+        if before is not None:
+            self.announce(before)
         return True
+
+    def announce(self, job: Job) -> None:
+        """A job has ended: have that told to its callback, if it has one."""
+        if job.callback is not None:
+            self._queue.announce(job.id)
 
     def forget(self, jobs: Iterable[str]) -> None:
         """Remove every trace of jobs that have ended."""
@@ -149,6 +167,8 @@ class Desk:
                 logger.warning("gateway %s has died; %d of its jobs are begun anew", name, count)
             self._members.bury(name)
         self._find_lost()
+        for id in self.callbacks.unsaid(SETTLE_S, LOOKED_AT):
+            self._queue.announce(id)
         if time.monotonic() > self._swept + SWEEP_S:
             self._swept = time.monotonic()
             self.forget(self.store.expire(self._settings.retention_s))
@@ -171,6 +191,7 @@ class Desk:
                 case Known.GIVEN_UP:
                     self.store.give_up(job.id, self._gave_up(job))
                     self.uploads.remove(job.id)
+                    self.announce(job)
                 case Known.ENDED if job.gateway not in alive:  # it died after another run had returned
                     self._queue.forget([job.id])
                     self._enqueue(job)

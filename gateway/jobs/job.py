@@ -49,6 +49,7 @@ class Submission:
     file: str = ""  # what the caller calls it
     priority: Priority = Priority.INTERACTIVE
     pipeline: str = ""
+    callback: str | None = None  # the address to call once it has ended
     idempotency: str | None = None  # the same at every attempt to hand in the same job
 
 
@@ -80,6 +81,8 @@ class Job:
     error: dict[str, Any] | None
     answered_by: str | None  # the job whose result it was given
     idempotency: str | None
+    callback: str | None
+    callback_state: str | None
 
     @property
     def unfinished(self) -> bool:

@@ -19,7 +19,10 @@ from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 from gateway.jobs.job import LaterError
 from gateway.jobs.tables import prepare_sqlite, with_driver
 
-QUEUE = "jobs"
+QUEUE, CALLBACKS = "jobs", "callbacks"
+CALLBACKS_AT_ONCE = 1000  # most of which sleep
+# Between two attempts at a callback: a day in all.
+PAUSES_S = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, *[7200.0] * 3, *[14400.0] * 4)
 FILE = "queue.sqlite"
 FORMAT = "1"  # of the workflows below: an engine leaves alone what another format has begun
 AGAIN_S = 2.0  # between two attempts at a job that no server could take …
@@ -28,12 +31,16 @@ RECOVERIES = 1000  # of one job, after gateways that died over it
 
 Work = Callable[[str], Awaitable[None]]  # on a job; raises LaterError where it is to be tried again
 
+# About a job that has ended, the attempt's number from 1, and whether it is the last: whether that is enough.
+CallBack = Callable[[str, int, bool], Awaitable[bool]]
+
 
 @dataclass
 class _Bridge:
     """Leads from the engine's own event loop to the gateway's."""
 
     work: Work
+    call_back: CallBack
     loop: asyncio.AbstractEventLoop
 
 
@@ -74,9 +81,29 @@ async def _run(work: Work, job: str) -> None:
     await work(job)
 
 
+@DBOS.step(name="call back")
+async def _call_back(job: str, number: int, last: bool) -> bool:
+    assert _bridge is not None
+    calling = asyncio.run_coroutine_threadsafe(_call(_bridge.call_back, job, number, last), _bridge.loop)
+    return await asyncio.wrap_future(calling)
+
+
+async def _call(call_back: CallBack, job: str, number: int, last: bool) -> bool:
+    return await call_back(job, number, last)
+
+
 @DBOS.workflow(name="job", max_recovery_attempts=RECOVERIES)
 async def _workflow(job: str) -> None:
     await _judge(job)
+
+
+@DBOS.workflow(name="callback", max_recovery_attempts=RECOVERIES)
+async def _callback(job: str) -> None:
+    """Its pauses outlive the process, as its attempts do."""
+    for number, pause_s in enumerate((*PAUSES_S, None), start=1):
+        if await _call_back(job, number, pause_s is None) or pause_s is None:
+            return
+        await DBOS.sleep_async(pause_s)
 
 
 class JobQueue:
@@ -90,6 +117,7 @@ class JobQueue:
         folder: Path,
         *,
         work: Work,
+        call_back: CallBack,
         loop: asyncio.AbstractEventLoop,
         at_once: int,
         poll_s: float,
@@ -102,7 +130,7 @@ class JobQueue:
         if _bridge is not None:
             raise RuntimeError("this process has an engine already")
         _quiet()
-        _bridge = _Bridge(work, loop)
+        _bridge = _Bridge(work, call_back, loop)
         try:
             url = _sqlite_url(folder) if database is None else with_driver(database).render_as_string(False)
             DBOS(
@@ -115,6 +143,7 @@ class JobQueue:
                 }
             )
             DBOS.launch()
+            DBOS.register_queue(CALLBACKS, worker_concurrency=CALLBACKS_AT_ONCE, on_conflict="always_update")
             DBOS.register_queue(
                 QUEUE, worker_concurrency=at_once, polling_interval_sec=poll_s, on_conflict="always_update"
             )
@@ -127,6 +156,11 @@ class JobQueue:
         """Have a job worked on, lowest turn first; nothing where the engine knows it."""
         with SetWorkflowID(job), SetEnqueueOptions(priority=turn):
             DBOS.enqueue_workflow(QUEUE, _workflow, job)
+
+    def announce(self, job: str) -> None:
+        """Have a job's end told to its callback; nothing where the engine knows that."""
+        with SetWorkflowID(_callback_of(job)):
+            DBOS.enqueue_workflow(CALLBACKS, _callback, job)
 
     def drop(self, job: str) -> None:
         """Do not begin with a job that waits."""
@@ -146,13 +180,18 @@ class JobQueue:
 
     def forget(self, jobs: Iterable[str]) -> None:
         """Remove what the engine has kept of jobs."""
-        DBOS.delete_workflows(list(jobs))
+        DBOS.delete_workflows([name for job in jobs for name in (job, _callback_of(job))])
 
     def close(self) -> None:
         """End the engine; what is under way is left to whoever takes it over."""
         global _bridge
         DBOS.destroy()
         _bridge = None
+
+
+def _callback_of(job: str) -> str:
+    """What the engine calls the callback of a job."""
+    return f"{job}-callback"
 
 
 def _sqlite_url(folder: Path) -> str:

@@ -10,6 +10,9 @@ FOLDER = "jobs"  # in the state folder of the first server, where no other is na
 DAY_S = 86_400.0
 
 
+MAX_URL_LETTERS = 1000  # of a callback's address
+
+
 @dataclass(frozen=True)
 class JobSettings:
     """Choices of whoever starts a gateway; times in seconds."""
@@ -20,6 +23,7 @@ class JobSettings:
     poll_s: float = 0.05  # between two looks for work
     lease_s: float = 15.0  # a gateway that has said nothing for so long is dead, and its jobs are taken over
     retention_s: float = 7 * DAY_S  # of results; a job is known to have been for as long again
+    callbacks: tuple[str, ...] = ()  # whom this server may call; see gateway/callback_sender.py
     most_unfinished: int = 2000  # of one key
     most_upload_bytes: int = 50_000_000_000  # that wait on disk, of one key
 

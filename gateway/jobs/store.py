@@ -12,8 +12,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from gateway.jobs.callbacks import CallbackState
 from gateway.jobs.job import UNFINISHED, Finding, FullError, Job, Priority, Run, State, Submission
-from gateway.jobs.tables import JOBS, SUMMARY, take_turns
+from gateway.jobs.tables import ATTEMPTS, JOBS, SUMMARY, take_turns
 
 BULK_TURN = 1 << 30  # bulk comes behind everything that is not; the engine counts to 2^31
 
@@ -51,6 +52,7 @@ class JobStore:
             "turn": 0,
         }
         row["pipeline"] = None
+        row["callback_state"] = None if submission.callback is None else CallbackState.PENDING
         with self._engine.connect() as connection:
             take_turns(connection)
             if before := self._same(connection, submission):
@@ -143,6 +145,7 @@ class JobStore:
     def forget(self, id: str) -> bool:
         """Remove a job that has ended, and all that is known of it; False where there is none."""
         with self._engine.begin() as connection:
+            connection.execute(sa.delete(ATTEMPTS).where(ATTEMPTS.c.job == id))
             done = connection.execute(sa.delete(JOBS).where(JOBS.c.id == id, sa.not_(_UNFINISHED)))
         self._empty_journal()
         return done.rowcount > 0

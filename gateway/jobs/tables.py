@@ -41,6 +41,8 @@ JOBS = sa.Table(
     sa.Column("error", sa.JSON(none_as_null=True)),
     sa.Column("answered_by", sa.String(32)),
     sa.Column("idempotency", sa.String(64)),
+    sa.Column("callback", sa.Text),
+    sa.Column("callback_state", sa.String(16)),
     sa.Column("result", sa.Text),
     sa.UniqueConstraint("holder", "idempotency"),
     sa.Index("outofsync_jobs_of_holder", "holder", "id"),
@@ -49,6 +51,24 @@ JOBS = sa.Table(
     sa.Index("outofsync_jobs_by_turn", "turn"),
 )
 SUMMARY = [column for column in JOBS.c if column.name != "result"]  # results may be megabytes
+
+# What signs callbacks, for each key, and what became of them.
+SECRETS = sa.Table(
+    "outofsync_callback_secrets",
+    METADATA,
+    sa.Column("holder", sa.String(128), primary_key=True),
+    sa.Column("created", sa.Double, primary_key=True),
+    sa.Column("secret", sa.String(128), nullable=False),
+)
+ATTEMPTS = sa.Table(
+    "outofsync_callback_attempts",
+    METADATA,
+    sa.Column("job", sa.String(32), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("status", sa.Integer),
+    sa.Column("problem", sa.Text),
+)
 
 # The gateways that share the work, and when each was last heard of.
 GATEWAYS = sa.Table(

@@ -77,6 +77,7 @@ EDGE_REPORT = "/v1/report"
 EDGE_EVENTS = "/v1/requests/{id}/events"
 EDGE_JOBS, EDGE_JOB = "/v1/jobs", "/v1/jobs/{id}"
 EDGE_JOB_EVENTS, EDGE_JOB_REPORT = "/v1/jobs/{id}/events", "/v1/jobs/{id}/report.{format}"
+EDGE_CALLBACK_SECRET = "/v1/callback-secret"
 EDGE_MODELS, EDGE_DOCUMENT = "/v1/models", "/v1/openapi.json"
 
 LOOPBACK = "127.0.0.1"  # where servers and gateways listen unless they are told otherwise

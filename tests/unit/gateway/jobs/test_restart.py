@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 import sqlalchemy as sa
+from standardwebhooks import Webhook
 from starlette.responses import Response
 from unit.gateway.conftest import (
     END_S,
@@ -27,10 +28,12 @@ from unit.gateway.conftest import (
     said,
     wait_until,
 )
+from unit.gateway.jobs.test_callbacks import Receiver, receiver
 
 from gateway.jobs.job import State
 from gateway.jobs.tables import FILE, GATEWAYS, JOBS
 
+__all__ = ["receiver"]  # a fixture
 pytestmark = pytest.mark.slow
 LEASE_S = 1.0
 
@@ -137,3 +140,16 @@ def test_a_job_whose_server_dies_of_it_fails_in_the_end(server: FakeServer) -> N
     with gateway(server) as (url, _):
         failed = ended(url, submit(url, b"video"))
     assert (failed["state"], failed["failure"]["code"], failed["attempts"]) == ("failed", "internal", 3)
+
+
+def test_a_callback_goes_on_after_its_gateway_was_killed(server: FakeServer, receiver: Receiver) -> None:
+    receiver.statuses = [503]
+    with gateway(server, callbacks=[receiver.place]) as (url, _):
+        secret = httpx.post(f"{url}/v1/callback-secret", **LOOPBACK).json()["secret"]
+        answer = httpx.post(f"{url}/v1/jobs", params={"callback": receiver.url}, content=b"video", **LOOPBACK)
+        wait_until(lambda: receiver.heard)
+    with gateway(server, callbacks=[receiver.place]) as (url, _):
+        wait_until(lambda: len(receiver.heard) > 1)
+    (first, again) = receiver.heard[:2]
+    assert first[1]["webhook-id"] == again[1]["webhook-id"] == answer.json()["id"]
+    assert Webhook(secret).verify(again[2], again[1])["data"]["state"] == "done"
