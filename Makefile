@@ -33,7 +33,7 @@ COVERED := --cov --cov-report= --cov-fail-under=93
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run web check fast test unit servers serve stop status env edge edge-stop archives lint bench docs page import samples clean cluster robustness audit evaluate train
+.PHONY: help setup run web check fast test unit servers serve stop status env edge edge-stop archives lint bench docs page import samples clean cluster robustness fuzz audit evaluate train
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -125,6 +125,9 @@ cluster: setup ## score a catalogue with Ray (ARGS="samples --output-dir results
 
 robustness: setup ## files and calls as people have them, and what must not matter to a verdict (ARGS="--clips 20")
 	@$(RUN) -m benchmarks.robustness --checkpoints "$(CHECKPOINTS)" --json "$(RESULTS)/bench/robustness.json" $(ARGS)
+
+fuzz: setup ## inputs that nobody would send in earnest; what is found becomes a test (ARGS="--hours 48")
+	@$(RUN) -m benchmarks.fuzzing $(ARGS)
 
 evaluate: setup ## measure quality on held-out people; tables and pictures in results/quality (ARGS="--splits test")
 	@$(RUN) -m benchmarks.quality --checkpoints "$(CHECKPOINTS)" --output-dir "$(RESULTS)/quality" $(ARGS)

@@ -26,6 +26,7 @@ from typing import Any
 import torch
 
 from benchmarks.alterations import ALTERATIONS, UNCHANGED, written
+from benchmarks.fuzzing.rounds import Fuzzer, Plan
 from benchmarks.malformed import malformed
 from outofsync.nodes import DeblurNode, EnsembleNode, Request
 from training.evaluation.degradations import read_footage
@@ -186,6 +187,8 @@ def drift(judge: Judge, clips: Sequence[bytes]) -> list[dict[str, Any]]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--clips", type=int, default=20, help="of the drift")
+    parser.add_argument("--inputs", type=int, default=10_000, help="for parsers; make fuzz tries more")
+    parser.add_argument("--mutated", type=int, default=500, help="files for the decoder")
     parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
     parser.add_argument("--checkpoints", type=Path, default=ROOT / "checkpoints")
     parser.add_argument("--json", type=Path)
@@ -203,6 +206,10 @@ def main() -> int:
             print(f"WRONG  {row['kind']}: {row['file']:<40} {row['now']}")
     print(f"malformed files with the right answer: {sum(row['right'] for row in crafted)} of {len(crafted)}")
     print(f"decoders that they ended: {dict(judge.decoders) or 0}", flush=True)
+    fuzzer = Fuzzer(Plan(inputs=chosen.inputs, files=chosen.mutated))
+    fuzzer.round(seed=0)
+    print(f"parser inputs tried: {fuzzer.parser_inputs}; mutated files tried: {chosen.mutated}")
+    print(f"what these came to: {dict(fuzzer.outcomes)}; findings: {len(fuzzer.found)}", flush=True)
     rows = drift(judge, clips_of(chosen.shared, chosen.clips))
     print(f"\n{'what changes':<28} clips  median  largest  offset moved  not judged  within")
     for row in rows:
@@ -219,6 +226,7 @@ def main() -> int:
             "files": files,
             "calls": {"tried": tried, "right": right},
             "malformed": crafted,
+            "fuzzed": {"inputs": fuzzer.parser_inputs, "files": fuzzer.outcomes, "found": len(fuzzer.found)},
             "drift": rows,
         }
         chosen.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

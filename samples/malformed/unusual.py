@@ -32,6 +32,7 @@ HONEST: dict[str, Make] = {
         pixel_format="yuv420p10le",
         video_options={"x265-params": f"{X265}:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc"},
     ),
+    "a colour matrix that scalers do not know": Writing(video_options={"x264-params": "colormatrix=YCgCo"}),
     "alpha, ProRes 4444": Writing(
         container="mov", video="prores_ks", audio="pcm_s16le", pixel_format="yuva444p10le"
     ),

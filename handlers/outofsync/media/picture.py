@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 from fractions import Fraction
 
+import av
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
@@ -14,6 +15,7 @@ from outofsync.media.description import Cropping
 from outofsync.media.orientation import orientation_of
 from outofsync.media.ring import CHANNELS
 
+UNSPECIFIED = 2  # as a colour matrix: FFmpeg takes its default
 MAX_ASPECT = 4  # pixels more oblong than this are a mistake in the file
 
 
@@ -66,6 +68,13 @@ class PictureConverter:
     def convert(self, picture: VideoFrame) -> VideoFrame:
         """RGB by FFmpeg's defaults (the stream's matrix, bicubic); raises ``too_many_pixels``."""
         check_side(picture.width, picture.height, self._limits, Stage.DECODE)
+        try:
+            return self._rgb(picture)
+        except av.FFmpegError:  # a matrix that FFmpeg's scaler does not know, or that nobody does
+            picture.colorspace = UNSPECIFIED
+            return self._rgb(picture)
+
+    def _rgb(self, picture: VideoFrame) -> VideoFrame:
         return self._reformatter.reformat(picture, *self._whole, "rgb24", interpolation="BICUBIC", threads=1)
 
     def write(self, converted: VideoFrame, ring: mmap.mmap, offset: int) -> None:
