@@ -1,6 +1,7 @@
-"""Which files run in one process where several run side by side: those whose tests share a server.
+"""Which files run in one process where several run side by side, and which are not left for the end.
 
-A server takes a gigabyte and many seconds to start, and each process starts its own.
+A server takes a gigabyte and many seconds to start, and each process starts its own: those whose tests
+share one stay together.
 """
 
 from __future__ import annotations
@@ -24,9 +25,23 @@ SHARED = {
     "tests/robustness/server/": "small server",
 }
 
+# Few tests that take minutes: what begins last is waited for by all.
+LONG = (
+    "tests/integration/pythons/",
+    "tests/e2e/documentation/",
+    "tests/e2e/test_readme.py",
+    "tests/integration/test_calibration.py",
+)
+
 
 class SharedServerScheduling(LoadFileScheduling):  # type: ignore[misc]
-    """Hands out files, and those that share a server together."""
+    """Hands out files, those that share a server together, and those that take long before others."""
+
+    def schedule(self) -> None:
+        super().schedule()
+        for start in reversed(LONG):
+            for scope in [scope for scope in self.workqueue if scope.startswith(start)]:
+                self.workqueue.move_to_end(scope, last=False)
 
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
