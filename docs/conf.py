@@ -30,7 +30,7 @@ nitpick_ignore_regex = [
     # Other libraries' names: nothing is fetched while this is built.
     ("py:.*", r"(numpy|np|pandas|matplotlib|httpx|pathlib|os|collections|typing|datetime)\..*"),
     ("py:class", r"(NDArray|Path|IO|Any|Iterator|Iterable|AsyncIterator|Sequence|Mapping|Callable|Counter)"),
-    ("py:.*", r"(Priority|State)Choice"),
+    ("py:.*", r"((Priority|State)Choice|Versions)"),
     ("py:.*", r"(optional|Literal|outofsync_client\.(management\.Self|_base\.Self|_(client|many)\.F))"),
 ]
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, ClassVar, Literal, Mapping, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, Literal, Mapping, Optional, TypeVar, Union
 
 from outofsync_client._answers import Answer
 from outofsync_client._endpoints import (
@@ -44,6 +44,9 @@ from outofsync_client._sender import Sender
 from outofsync_client._transport import BaseTransport, Timeouts
 from outofsync_client.extensions import versions_at
 from outofsync_client.protocol import EDGE, IDEMPOTENCY_HEADER, SENT_AT_HEADER, TORCHSERVE, Routes
+
+if TYPE_CHECKING:
+    from outofsync_client.versions import Versions
 
 DeblurChoice = Literal["auto", "always", "never"]
 ModeChoice = Literal["full", "reference"]
@@ -142,8 +145,8 @@ class BaseClient:
         return self._sender.preferred.address().url
 
     @property
-    def models(self) -> Any:
-        """Versions of the pipeline, of a server on this machine: ``serving.rollout.Models``.
+    def models(self) -> Versions:
+        """Versions of the pipeline, of a server on this machine.
 
         Its methods block. Raises ValueError for a client that was not made by :meth:`of_state`, and where
         what serves is not installed.

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
+
+if TYPE_CHECKING:
+    from outofsync_client.versions import Versions
 
 COMMANDS = "outofsync_client.commands"  # name: a word after `outofsync`; what it names: a click command
 VERSIONS = "outofsync_client.versions"  # what it names: called with a state folder and a model store
@@ -19,13 +22,14 @@ def commands() -> dict[str, EntryPoint]:
     return {point.name: point for point in _entry_points(COMMANDS)}
 
 
-def versions_at(state: Path, model_store: Optional[Path] = None) -> Any:
+def versions_at(state: Path, model_store: Optional[Path] = None) -> Versions:
     """The versions of the pipeline of a server on this machine; its model store lies beside its folder.
 
     Raises LookupError where nothing that serves is installed.
     """
     for point in _entry_points(VERSIONS):
-        return point.load()(state, model_store)
+        versions: Versions = point.load()(state, model_store)
+        return versions
     raise LookupError("versions are rolled out where the server is installed, and it is not installed here")
 
 

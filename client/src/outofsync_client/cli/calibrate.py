@@ -41,6 +41,7 @@ from outofsync_client.cli.options import (
 from outofsync_client.cli.server import nearest_state
 from outofsync_client.extensions import versions_at
 from outofsync_client.reports.wording import number, percent, printable
+from outofsync_client.versions import Versions
 
 OUTPUT_FOLDER = Path("calibration")
 ROWS = {"called likely fake or fake": FAKE_VERDICTS, "inconclusive": (INCONCLUSIVE,)}
@@ -175,7 +176,7 @@ def _judged(
         return own_videos(folder, paths, ledger)
 
 
-def _versions_at(state: Path | None, model_store: Path | None) -> Any:
+def _versions_at(state: Path | None, model_store: Path | None) -> Versions:
     """The versions of the server on this machine."""
     try:
         return versions_at(state or nearest_state(Path.cwd()), model_store)

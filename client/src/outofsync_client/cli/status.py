@@ -62,7 +62,7 @@ def status_of(client: Client) -> Status:
     except ValueError:
         return Status(client.url, health)
     record = models.record()
-    served = Served(record.promoted, record.canary, models.describe(record.promoted).nodes)
+    served = Served(record.promoted, record.canary, tuple(models.describe(record.promoted).nodes))
     return Status(client.url, health, served, Counts.of(metrics))
 
 
