@@ -100,7 +100,7 @@ class Gateway:
             key_required=access.key_required,
             request_bytes=settings.request_bytes,
         )
-        jobs = JobService(settings, router)
+        jobs = JobService(settings, router, metrics)
         return cls(settings, metrics, pool, monitor, tasks, router, shadow, access, page, jobs)
 
     @property

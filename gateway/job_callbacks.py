@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -12,13 +11,16 @@ import httpx
 
 from gateway.callback_sender import CallbackSender, RefusedError
 from gateway.job_answers import described
+from gateway.job_log import JobLog
 from gateway.jobs.job import AwayError
 
 if TYPE_CHECKING:
     from gateway.jobs.desk import Desk
 
 
-async def call_back(desk: Desk, sender: CallbackSender, id: str, number: int, *, last: bool) -> bool:
+async def call_back(
+    desk: Desk, sender: CallbackSender, log: JobLog, id: str, number: int, *, last: bool
+) -> bool:
     """Call, and enter that in the ledger; whether that is enough: it was heard, or will never be.
 
     Every attempt bears the job's id, so that a receiver knows what it has heard already.
@@ -46,7 +48,5 @@ async def call_back(desk: Desk, sender: CallbackSender, id: str, number: int, *,
         await asyncio.to_thread(desk.call, desk.callbacks.note, id, attempt, state)
     except AwayError:
         return False
-    entry: dict[str, object] = {"event": "callback", "job": id, "request_id": job.request_id}
-    entry |= {"attempt": number, "status": status, "problem": problem, "state": state}
-    logging.getLogger("gateway.jobs").info("callback", extra={"entry": entry})
+    log.note_callback(job, state=state, attempt=number, status=status, problem=problem)
     return over

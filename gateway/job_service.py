@@ -17,9 +17,11 @@ from gateway.callback_sender import CallbackSender, RefusedError
 from gateway.errors import bad_options, busy, internal, too_many_jobs
 from gateway.job_body import JobBody, Wishes
 from gateway.job_callbacks import call_back
-from gateway.job_worker import JobWorker, note
+from gateway.job_log import JobLog
+from gateway.job_worker import JobWorker
 from gateway.jobs.job import AwayError, FullError, Job, State, Submission, new_id
 from gateway.jobs.settings import FOLDER
+from gateway.metrics import Metrics
 from gateway.routing import Router
 from gateway.settings import GatewaySettings
 
@@ -41,11 +43,12 @@ class JobService:
     Every method raises ``EdgeError``: ``busy`` where the database is away.
     """
 
-    def __init__(self, settings: GatewaySettings, router: Router) -> None:
+    def __init__(self, settings: GatewaySettings, router: Router, metrics: Metrics) -> None:
         self._chosen = settings.jobs
         self._folder = (settings.jobs.folder or settings.states[0] / FOLDER).absolute()
         self._router = router
-        self._worker = JobWorker(router)
+        self._log = JobLog(metrics)
+        self._worker = JobWorker(router, self._log)
         self._sender = CallbackSender(settings.jobs.callbacks)
         self._name = f"{socket.gethostname()[:24]}-{os.getpid()}-{time.time_ns():x}"
         self._opening = asyncio.Lock()
@@ -61,6 +64,7 @@ class JobService:
             desk = await self._opened()
             with suppress(AwayError):
                 await asyncio.to_thread(desk.call, desk.keep_house)
+                self._log.note_waiting(await asyncio.to_thread(desk.call, desk.store.waiting))
             await asyncio.sleep(desk.round_s)
 
     async def close(self) -> None:
@@ -103,7 +107,7 @@ class JobService:
             # and nobody was told that it was taken.
             desk.uploads.remove(id)
             raise
-        note(job, State.DONE if job.answered_by else State.RECEIVED)
+        self._log.note(job, State.DONE if job.answered_by else State.RECEIVED)
         return job
 
     async def job(self, id: str, holder: str) -> Job | None:
@@ -150,7 +154,7 @@ class JobService:
             return False
         self._worker.abandon(job.id)
         self._tell_ended(job.id)
-        note(job, State.CANCELLED)
+        self._log.note(job, State.CANCELLED)
         return True
 
     async def forget(self, job: Job) -> None:
@@ -180,7 +184,7 @@ class JobService:
     async def _call_back(self, id: str, number: int, last: bool) -> bool:
         """The engine calls for it."""
         desk = self._desk
-        return desk is None or await call_back(desk, self._sender, id, number, last=last)
+        return desk is None or await call_back(desk, self._sender, self._log, id, number, last=last)
 
     async def _work(self, id: str) -> None:
         """The engine calls for it."""
@@ -212,8 +216,14 @@ class JobService:
             work=self._work,
             call_back=self._call_back,
             loop=loop,
-            gave_up=lambda job: internal("the gateway failed on this job").envelope(job.request_id)["error"],
+            gave_up=self._gave_up,
         )
+
+    def _gave_up(self, job: Job) -> dict[str, Any]:
+        """What is said of a job that the engine has given up."""
+        self._log.note(job, State.FAILED)
+        error: dict[str, Any] = internal("the gateway failed on this job").envelope(job.request_id)["error"]
+        return error
 
     async def _call(self, desk: Desk, work: Callable[P, T], *words: P.args, **named: P.kwargs) -> T:
         """What takes milliseconds and blocks."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.errors import EdgeError, internal
+from gateway.job_log import JobLog
 from gateway.jobs.job import AwayError, Finding, Job, LaterError, Run, State
 from gateway.progress import TrackedRequest
 from gateway.routing import Router
@@ -39,8 +39,9 @@ class _UnderWay:
 class JobWorker:
     """Does what the engine calls for, and ends it at once where nobody waits any more."""
 
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: Router, log: JobLog) -> None:
         self._router = router
+        self._log = log
         self._under_way: dict[str, _UnderWay] = {}
 
     async def work(self, desk: Desk, id: str) -> Finding | None:
@@ -52,7 +53,7 @@ class JobWorker:
             run = await asyncio.to_thread(desk.call, desk.store.start, id, desk.name)
             if run is None:
                 return None
-            note(run.job)
+            self._log.note(run.job)
             finding = await self._attempt(desk, run)
             if finding is None or not await asyncio.to_thread(desk.call, desk.store.finish, run, finding):
                 return None
@@ -61,7 +62,7 @@ class JobWorker:
         desk.uploads.remove(id)
         with suppress(AwayError):  # whoever keeps house finds it
             await asyncio.to_thread(desk.call, desk.announce, run.job)
-        note(run.job, finding.state)
+        self._log.note(run.job, finding.state)
         return finding
 
     def abandon(self, id: str) -> None:
@@ -124,20 +125,6 @@ class JobWorker:
                 if not await asyncio.to_thread(desk.call, look):
                     return
                 told = state
-
-
-def note(job: Job, state: State | None = None) -> None:
-    """A line in the log for each change of a job's state."""
-    entry = {
-        "event": "job",
-        "job": job.id,
-        "state": state or job.state,
-        "request_id": job.request_id,
-        "key": job.holder,
-        "attempt": job.attempt,
-        "seconds": round(time.time() - job.created, 3),
-    }
-    logging.getLogger("gateway.jobs").info("job", extra={"entry": entry})
 
 
 def _passes(error: EdgeError, attempt: int) -> bool:

@@ -46,6 +46,18 @@ class Metrics:
             "background_failures", "Background tasks that an unexpected error ended.", "task"
         )
         self.unrepeatable = self._counter("uploads_unrepeatable", "Uploads that no disk could hold.")
+        self.jobs_unfinished = self._gauge("jobs_unfinished", "Jobs that have not ended.", "state")
+        self.jobs_oldest = self._gauge("jobs_oldest_seconds", "How long the oldest job waits to be begun.")
+        self.jobs_ended = self._counter("jobs_ended", "Jobs that have ended.", "state")
+        self.jobs_begun_again = self._counter("jobs_begun_again", "Jobs begun anew after something died.")
+        self.jobs_seconds = Histogram(
+            "outofsync_jobs_seconds",
+            "From when a job was handed in to its end.",
+            ("priority",),
+            buckets=(*SECONDS, 4 * 3600, 24 * 3600),
+            registry=self.registry,
+        )
+        self.callbacks = self._counter("callbacks", "Attempts at callbacks, by where that came to.", "state")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"outofsync_{name}", text, labels, registry=self.registry)

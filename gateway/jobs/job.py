@@ -111,6 +111,14 @@ class Finding:
     error: dict[str, Any] | None = None
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """How many jobs have not ended, by state, and how long the oldest that nobody has begun has waited."""
+
+    counts: dict[State, int]
+    oldest_s: float
+
+
 class FullError(Exception):
     """A key has as many jobs, or bytes, waiting as it may; the message says which."""
 

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from gateway.jobs.callbacks import CallbackState
-from gateway.jobs.job import UNFINISHED, Finding, FullError, Job, Priority, Run, State, Submission
+from gateway.jobs.job import UNFINISHED, Finding, FullError, Job, Priority, Run, State, Submission, Waiting
 from gateway.jobs.tables import ATTEMPTS, JOBS, SUMMARY, take_turns
 
 BULK_TURN = 1 << 30  # bulk comes behind everything that is not; the engine counts to 2^31
@@ -155,6 +155,15 @@ class JobStore:
         old = JOBS.c.created < time.time() - older_than_s
         query = sa.select(*SUMMARY).where(JOBS.c.state.in_(states), old)
         return self._select(query.order_by(JOBS.c.id).limit(limit))
+
+    def waiting(self) -> Waiting:
+        """What is ahead of whoever shares the work."""
+        query = sa.select(JOBS.c.state, sa.func.count(), sa.func.min(JOBS.c.created)).where(_UNFINISHED)
+        with self._engine.connect() as connection:
+            found = {State(row[0]): row for row in connection.execute(query.group_by(JOBS.c.state))}
+        counts = {state: found[state][1] if state in found else 0 for state in UNFINISHED}
+        begun = [found[state][2] for state in (State.RECEIVED, State.QUEUED) if state in found]
+        return Waiting(counts, time.time() - min(begun) if begun else 0.0)
 
     def expire(self, retention_s: float) -> list[str]:
         """Drop results older than that many seconds; returns the jobs of twice that age, to be forgotten."""

@@ -103,6 +103,8 @@ def test_what_was_not_heard_is_said_again_under_the_same_id(
     job = submit(live, receiver.url)
     wait_until(lambda: callback(live, job)["state"] == "delivered")
     assert [one["status"] for one in callback(live, job)["attempts"]] == [500, 302, 200]
+    counted = [live.metric("outofsync_callbacks_total", state=state) for state in ("pending", "delivered")]
+    assert counted == [2, 1]
     assert {(path, headers["webhook-id"]) for path, headers, _ in receiver.heard} == {("/hook?from=us", job)}
     assert all(Webhook(secret).verify(body, headers) for _, headers, body in receiver.heard)
 

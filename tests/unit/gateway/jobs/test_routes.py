@@ -115,6 +115,7 @@ def test_whoever_prefers_to_wait_is_answered_at_the_end_or_when_the_time_is_over
     live: LiveGateway, gate: Gate
 ) -> None:
     taken = submit(live)
+    wait_until(lambda: live.servers[0].asked)
     early = live.ask("GET", f"/v1/jobs/{taken['id']}", headers={"Prefer": "wait=1"})
     assert (early.json()["state"], early.headers["preference-applied"]) == ("running", "wait=1")
     assert "result" not in early.json()
@@ -292,6 +293,27 @@ def test_the_same_file_is_not_judged_twice_for_the_same_key(make_gateway: MakeGa
     assert (theirs["state"], theirs["answered_by"]) == ("queued", None)
     live.servers[0].record(promoted="two")
     assert submit(live)["answered_by"] is None
+
+
+def test_jobs_are_counted_and_every_change_of_state_is_a_line_of_the_log(
+    make_gateway: MakeGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    live = make_gateway(jobs=JobSettings(at_once=1, lease_s=1.0))
+    gate = Gate()
+    live.servers[0].answer = gate.answer
+    caplog.set_level("INFO", logger="gateway.jobs")
+    taken = submit(live, headers={"X-OutOfSync-Request-Id": "mine"})
+    submit(live, b"another")
+    wait_until(lambda: live.metric("outofsync_jobs_unfinished", state="running") == 1)
+    wait_until(lambda: live.metric("outofsync_jobs_unfinished", state="queued") == 1)
+    assert live.metric("outofsync_jobs_oldest_seconds") > 0
+    gate.open.set()
+    assert ended(live, taken)["state"] == "done"
+    wait_until(lambda: live.metric("outofsync_jobs_ended_total", state="done") == 2)
+    wait_until(lambda: live.metric("outofsync_jobs_unfinished", state="queued") == 0)
+    lines = [vars(record)["entry"] for record in caplog.records if record.name == "gateway.jobs"]
+    states = [line["state"] for line in lines if line["request_id"] == "mine"]
+    assert sorted(states) == ["done", "received", "running"]
 
 
 def test_nothing_of_the_engine_runs_before_there_is_a_job(live: LiveGateway) -> None:
