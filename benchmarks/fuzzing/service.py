@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from contextlib import suppress
@@ -16,6 +17,7 @@ PATIENCE_S = 0.5  # until it is taken to wait for more than was sent
 MOST_BYTES = 1 << 20  # of an answer
 # What a server says of itself and of its own faults; 501 and 505 are about what was asked.
 FAULTS = {500, 502, 504}
+REQUEST = re.compile(rb"[A-Z]+ \S+ HTTP/1\.[01]\r?\n")
 BOUNDARY = b"fuzz7MA4YWxk"
 TOKENS = (
     *(b"\r\n", b"\n", b"\r\n\r\n", b"\0", b" ", b"\t", b":", b"%00", b"/../", b"//", b"?", b"#", b"\xff" * 9),
@@ -69,7 +71,7 @@ class Service:
                 except TimeoutError:
                     if channel.gettimeout() == LONGEST_S:
                         raise
-                    plain.shutdown(socket.SHUT_WR)  # it waits for more, and there is none
+                    channel.shutdown(socket.SHUT_WR)  # it waits for more, and there is none
                     channel.settimeout(LONGEST_S)
                     continue
                 if not chunk:
@@ -91,6 +93,8 @@ class Service:
             version, status = answer.split(None, 2)[:2]
             code = int(status)
         except ValueError:
+            if not REQUEST.match(message):
+                return ""  # nginx speaks HTTP/0.9, too: what names no version gets a body alone
             return f"it answers {answer[:40]!r}, which is no HTTP"
         if not version.startswith(b"HTTP/1.") or not 100 <= code <= 599:
             return f"it answers {answer[:40]!r}"

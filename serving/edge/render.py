@@ -100,8 +100,13 @@ FAULTS = (
         (429,), 429, ErrorCode.BUSY, "this key has sent too many requests", "Wait, then send it again.", LATER
     ),
     Fault(
-        (500, 501, 505), 500, ErrorCode.INTERNAL, "the edge failed on this request", "Report it with its id."
+        (501, 505),
+        400,
+        ErrorCode.BAD_OPTIONS,
+        "the request asks for a kind of HTTP that is not spoken here",
+        "Speak HTTP/1.1 or 2, and send a body with its length or in chunks.",
     ),
+    Fault((500,), 500, ErrorCode.INTERNAL, "the edge failed on this request", "Report it with its id."),
     Fault((502, 503), 503, ErrorCode.BUSY, "no gateway answers for now", "Send it again later.", LATER),
     Fault((504,), 504, ErrorCode.TIMEOUT, "the gateway did not answer in time", "Send a shorter video."),
 )

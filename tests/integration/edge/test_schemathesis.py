@@ -19,7 +19,16 @@ CHECKS += ",response_headers_conformance,negative_data_rejection,unsupported_met
 
 def test_the_service_keeps_to_its_document(edge: LiveEdge, tmp_path: Path) -> None:
     command = [str(ROOT / ".venv/bin/schemathesis"), "run", f"{edge.url}/v1/openapi.json"]
-    command += ["--checks", CHECKS, "--max-examples", "15", "--seed", "7", "--phases", "coverage,fuzzing"]
+    command += [
+        "--checks",
+        CHECKS,
+        "--max-examples",
+        "15",
+        "--seed",
+        "7",
+        "--phases",
+        "coverage,fuzzing,stateful",
+    ]
     command += ["--exclude-operation-id", "events"]  # which waits for requests that never come
     command += ["--request-timeout", "300"]  # a busy machine may take its time to start what draws reports
     command += ["--tls-verify", edge.authority, "--header", f"X-Api-Key: {edge.key}", "--no-color"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,6 +48,17 @@ def test_videos_that_were_found_once_are_read_or_refused() -> None:
     assert {path.name: media.problem(path.read_bytes()) for path in kept("decoder")} == dict.fromkeys(
         (path.name for path in kept("decoder")), ""
     )
+
+
+def test_coverage_can_guide(tmp_path: Path) -> None:
+    pytest.importorskip("atheris", reason="atheris is for Linux on x86-64")
+    words = [sys.executable, "-m", "benchmarks.fuzzing.guided", "options", "-runs=1000", "-seed=1"]
+    path = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        words, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "Done 1000 runs" in done.stderr
 
 
 def test_a_round_tries_what_it_is_to(tmp_path: Path) -> None:
