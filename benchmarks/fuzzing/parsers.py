@@ -27,8 +27,8 @@ from outofsync.limits import Limits
 from outofsync.media.containers import check_file, transport_packets
 from outofsync.media.cut_start import header_before
 from outofsync.options import Options
-from outofsync_client import Result
-from outofsync_client._answers import Answer
+from outofsync_client import Result, UnexpectedAnswerError
+from outofsync_client.protocol.answers import error_in
 from outofsync_import.pickles import read_estimator, read_state_dict
 from samples.malformed.corpus import CORPUS, SECONDS, SIDE
 from samples.malformed.footage import Footage
@@ -143,11 +143,13 @@ def _heads() -> list[bytes]:
 
 def _answer(data: bytes) -> None:
     """As the client reads it, and then as its callers look at it."""
-    answer = Answer(200, {}, data, "id")
     try:
-        result = Result.from_dict(answer.json())
-    except (KeyError, TypeError, ValueError, AttributeError) as error:  # as it says it does
-        raise answer.unexpected("no result") from error
+        values = json.loads(data)
+        if error := error_in(200, values, request_id="id"):
+            raise error
+        result = Result.from_dict(values)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:  # as it says it does
+        raise UnexpectedAnswerError(str(error), status=200) from error
     if not (result.is_fake or result.is_conclusive):
         result.to_json()
     assert len(result.window_times) == max(len(result.delays), len(result.features))
