@@ -1,4 +1,4 @@
-"""Which containers and codecs are read, and how a file is recognised.
+"""Which containers, codecs and protocols are allowed, and how a file is recognised.
 
 FFmpeg knows hundreds of formats; some are playlists that name other files or addresses. A file is therefore
 matched to one of five demuxers by its first bytes, here, and FFmpeg is told which one to use: it never
@@ -32,6 +32,14 @@ AUDIO_CODECS = frozenset(
     | {"aac_latm", "amrnb", "amrwb", "dca", "mlp", "truehd"}
     | {"adpcm_ms", "adpcm_ima_wav", "adpcm_ima_qt"}
 )
+# FFmpeg's own lists: what it may use, whatever a file asks it for. Each demuxer stands under all its names.
+DEMUXERS = ("mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "avi", "mpeg", "mpegts")
+PROTOCOLS = ("fd",)  # a descriptor that is open already
+ALLOWED = {
+    "format_whitelist": ",".join(DEMUXERS),
+    "codec_whitelist": ",".join(sorted(VIDEO_CODECS | AUDIO_CODECS)),
+    "protocol_whitelist": ",".join(PROTOCOLS),
+}
 
 
 @dataclass(frozen=True, slots=True)

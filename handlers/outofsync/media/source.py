@@ -19,14 +19,13 @@ from av.video.frame import VideoFrame
 from outofsync.constants import FRAME_RATE
 from outofsync.errors import ErrorCode, OutOfSyncError, Stage
 from outofsync.limits import Limits
-from outofsync.media.containers import AUDIO_CODECS, VIDEO_CODECS, Container
+from outofsync.media.containers import ALLOWED, Container
 from outofsync.media.grid import MICROSECONDS
 from outofsync.media.picture import check_side
 from outofsync.media.timeline import Stamps, Timeline, TimesError
 from outofsync.media.tracks import NAMES, Wanted, choose
 
 DECODING_THREADS = 4
-DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts"
 # A file may end this much earlier than it says before it counts as cut off.
 MISSING_US = MICROSECONDS // 2
 # Containers that say nothing of their end; FFmpeg guesses it from the last times that it finds.
@@ -55,12 +54,7 @@ class Source:
         self._offsets: dict[int, Iterator[int]] = {}  # of the packets of each stream to come
         self._others_end_us = 0  # of subtitles and the like
         os.lseek(descriptor, 0, os.SEEK_SET)
-        options = {
-            "fd": str(descriptor),
-            "protocol_whitelist": "fd",
-            "format_whitelist": DEMUXERS,
-            "codec_whitelist": ",".join(sorted(VIDEO_CODECS | AUDIO_CODECS)),
-        }
+        options = {"fd": str(descriptor), **ALLOWED}
         try:
             self.container = av.open(
                 "fd:", "r", format=kind.demuxer, container_options=options, metadata_errors="replace"
