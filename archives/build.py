@@ -50,7 +50,7 @@ class BuildError(Exception):
 def build(
     checkpoints: Path, output: Path, version: str | None = None, settings: Path = SETTINGS
 ) -> dict[Path, bool]:
-    """Build every archive into ``output``; says for each whether it changed.
+    """Build every archive into ``output``, signed by whoever builds; says for each whether it changed.
 
     With a ``version`` of one's own, the models whose weights ``checkpoints`` holds become
     ``NAME-VERSION.mar``, to be registered beside those that serve; what these are made from is left alone.
@@ -59,6 +59,7 @@ def build(
     if version is not None:
         checked_version(version)
     output.mkdir(parents=True, exist_ok=True)
+    before = read_sums(output)
     with tempfile.TemporaryDirectory(prefix="outofsync-build-") as folder:
         work = Path(folder)
         if version is None:
@@ -71,6 +72,8 @@ def build(
             targets = {archive: output / archive_of(archive.stem, version) for archive in made}
         changed = {target: repack(archive, target) for archive, target in targets.items()}
     write_sums(output)
+    if said := sign_all(changed, before):
+        sys.stderr.write(f"archives: {said}\n")
     return changed
 
 
@@ -151,7 +154,7 @@ def sign_all(built: Iterable[Path], before: Mapping[Path, str]) -> str:
     try:
         key, is_new = keys.signer()
         if key is None:
-            return f"not signed: {keys.folder} holds no {PRIVATE_NAME}" if keys.folder else "not signed"
+            return f"not signed: {keys.folder} holds no {PRIVATE_NAME}" if keys.folder else ""
         for path in {*built, *(before if is_new else ())}:
             sign(path, key)
     except (SigningError, OSError) as error:
@@ -168,18 +171,14 @@ def main() -> int:
     parser.add_argument("--version", help="make NAME-VERSION.mar, to be registered beside the running models")
     options = parser.parse_args()
     try:
-        before = read_sums(options.output)
         changed = build(options.checkpoints, options.output, options.version)
         write_bill(changed, options.output / bill_name(options.version))
-        said = sign_all(changed, before)
     except BuildError as error:
         sys.stderr.write(f"archives: {error}\n")
         return 1
     for path, new in changed.items():
         size = path.stat().st_size / 1e6
         sys.stdout.write(f"{path} {'built' if new else 'unchanged'}, {size:.1f} MB\n")
-    if said:
-        sys.stdout.write(f"{said}\n")
     return 0
 
 

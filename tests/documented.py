@@ -7,11 +7,14 @@ options exist.
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
 import re
 import shlex
+import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -105,10 +108,20 @@ def usage(*program: str) -> str:
     return subprocess.run([*program, "--help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
+# Where their first build puts its key; the tests' own have none.
+READERS_SETTINGS = tempfile.mkdtemp(prefix="outofsync-reader-")
+atexit.register(shutil.rmtree, READERS_SETTINGS, ignore_errors=True)
+
+
 def reader_environment() -> dict[str, str]:
     """A reader's, with .venv activated; PYTHON=true turns set-up into nothing: it is done already."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "OUTOFSYNC_"))}
-    return {**kept, "PATH": f"{BIN}:{os.environ['PATH']}", "PYTHON": "true"}
+    return {
+        **kept,
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "PYTHON": "true",
+        "XDG_CONFIG_HOME": READERS_SETTINGS,
+    }
 
 
 def make_checkout(folder: Path) -> Path:
