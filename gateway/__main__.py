@@ -85,6 +85,9 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--in-flight", type=int, default=DEFAULTS.in_flight, help="requests in flight at one server"
     )
+    parser.add_argument(
+        "--shared", type=int, default=DEFAULTS.shared, help="of those, while several keys ask: shared evenly"
+    )
     for name, text in SECONDS.items():
         field = f"{name}_s"
         default = getattr(DEFAULTS, field)

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from gateway.access import Access, access_of
+from gateway.access import EVERYBODY, Access, access_of
 from gateway.background import TaskSupervisor
 from gateway.endpoint import STOPPED, Endpoint, Work, error_response
 from gateway.errors import method_not_allowed, no_such_request, not_found
@@ -41,6 +41,7 @@ from gateway.routing import Prediction, Router
 from gateway.servers import Pool, Server
 from gateway.settings import GatewaySettings
 from gateway.shadow import Shadow
+from gateway.turns import Turns
 from gateway.upload import Upload
 from gateway.upstream import Upstream
 from outofsync_client.protocol import (
@@ -79,6 +80,7 @@ class Gateway:
     access: Access
     page: PageFiles
     jobs: JobService
+    turns: Turns
     tracker: RequestTracker = field(default_factory=RequestTracker)
     followers: Places = field(default_factory=Places)
     renderer: Renderer = field(default_factory=Renderer)
@@ -101,7 +103,9 @@ class Gateway:
             request_bytes=settings.request_bytes,
         )
         jobs = JobService(settings, router, metrics)
-        return cls(settings, metrics, pool, monitor, tasks, router, shadow, access, page, jobs)
+        places, shared = settings.in_flight * len(servers), settings.shared * len(servers)
+        turns = Turns(places, shared, metrics, alone_s=settings.queue_s)
+        return cls(settings, metrics, pool, monitor, tasks, router, shadow, access, page, jobs, turns)
 
     @property
     def draining(self) -> bool:
@@ -131,6 +135,7 @@ class Gateway:
         holder = context.authenticate(self.access)
         request, upload = context.upstream_request(self.settings.request_bytes)
         tracked = self._track(context, holder, upload)
+        await self._turn(context, holder, upload)
         kept = False
         try:
             work = self.router.detect(request, upload, tracked)
@@ -151,6 +156,8 @@ class Gateway:
         request, upload = context.upstream_request(self.settings.request_bytes)
         tracked = self._track(context, holder, upload)
 
+        await self._turn(context, holder, upload)
+
         def on_attempt(server: Server, number: int) -> None:
             context.log_fields |= {"server": server.name, "attempts": number}
 
@@ -163,6 +170,17 @@ class Gateway:
             upload.close()
         headers = {} if video.length is None else {"Content-Length": str(video.length)}
         return StreamingResponse(video.chunks, media_type=VIDEO_TYPE, headers=headers)
+
+    async def _turn(self, context: RequestContext, holder: str, upload: Upload) -> None:
+        """Wait until it is this caller's turn, which lasts until the answer has been sent."""
+        if holder == EVERYBODY:  # nobody can be told from anybody else
+            return
+        turn = context.resources.enter_async_context(self.turns.of(holder))
+        try:
+            await context.cancel_on_disconnect(turn, upload)
+        except BaseException:
+            upload.close()
+            raise
 
     def _track(self, context: RequestContext, holder: str, upload: Upload) -> TrackedRequest:
         """Let the request be followed from now on, until its answer has been sent."""

@@ -152,7 +152,7 @@ def method_not_allowed(allowed: str) -> EdgeError:
 
 
 def too_slow() -> EdgeError:
-    """408: headers that did not come in time."""
+    """408: headers that did not come in time, or a body that hardly comes at all."""
     message, hint = "the request came too slowly", "Send it over a faster connection."
     return edge_error(Code.TIMEOUT, HTTPStatus.REQUEST_TIMEOUT, message, hint=hint)
 

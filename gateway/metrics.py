@@ -45,6 +45,7 @@ class Metrics:
         self.background_failures = self._counter(
             "background_failures", "Background tasks that an unexpected error ended.", "task"
         )
+        self.turned_away = self._counter("turned_away", "Requests beyond their caller's share that gave up.")
         self.unrepeatable = self._counter("uploads_unrepeatable", "Uploads that no disk could hold.")
         self.jobs_unfinished = self._gauge("jobs_unfinished", "Jobs that have not ended.", "state")
         self.jobs_oldest = self._gauge("jobs_oldest_seconds", "How long the oldest job waits to be begun.")

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Send
 
 from gateway.access import Access
-from gateway.errors import coded_body, misplaced_options, too_large
+from gateway.errors import coded_body, misplaced_options, too_large, too_slow
 from gateway.form import CONTENT_TYPE, Form
 from gateway.metrics import Metrics
 from gateway.request_log import log_request
@@ -26,6 +26,9 @@ from outofsync_client.protocol import REQUEST_ID_HEADER
 CLIENT_CLOSED_REQUEST = 499  # nginx's word for it: nobody is left to read the answer
 CLIENT_CLOSED_CODE = "hung_up"
 SEND_S = 30.0  # longest pause of a caller who reads an answer, as nginx has it
+# After so long an upload must have come at this pace on the whole: 200 MB would take two days at it, and a
+# caller who sends a byte now and then, which nginx is content with, would hold a place for ever.
+PATIENCE_S, SLOWEST_BYTES_S = 60.0, 1000.0
 SAFE_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 T = TypeVar("T")
@@ -97,8 +100,12 @@ class RequestContext:
             raise too_large(max_bytes)
 
     async def _body(self) -> AsyncIterator[bytes]:
+        begun, received = time.monotonic(), 0
         async for chunk in self.request.stream():
-            self.log_fields["bytes_in"] = self.log_fields.get("bytes_in", 0) + len(chunk)
+            received += len(chunk)
+            self.log_fields["bytes_in"] = received
+            if (spent := time.monotonic() - begun) > PATIENCE_S and received < spent * SLOWEST_BYTES_S:
+                raise too_slow()
             yield chunk
         self.log_fields["upload_s"] = round(time.monotonic() - self.started, 3)
 

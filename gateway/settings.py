@@ -24,6 +24,7 @@ class GatewaySettings:
     metrics_host: str = LOOPBACK
     metrics_port: int | None = None
     in_flight: int = 48  # requests in flight at one server; its queue holds 64
+    shared: int = 8  # of those, while several keys ask: shared evenly, so that nobody waits for one of them
     queue_s: float = 5.0  # how long a request waits for one of them to end
     patience_s: float = 30.0  # how long it waits for a server that is starting anew
     answer_s: float = 3600.0  # how long a server may take
