@@ -33,7 +33,7 @@ from benchmarks.stand_in import LOG
 ROOT = Path(__file__).resolve().parent.parent
 ENDED = ("done", "failed", "cancelled")
 LEASE_S = 3.0
-PAUSE_S = (0.2, 2.5)  # between two kills
+PAUSE_S = (0.5, 8.0)  # between two kills: a gateway takes seconds to come back
 END_S = 600.0  # for what is left, once nobody is killed any more
 CALLERS = 8
 
@@ -139,20 +139,29 @@ def scene(gateways: int, postgres: bool, seconds: float) -> Iterator[Scene]:
 
 
 def round_of(
-    *, gateways: int, postgres: bool, jobs: int, kill_s: float, seed: int, seconds: float = 0.02
+    *,
+    gateways: int,
+    postgres: bool,
+    jobs: int,
+    kill_s: float,
+    seed: int,
+    seconds: float = 0.02,
+    pause_s: tuple[float, float] = PAUSE_S,
 ) -> Tally:
     """Hand in so many jobs, while processes are killed for ``kill_s`` seconds."""
     place = f"{gateways} gateway{'s' * (gateways > 1)}, {'PostgreSQL' if postgres else 'SQLite'}"
     tally, began = Tally(place), time.monotonic()
     with scene(gateways, postgres, seconds) as stage:
-        accepted = _handed_in(stage, jobs, kill_s, seed, tally)
+        accepted = _handed_in(stage, jobs, kill_s, pause_s, seed, tally)
         ended = _ended(stage, accepted)
         _count(stage, accepted, ended, tally)
     tally.seconds = round(time.monotonic() - began, 1)
     return tally
 
 
-def _handed_in(stage: Scene, jobs: int, kill_s: float, seed: int, tally: Tally) -> dict[str, str]:
+def _handed_in(
+    stage: Scene, jobs: int, kill_s: float, kills_s: tuple[float, float], seed: int, tally: Tally
+) -> dict[str, str]:
     """Jobs that were accepted, with the sums of their files; callers and killer work side by side."""
     accepted: dict[str, str] = {}
     numbers = iter(range(10**9))
@@ -178,7 +187,7 @@ def _handed_in(stage: Scene, jobs: int, kill_s: float, seed: int, tally: Tally) 
     chance, deadline = random.Random(seed), time.monotonic() + kill_s
     kills: Counter[str] = Counter()
     while time.monotonic() < deadline:
-        time.sleep(chance.uniform(*PAUSE_S))
+        time.sleep(chance.uniform(*kills_s))
         name, kill = chance.choice(stage.victims)
         kill()
         kills[name] += 1

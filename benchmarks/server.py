@@ -23,6 +23,13 @@ REQUESTS, BATCHES = "outofsync_requests_total", "outofsync_batches_total"
 @contextmanager
 def served(store: Path | None = None, config: Path = CONFIG) -> Iterator[ServerState]:
     """A server of the archives in ``store``, or of ones built for it, with the settings in ``config``."""
+    with served_from(store, config) as (_, state):
+        yield state
+
+
+@contextmanager
+def served_from(store: Path | None = None, config: Path = CONFIG) -> Iterator[tuple[Path, ServerState]]:
+    """The same, with the state folder, by which a gateway finds it."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server is stopped then, too
     with tempfile.TemporaryDirectory(prefix="outofsync-bench-") as folder:
         if store is None:
@@ -31,7 +38,7 @@ def served(store: Path | None = None, config: Path = CONFIG) -> Iterator[ServerS
         state_folder = Path(folder) / "state"
         settings = ServerSettings(state=state_folder, model_store=store, config=config, plain_models=False)
         with running(settings) as state:
-            yield state
+            yield state_folder, state
 
 
 def detect_url(state: ServerState) -> str:

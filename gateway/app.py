@@ -43,6 +43,7 @@ from gateway.settings import GatewaySettings
 from gateway.shadow import Shadow
 from gateway.turns import Turns
 from gateway.upload import Upload
+from gateway.upload_routes import UploadRoutes
 from gateway.upstream import Upstream
 from outofsync_client.protocol import (
     EDGE,
@@ -55,6 +56,8 @@ from outofsync_client.protocol import (
     EDGE_JOBS,
     EDGE_MODELS,
     EDGE_REPORT,
+    EDGE_UPLOAD,
+    EDGE_UPLOADS,
     PIPELINE_HEADER,
     RESPOND_ASYNC,
 )
@@ -250,6 +253,7 @@ class Gateway:
     def app(self) -> Starlette:
         """The ASGI application; its lifespan watches the servers."""
         jobs = self._job_routes()
+        uploads = UploadRoutes(self.jobs, self.access, max_bytes=self.settings.request_bytes)
         routes = [
             self._route("POST", EDGE.detect, self.detect),
             self._route("POST", EDGE.deblur, self.deblur),
@@ -257,6 +261,8 @@ class Gateway:
             self._route("GET", EDGE_EVENTS, self.events),
             self._routes(EDGE_JOBS, GET=jobs.page, POST=jobs.submit),
             self._routes(EDGE_JOB, GET=jobs.get, DELETE=jobs.end),
+            self._routes(EDGE_UPLOADS, OPTIONS=uploads.options, POST=uploads.create),
+            self._routes(EDGE_UPLOAD, HEAD=uploads.head, PATCH=uploads.append, DELETE=uploads.remove),
             self._route("POST", EDGE_CALLBACK_SECRET, jobs.new_secret),
             self._route("GET", EDGE_JOB_EVENTS, jobs.events),
             self._route("GET", EDGE_JOB_REPORT, jobs.report),
@@ -284,7 +290,7 @@ class Gateway:
 
         async def work(context: RequestContext) -> Response:
             method = context.request.method
-            return await works["GET" if method == "HEAD" else method](context)
+            return await works[method if method in works else "GET"](context)  # HEAD
 
         endpoint = Endpoint(path, work, self.metrics, admit=self.access.admit, draining=lambda: self.draining)
         return Route(path, endpoint, methods=list(works))

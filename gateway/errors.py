@@ -129,6 +129,12 @@ def no_such_job() -> EdgeError:
     return edge_error(Code.NOT_FOUND, HTTPStatus.NOT_FOUND, message, hint=hint)
 
 
+def no_such_upload() -> EdgeError:
+    """404: no upload in pieces of this name, or somebody else's."""
+    message, hint = "there is no such upload", "Begin it anew: it was complete, or has expired."
+    return edge_error(Code.NOT_FOUND, HTTPStatus.NOT_FOUND, message, hint=hint)
+
+
 def no_result(state: str) -> EdgeError:
     """404: a job that has no result, not yet or not at all."""
     message, hint = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -16,7 +17,8 @@ from outofsync.errors import OutOfSyncError
 from outofsync.options import Options
 from outofsync_client.protocol import IDEMPOTENCY_HEADER
 
-PARAMETERS = ("file", "priority", "fresh", "callback")
+PARAMETERS = ("file", "priority", "fresh", "callback", "upload")
+_ID = re.compile("[0-9a-f]{32}")
 BARE_TYPE = "application/octet-stream"
 
 
@@ -28,6 +30,7 @@ class Wishes:
     priority: Priority = Priority.INTERACTIVE
     fresh: bool = False  # judge it, whatever answers there are
     callback: str | None = None  # the address to call once it has ended
+    upload: str | None = None  # in pieces, which is complete: in place of a body
 
     @classmethod
     def of(cls, context: RequestContext) -> Wishes:
@@ -45,7 +48,10 @@ class Wishes:
             priority = Priority(given.get("priority", Priority.INTERACTIVE))
         except ValueError:
             raise bad_options(f"priority must be one of {', '.join(Priority)}") from None
-        return cls(file, priority, fresh == "true", given.get("callback"))
+        upload = given.get("upload")
+        if upload is not None and not _ID.fullmatch(upload):
+            raise bad_options("upload must be the id of an upload in pieces")
+        return cls(file, priority, fresh == "true", given.get("callback"), upload)
 
 
 class JobBody:
@@ -61,8 +67,7 @@ class JobBody:
         content_type = context.request.headers.get("content-type", "")
         is_form = content_type.lower().startswith(CONTENT_TYPE)
         self._form = Form(content_type, self._watch) if is_form else None
-        given = context.request.headers.get(IDEMPOTENCY_HEADER, "")
-        self.idempotency = given if SAFE_ID.fullmatch(given) else None
+        self.idempotency = key_of_idempotency(context)
         self.type = BARE_TYPE if self._form is None else self._form.content_type
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -90,11 +95,7 @@ class JobBody:
     @property
     def options(self) -> str:
         """The options in one way of writing them, once the body is here; raises ``bad_options``."""
-        try:
-            values = Options.parse(self._options).to_dict()
-        except OutOfSyncError as error:
-            raise bad_options(error.message) from None
-        return json.dumps({**values, "include": sorted(set(values["include"]))}, sort_keys=True)
+        return canonical_options(self._options)
 
     def file(self, named: str) -> str:
         """What the caller calls the file, without folders; in the address before the form."""
@@ -107,3 +108,18 @@ class JobBody:
         else:
             self._digest.update(piece)
             self._file_bytes += len(piece)
+
+
+def canonical_options(raw: bytes) -> str:
+    """Options in one way of writing them; raises ``bad_options``."""
+    try:
+        values = Options.parse(raw).to_dict()
+    except OutOfSyncError as error:
+        raise bad_options(error.message) from None
+    return json.dumps({**values, "include": sorted(set(values["include"]))}, sort_keys=True)
+
+
+def key_of_idempotency(context: RequestContext) -> str | None:
+    """What names a job at every attempt to hand it in, where the caller names it and that can do no harm."""
+    given = context.request.headers.get(IDEMPOTENCY_HEADER, "")
+    return given if SAFE_ID.fullmatch(given) else None

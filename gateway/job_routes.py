@@ -10,12 +10,12 @@ from http import HTTPStatus
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from gateway.access import Access
-from gateway.errors import bad_options, no_result, no_such_job, not_found
+from gateway.errors import bad_options, no_result, no_such_job, no_such_upload, not_found
 from gateway.events import HEADERS as EVENTS_HEADERS
 from gateway.events import MEDIA_TYPE as EVENTS_TYPE
 from gateway.events import Places, job_events
 from gateway.job_answers import attempt_described, described
-from gateway.job_body import JobBody, Wishes
+from gateway.job_body import JobBody, Wishes, key_of_idempotency
 from gateway.job_service import JobService
 from gateway.jobs.job import ID_LETTERS, Job, State
 from gateway.renderer import FORMATS
@@ -65,11 +65,24 @@ class JobRoutes:
 
     async def _submit(self, context: RequestContext, wishes: Wishes) -> Response:
         holder = context.authenticate(self._access)
-        body = JobBody(context, self._max_bytes)
-        job = await self._service.submit(holder, context.request_id, body, wishes)
+        if wishes.upload is None:
+            body = JobBody(context, self._max_bytes)
+            job = await self._service.submit(holder, context.request_id, body, wishes)
+        else:
+            job = await self._submit_pieces(context, holder, wishes)
         context.log_fields["job"] = job.id
         headers = {"Location": EDGE_JOB.format(id=job.id)}
         return JSONResponse(described(job), status_code=HTTPStatus.ACCEPTED, headers=headers)
+
+    async def _submit_pieces(self, context: RequestContext, holder: str, wishes: Wishes) -> Job:
+        key = key_of_idempotency(context)
+        if key and (before := await self._service.by_key(holder, key)):
+            return before
+        store = await self._service.pieces()
+        pieces = await self._service.call(store.get, wishes.upload or "", holder)
+        if pieces is None:
+            raise no_such_upload()
+        return await self._service.submit_pieces(holder, context.request_id, key, pieces, wishes)
 
     async def get(self, context: RequestContext) -> Response:
         """One job, with its result where it has one; after a while, where the caller prefers to wait."""

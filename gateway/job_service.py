@@ -8,8 +8,8 @@ import logging
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -28,6 +28,7 @@ from gateway.settings import GatewaySettings
 if TYPE_CHECKING:  # the engine costs time and threads, and most gateways have no jobs
     from gateway.jobs.callbacks import Attempt
     from gateway.jobs.desk import Desk
+    from gateway.jobs.pieces import Pieces, PieceStore
 
 AWAKE_S = 1.0  # between two looks for jobs of other gateways, where the engine does not run
 LOOK_S = 0.25  # between two looks at a job that another gateway may be working on
@@ -76,17 +77,14 @@ class JobService:
 
     async def submit(self, holder: str, request_id: str, body: JobBody, wishes: Wishes) -> Job:
         """Take a job for good: once this returns it will end, whatever is killed."""
-        desk = await self._opened()
-        await self._call(desk, desk.check_room, holder)
-        if wishes.callback is not None:
-            await self._check_callback(desk, holder, wishes.callback)
+        desk = await self._admitted(holder, wishes)
         id = new_id()
         try:
             size = await desk.uploads.keep(id, body.chunks())
         except OSError as error:
             logger.error("an upload could not be kept (%s)", error.strerror)
             raise busy("there is no room to keep the upload") from None
-        try:
+        with self._kept(desk, id):
             body.check_file()
             submission = Submission(
                 holder=holder,
@@ -101,12 +99,66 @@ class JobService:
                 callback=wishes.callback,
                 idempotency=body.idempotency,
             )
-            job = await self._call(desk, partial(desk.take, reuse=not wishes.fresh), id, submission)
+            return await self._take(desk, id, submission, wishes)
+
+    async def submit_pieces(
+        self, holder: str, request_id: str, idempotency: str | None, pieces: Pieces, wishes: Wishes
+    ) -> Job:
+        """The same of an upload in pieces; raises ``bad_options`` for one that is not complete."""
+        desk = await self._admitted(holder, wishes)
+        if (offset := await asyncio.to_thread(desk.pieces.offset, pieces)) < pieces.length:
+            raise bad_options(f"the upload is not complete: {offset} of {pieces.length} bytes are here")
+        id = new_id()
+        with self._kept(desk, id):
+            sha256, size = await asyncio.to_thread(desk.pieces.close, pieces, desk.uploads.path(id))
+            submission = Submission(
+                holder=holder,
+                request_id=request_id,
+                sha256=sha256,
+                size=size,
+                body_type=pieces.body_type,
+                options=pieces.options,
+                file=wishes.file or pieces.file,
+                priority=wishes.priority,
+                pipeline=self._router.pipeline(),
+                callback=wishes.callback,
+                idempotency=idempotency or pieces.id,  # of one upload there is one job
+            )
+            job = await self._take(desk, id, submission, wishes)
+        await self.call(desk.pieces.remove, pieces.id)
+        return job
+
+    async def pieces(self) -> PieceStore:
+        """Where uploads in pieces lie."""
+        return (await self._opened()).pieces
+
+    async def call(self, work: Callable[P, T], *words: P.args, **named: P.kwargs) -> T:
+        """What takes milliseconds and blocks."""
+        return await self._call(await self._opened(), work, *words, **named)
+
+    async def _admitted(self, holder: str, wishes: Wishes) -> Desk:
+        """The engine, for somebody who may hand in a job more."""
+        desk = await self._opened()
+        await self._call(desk, desk.check_room, holder)
+        if wishes.callback is not None:
+            await self._check_callback(desk, holder, wishes.callback)
+        return desk
+
+    @contextmanager
+    def _kept(self, desk: Desk, id: str) -> Iterator[None]:
+        """A job's file goes where the job is not taken.
+
+        Where the database died just then it may be kept all the same; without its upload it will fail, and
+        nobody was told that it was taken.
+        """
+        try:
+            yield
         except BaseException:
-            # Where the database died just then it may be kept all the same; without its upload it will fail,
-            # and nobody was told that it was taken.
             desk.uploads.remove(id)
             raise
+
+    async def _take(self, desk: Desk, id: str, submission: Submission, wishes: Wishes) -> Job:
+        job = await self._call(desk, partial(desk.take, reuse=not wishes.fresh), id, submission)
         self._log.note(job, State.DONE if job.answered_by else State.RECEIVED)
         return job
 
@@ -114,6 +166,11 @@ class JobService:
         """A holder's job."""
         desk = await self._opened()
         return await self._call(desk, desk.store.get, id, holder)
+
+    async def by_key(self, holder: str, idempotency: str) -> Job | None:
+        """A holder's job that was handed in under this key of idempotency."""
+        desk = await self._opened()
+        return await self._call(desk, desk.store.by_key, holder, idempotency)
 
     async def result(self, id: str) -> dict[str, Any] | None:
         """A job's result, None where it has none."""

@@ -14,8 +14,9 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from gateway.jobs.callbacks import Callbacks
 from gateway.jobs.job import AwayError, Job, State, Submission
 from gateway.jobs.members import Members
+from gateway.jobs.pieces import SUFFIX, PieceStore
 from gateway.jobs.queue import CallBack, JobQueue, Known, Work
-from gateway.jobs.settings import JobSettings
+from gateway.jobs.settings import UPLOAD_S, JobSettings
 from gateway.jobs.store import JobStore, Limits
 from gateway.jobs.tables import connect
 from gateway.jobs.uploads import PARTIAL, Uploads
@@ -45,6 +46,7 @@ class Desk:
         store: JobStore,
         callbacks: Callbacks,
         uploads: Uploads,
+        pieces: PieceStore,
         queue: JobQueue,
         members: Members,
         gave_up: GaveUp,
@@ -52,6 +54,7 @@ class Desk:
         self.store = store
         self.callbacks = callbacks
         self.uploads = uploads
+        self.pieces = pieces
         self.name = members.name
         self.round_s = settings.lease_s / ROUNDS
         self._settings = settings
@@ -97,7 +100,10 @@ class Desk:
             engine.dispose()
             raise
         uploads = Uploads(folder / UPLOADS)
-        return cls(settings, JobStore(engine), Callbacks(engine), uploads, queue, members, gave_up)
+        pieces = PieceStore(
+            engine, folder / UPLOADS, most=settings.most_pieces, most_bytes=settings.most_upload_bytes
+        )
+        return cls(settings, JobStore(engine), Callbacks(engine), uploads, pieces, queue, members, gave_up)
 
     def close(self) -> None:
         """End the engine; what is under way is for whoever shares the work, or comes next."""
@@ -199,10 +205,13 @@ class Desk:
                     self.store.enqueued(job.id)
 
     def _sweep_uploads(self) -> None:
+        self.pieces.expire(UPLOAD_S)
         for name in self.uploads.strays(SETTLE_S):
             job = self.store.get(name)
             if job is not None and not job.unfinished:
                 self.uploads.remove(name)
         for name in self.uploads.strays(STRAY_S):
+            if name.endswith(SUFFIX):
+                continue  # see above
             if name.endswith(PARTIAL) or self.store.get(name) is None:
                 self.uploads.remove(name)

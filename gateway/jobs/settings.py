@@ -8,6 +8,7 @@ from pathlib import Path
 DATABASE_VARIABLE = "OUTOFSYNC_JOBS_DATABASE"  # its URL holds a password, which a command line would show
 FOLDER = "jobs"  # in the state folder of the first server, where no other is named
 DAY_S = 86_400.0
+UPLOAD_S = DAY_S  # for which an upload in pieces may stand still
 
 
 MAX_URL_LETTERS = 1000  # of a callback's address
@@ -25,6 +26,7 @@ class JobSettings:
     retention_s: float = 7 * DAY_S  # of results; a job is known to have been for as long again
     callbacks: tuple[str, ...] = ()  # whom this server may call; see gateway/callback_sender.py
     most_unfinished: int = 2000  # of one key
+    most_pieces: int = 50  # uploads in pieces that are not complete, of one key
     most_upload_bytes: int = 50_000_000_000  # that wait on disk, of one key
 
     def __post_init__(self) -> None:

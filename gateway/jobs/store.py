@@ -76,6 +76,12 @@ class JobStore:
         found = self._select(sa.select(*SUMMARY).where(JOBS.c.id == id))
         return found[0] if found and holder in (None, found[0].holder) else None
 
+    def by_key(self, holder: str, idempotency: str) -> Job | None:
+        """A holder's job that was handed in under this key of idempotency."""
+        same = sa.and_(JOBS.c.holder == holder, JOBS.c.idempotency == idempotency)
+        found = self._select(sa.select(*SUMMARY).where(same))
+        return found[0] if found else None
+
     def result(self, id: str) -> str | None:
         """A job's result as JSON, None where it has none."""
         with self._engine.connect() as connection:

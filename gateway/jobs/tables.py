@@ -70,6 +70,20 @@ ATTEMPTS = sa.Table(
     sa.Column("problem", sa.Text),
 )
 
+# Uploads that come in pieces, until they are a job's.
+UPLOADS = sa.Table(
+    "outofsync_uploads",
+    METADATA,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("holder", sa.String(128), nullable=False, index=True),
+    sa.Column("length", sa.BigInteger, nullable=False),
+    sa.Column("head", sa.Integer, nullable=False),
+    sa.Column("boundary", sa.String(64), nullable=False),
+    sa.Column("file", sa.String(255), nullable=False),
+    sa.Column("options", sa.Text, nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+)
+
 # The gateways that share the work, and when each was last heard of.
 GATEWAYS = sa.Table(
     "outofsync_gateways",

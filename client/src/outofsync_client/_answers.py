@@ -32,6 +32,10 @@ class Answer:
             raise self.unexpected("the answer is not a JSON object")
         return values
 
+    def check(self) -> None:
+        """Raises the error that the answer means, whatever a good one holds."""
+        self.raise_for_error(_object(self.body))
+
     def video(self) -> bytes:
         """The video of a good answer; raises the error which any other answer means."""
         values = _object(self.body)

@@ -46,7 +46,7 @@ class Jobs:
 
         ``name`` is what lists call it, by itself the file's name; ``priority`` "bulk" lets others go first;
         ``fresh`` has it judged even where the server has this key's answer already; the options are those of
-        :meth:`Client.detect`.
+        :meth:`Client.detect`. A large file goes in pieces: one whose connection breaks goes on from there.
         """
         wishes = Wishes(name or name_of(file), priority, fresh)
         return self._transport.run(self._flows.submit(file, options, wishes, on_upload))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Literal, Optional, Protocol, Union
@@ -14,11 +15,19 @@ from outofsync_client._answers import Answer
 from outofsync_client._endpoints import Address
 from outofsync_client._exceptions import OutOfSyncError, RequestTimeoutError, error_from_envelope
 from outofsync_client._flow import Flow, Request
-from outofsync_client._multipart import UploadProgress, VideoFile
+from outofsync_client._multipart import UploadProgress, VideoFile, open_video
+from outofsync_client._pieces import upload_in_pieces
 from outofsync_client._result import Result
 from outofsync_client._sender import Read, Sender
 from outofsync_client._transport import NO_CONTENT
-from outofsync_client.protocol import EDGE_JOB, EDGE_JOBS, PREFER_HEADER, WAIT, JobState
+from outofsync_client.protocol import (
+    EDGE_JOB,
+    EDGE_JOBS,
+    IDEMPOTENCY_HEADER,
+    PREFER_HEADER,
+    WAIT,
+    JobState,
+)
 
 StateChoice = Literal["received", "queued", "running", "done", "failed", "cancelled", "expired"]
 PriorityChoice = Literal["interactive", "bulk"]
@@ -27,6 +36,7 @@ LOOK_S = 0.5  # between two looks at a job that is followed
 HOLD_S = (
     20  # how long a server is asked to hold a request for a job's end: proxies end what is silent for longer
 )
+LARGE_BYTES = 32 << 20  # beyond which a file is sent in pieces: what is smaller is soon sent again
 PAGE = 100  # jobs that are asked for at a time
 _UNFINISHED = (JobState.RECEIVED, JobState.QUEUED, JobState.RUNNING)
 
@@ -132,12 +142,22 @@ class JobFlows:
         wishes: Wishes,
         on_upload: Optional[UploadProgress],
     ) -> Flow[Job]:
-        def read(answer: Answer, _: float) -> Job:
-            return _job(answer)
-
+        nonce = uuid.uuid4().hex
         given = {"file": wishes.name, "priority": wishes.priority, "fresh": "true" if wishes.fresh else None}
-        path, nonce = _with_query(EDGE_JOBS, given), uuid.uuid4().hex
-        return self._upload(path, file, options, read, on_upload=on_upload, nonce=nonce)
+        with ExitStack() as held:
+            source, size = yield from open_video(file, held)
+            if size <= LARGE_BYTES:
+                path = _with_query(EDGE_JOBS, given)
+                sending = self._upload(path, source, options, _job_of, on_upload=on_upload, nonce=nonce)
+                return (yield from sending)
+            asked = {name: value for name, value in options.items() if value is not None}
+            upload = yield from upload_in_pieces(
+                self._sender, source, size, name=wishes.name, options=asked, on_upload=on_upload
+            )
+        path = _with_query(EDGE_JOBS, {**given, "upload": upload})
+        headers = {IDEMPOTENCY_HEADER: nonce}
+        job: Job = yield from self._ask("POST", path, lambda answer, _: _job(answer), headers)
+        return job
 
     def get(self, job: JobOrId, *, hold_s: int = 0) -> Flow[Job]:
         headers = {PREFER_HEADER: f"{WAIT}={hold_s}"} if hold_s else {}
@@ -180,6 +200,10 @@ class JobFlows:
             return Request(method, address, path, headers or {})
 
         return self._sender.send(path.partition("?")[0], prepare, read)
+
+
+def _job_of(answer: Answer, _: float) -> Job:
+    return _job(answer)
 
 
 def _job(answer: Answer) -> Job:

@@ -76,9 +76,7 @@ class MultipartBody:
     def _video(self) -> Iterator[bytes]:
         sent = 0
         while sent < self._size:
-            chunk = _read(self._source, self._size - sent)
-            if not chunk:  # the promised length cannot be kept: the server would wait for ever
-                raise UnreadableFileError("the video became shorter while it was being sent")
+            chunk = read_some(self._source, self._size - sent)
             yield chunk
             sent += len(chunk)
             self._tell(sent)
@@ -132,6 +130,16 @@ def open_video(file: VideoFile, held: ExitStack) -> Flow[tuple[IO[bytes], int]]:
     if start and not size:
         raise UnreadableFileError("the file has been read to its end already; open it anew, or seek(0)")
     return stream, size
+
+
+def read_some(source: IO[bytes], left: int) -> bytes:
+    """The next piece of what is left; the server was promised it, and would wait for ever.
+
+    Raises :class:`UnreadableFileError`.
+    """
+    if not (chunk := _read(source, left)):
+        raise UnreadableFileError("the video became shorter while it was being sent")
+    return chunk
 
 
 def _read(source: IO[bytes], left: int) -> bytes:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import psutil
 import pytest
 from edge_fixture import LiveEdge
+from integration.edge.test_processes import processes
 from integration.edge.test_progress import LONG, SAMPLE, outcomes, told, wait_for
 
 from outofsync.progress import Step
+from outofsync_client.protocol import DEBLUR, model_of
 from serving.torchserve.draining import is_at_work
 
 pytestmark = pytest.mark.server
@@ -65,3 +68,35 @@ def test_a_cancelled_job_frees_the_server(edge: LiveEdge, step: Step, data: byte
     wait_for(lambda: outcomes(edge, name))
     assert outcomes(edge, name)[-1][0] == "cancelled"
     assert edge.ask("GET", job).json()["state"] == "cancelled"
+
+
+def test_a_job_outlives_its_gateway_and_its_workers(edge: LiveEdge) -> None:
+    expected = without_times(edge.ask("POST", "/v1/detect", files=form(SAMPLE)).json())
+    job = submit(edge, SAMPLE, "killed")
+    with edge.ask("GET", f"{job}/events", stream=True) as response:
+        events = told(response)
+        while next(events)[1].get("stage") != Step.DEBLUR:
+            pass
+        for worker in edge.servers[0].workers()[model_of(DEBLUR)]:
+            psutil.Process(worker).kill()
+        (gateway,) = processes(edge.settings, "-m gateway --settings")
+        gateway.kill()
+    wait_for(lambda: edge.ask("GET", job).status_code == 200)
+    found = ended(edge, job)
+    assert found["state"] == "done"
+    assert found["attempts"] > 1
+    assert without_times(found["result"]) == expected
+
+
+def test_pieces_go_through_nginx_and_become_a_job(edge: LiveEdge) -> None:
+    tus = {"Tus-Resumable": "1.0.0"}
+    begun = edge.ask("POST", "/v1/uploads", headers={**tus, "Upload-Length": str(len(SAMPLE))})
+    place, half = begun.headers["location"], len(SAMPLE) // 2
+    for start, piece in ((0, SAMPLE[:half]), (half, SAMPLE[half:])):
+        headers = {**tus, "Upload-Offset": str(start), "Content-Type": "application/offset+octet-stream"}
+        assert edge.ask("PATCH", place, data=piece, headers=headers).status_code == 204
+    assert edge.ask("HEAD", place, headers=tus).headers["upload-offset"] == str(len(SAMPLE))
+    taken = edge.ask("POST", f"/v1/jobs?upload={place.rsplit('/', 1)[1]}")
+    assert taken.status_code == 202, taken.text
+    found = ended(edge, str(taken.headers["location"]))
+    assert without_times(found["result"]) == without_times(edge.detect(SAMPLE).json())

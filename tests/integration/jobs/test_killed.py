@@ -7,6 +7,8 @@ import pytest
 from benchmarks.jobs import Tally, round_of
 from benchmarks.postgres import missing
 
+OFTEN = (0.2, 2.5)  # seconds between two kills
+
 
 def check(tally: Tally, jobs: int) -> None:
     assert tally.accepted >= jobs
@@ -15,9 +17,9 @@ def check(tally: Tally, jobs: int) -> None:
 
 
 def test_on_sqlite() -> None:
-    check(round_of(gateways=1, postgres=False, jobs=40, kill_s=5.0, seed=1), 40)
+    check(round_of(gateways=1, postgres=False, jobs=40, kill_s=5.0, seed=1, pause_s=OFTEN), 40)
 
 
 @pytest.mark.skipif(missing() is not None, reason=missing() or "")
 def test_two_gateways_on_postgresql() -> None:
-    check(round_of(gateways=2, postgres=True, jobs=40, kill_s=5.0, seed=2), 40)
+    check(round_of(gateways=2, postgres=True, jobs=40, kill_s=5.0, seed=2, pause_s=OFTEN), 40)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from unit.gateway.conftest import END_S, LiveGateway, MakeGateway, make_gateway,
 from outofsync_client import (
     AsyncClient,
     Client,
+    ConnectionLostError,
     Job,
     NoAudioError,
     NotFoundError,
@@ -159,6 +161,41 @@ def test_an_answer_that_was_lost_makes_no_second_job(
     assert live.ask("POST", "/v1/jobs", content=b"real", headers=headers).status_code == 500
     assert live.ask("POST", "/v1/jobs", content=b"real", headers=headers).status_code == 202
     assert taken[0] == taken[1]
+
+
+def test_a_large_file_goes_on_from_where_its_connection_broke(
+    client: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("outofsync_client._jobs.LARGE_BYTES", 1000)
+    monkeypatch.setattr("outofsync_client._pieces.PIECE_BYTES", 1 << 20)
+    video = tmp_path / "talk.mp4"
+    video.write_bytes(bytes(3 << 20) + b"real")
+    broken: list[int] = []
+    sent: list[int] = []
+
+    def on_upload(done: int, _total: int) -> None:
+        sent.append(done)
+        if done > (3 << 20) * 0.8 and not broken:
+            broken.append(done)
+            raise ConnectionLostError("the line is cut")
+
+    job = client.jobs.submit(video, on_upload=on_upload, mode="reference")
+    assert (job.file, job.sha256) == ("talk.mp4", hashlib.sha256(video.read_bytes()).hexdigest())
+    again = sent[sent.index(broken[0]) + 1]
+    assert again > 2 << 20, "what had come was not sent again"
+    done = client.jobs.wait(job)
+    assert done.result.verdict == "real"
+    assert done.to_dict()["options"]["mode"] == "reference"
+
+
+def test_the_same_is_awaited_for_a_large_file(live: LiveGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("outofsync_client._jobs.LARGE_BYTES", 10)
+
+    async def work() -> Job:
+        async with AsyncClient(live.url, api_key=live.key) as client:
+            return await client.jobs.wait(await client.jobs.submit(bytes(100) + b"fake"))
+
+    assert asyncio.run(work()).verdict == "fake"
 
 
 @pytest.fixture

@@ -17,6 +17,10 @@ PIPELINE_HEADER = "X-OutOfSync-Pipeline"  # which version judged, in the edge's 
 API_KEY_HEADER = "X-Api-Key"
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 PREFER_HEADER, PREFERENCE_HEADER = "Prefer", "Preference-Applied"  # RFC 7240
+TUS_HEADER, TUS_VERSION = "Tus-Resumable", "1.0.0"  # uploads that go on after a break (https://tus.io)
+UPLOAD_LENGTH_HEADER, UPLOAD_OFFSET_HEADER = "Upload-Length", "Upload-Offset"
+UPLOAD_METADATA_HEADER = "Upload-Metadata"
+UPLOAD_TYPE = "application/offset+octet-stream"
 RESPOND_ASYNC, WAIT = "respond-async", "wait"  # the preferences that are heeded
 
 # What TorchServe loads
@@ -77,6 +81,7 @@ EDGE_REPORT = "/v1/report"
 EDGE_EVENTS = "/v1/requests/{id}/events"
 EDGE_JOBS, EDGE_JOB = "/v1/jobs", "/v1/jobs/{id}"
 EDGE_JOB_EVENTS, EDGE_JOB_REPORT = "/v1/jobs/{id}/events", "/v1/jobs/{id}/report.{format}"
+EDGE_UPLOADS, EDGE_UPLOAD = "/v1/uploads", "/v1/uploads/{id}"
 EDGE_CALLBACK_SECRET = "/v1/callback-secret"
 EDGE_MODELS, EDGE_DOCUMENT = "/v1/models", "/v1/openapi.json"
 

@@ -138,6 +138,7 @@ def test_a_failure_is_kept_as_the_envelope_that_a_request_would_have_had(live: L
         {"path": "/v1/jobs?speed=fast"},
         {"path": "/v1/jobs?priority=first"},
         {"path": "/v1/jobs?fresh=maybe"},
+        {"path": "/v1/jobs?upload=mine"},
         {"path": "/v1/jobs?file=a&file=b"},
         {"path": "/v1/jobs?file=" + "a" * 256},
         {"files": {"data": b"video"}, "data": {"options": '{"mode": "best"}'}},
