@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import socket
 import ssl
 import sys
@@ -181,6 +182,7 @@ def _post(site: Site, over: Over, body: bytes, headers: dict[str, str]) -> None:
 @contextmanager
 def deployed(store: Path | None = None) -> Iterator[tuple[list[Site], Site]]:
     """The whole service: what the others call, and what the abuser does."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that all of it is stopped then, too
     with tempfile.TemporaryDirectory(prefix="outofsync-abuse-") as folder:
         if store is None:
             store = Path(folder) / "model_store"

@@ -5,7 +5,9 @@
 Four tables: whole files of the kinds that recorders, phones and editors leave, against the same video
 without; calls of the kinds that go wrong, as the tests that hold each; malformed files, against what has to
 come of each (samples/malformed); and the drift of offset and probability over clips written in other ways.
-Limits of the drift: offset the same, median change of probability at most 0.02, largest at most 0.10.
+Limits of the drift: offset the same, median change of probability at most 0.02, largest at most 0.10. Then
+what is left of a video after every kind of end, whether answers are the same to the last bit, and what others
+notice while somebody abuses the service (benchmarks/abuse.py).
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from typing import Any
 
 import torch
 
+from benchmarks import abuse
 from benchmarks.alterations import ALTERATIONS, UNCHANGED, written
 from benchmarks.fuzzing.rounds import Fuzzer, Plan
 from benchmarks.malformed import malformed
@@ -75,6 +78,13 @@ CALLS = (
     "tests/unit/client/batch/test_batch.py",
 )
 
+# Each looks for a video after another kind of end; and each compares answers to the last bit.
+LEFTOVERS = (
+    "tests/robustness/server/test_privacy.py",
+    "tests/robustness/server/test_full_disk.py::test_nothing_remains_of_a_video_that_found_no_room",
+)
+DETERMINISM = ("tests/robustness/server/test_determinism.py",)
+
 
 class Judge:
     """The shipped networks in this process, on one thread."""
@@ -116,8 +126,8 @@ def cases(judge: Judge, folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def calls() -> tuple[int, int]:
-    """How many calls were tried, and how many had the right answer."""
+def tried(names: Sequence[str]) -> tuple[int, int]:
+    """How many of these tests were run, and how many passed."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "calls.xml"
         command = [
@@ -128,12 +138,12 @@ def calls() -> tuple[int, int]:
             "-p",
             "no:cacheprovider",
             f"--junitxml={report}",
-            *CALLS,
+            *names,
         ]
         subprocess.run(command, cwd=ROOT, check=False, stdout=subprocess.DEVNULL)
         suite = next(ElementTree.parse(report).iter("testsuite")).attrib
-    wrong = int(suite["failures"]) + int(suite["errors"])
-    return int(suite["tests"]), int(suite["tests"]) - wrong
+    run = int(suite["tests"]) - int(suite["skipped"])
+    return run, run - int(suite["failures"]) - int(suite["errors"])
 
 
 def clips_of(shared: Path, most: int) -> list[bytes]:
@@ -189,6 +199,7 @@ def main() -> int:
     parser.add_argument("--clips", type=int, default=20, help="of the drift")
     parser.add_argument("--inputs", type=int, default=10_000, help="for parsers; make fuzz tries more")
     parser.add_argument("--mutated", type=int, default=500, help="files for the decoder")
+    parser.add_argument("--abuse-seconds", type=float, default=15.0, help="of each kind of abuse")
     parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
     parser.add_argument("--checkpoints", type=Path, default=ROOT / "checkpoints")
     parser.add_argument("--json", type=Path)
@@ -198,8 +209,8 @@ def main() -> int:
     for row in files:
         print(f"{'right' if row['right'] else 'WRONG':<6} {row['file']:<40} {row['now']}")
     print(f"files with the right answer: {sum(row['right'] for row in files)} of {len(files)}", flush=True)
-    tried, right = calls()
-    print(f"calls with the right answer: {right} of {tried}", flush=True)
+    called, right = tried(CALLS)
+    print(f"calls with the right answer: {right} of {called}", flush=True)
     crafted = malformed(judge.result)
     for row in crafted:
         if not row["right"]:
@@ -220,11 +231,20 @@ def main() -> int:
             f"{row['what']:<28} {row['clips']:5}  {shown}  {row['offset_moved']:12}  {row['not_judged']:10}"
             f"  {'yes' if row['within'] else 'NO'}"
         )
+    ended, clean = tried(LEFTOVERS)
+    print(f"\nends after which a video was searched for: {ended}; leftovers found: {ended - clean}")
+    repeated, same = tried(DETERMINISM)
+    print(f"the same answer in company, by other workers, after a restart: {same} of {repeated}", flush=True)
+    calm, abused = abuse.measured(list(abuse.KINDS), chosen.abuse_seconds)
+    abuse.show(calm, abused)
     if chosen.json:
         chosen.json.parent.mkdir(parents=True, exist_ok=True)
         found = {
             "files": files,
-            "calls": {"tried": tried, "right": right},
+            "calls": {"tried": called, "right": right},
+            "leftovers": {"ends": ended, "found": ended - clean},
+            "same": {"tried": repeated, "right": same},
+            "abuse": abuse.as_dict(calm, abused),
             "malformed": crafted,
             "fuzzed": {"inputs": fuzzer.parser_inputs, "files": fuzzer.outcomes, "found": len(fuzzer.found)},
             "drift": rows,
