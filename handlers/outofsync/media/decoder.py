@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from outofsync.constants import FRAME_RATE, SAMPLES_PER_FRAME, WINDOW_FRAMES
+from outofsync.constants import FRAME_RATE, SAMPLE_RATE, SAMPLES_PER_FRAME, WINDOW_FRAMES
 from outofsync.errors import ErrorCode, OutOfSyncError, Stage
 from outofsync.limits import Limits
 from outofsync.media.containers import check_file
 from outofsync.media.process import ChildProcess
 from outofsync.media.protocol import FREED, MediaInfo, Task
-from outofsync.media.ring import CHANNELS, SLOTS, SharedRing, slot_bytes
+from outofsync.media.ring import CHANNELS, SLOTS, SharedRing, frames_per_slot, slot_bytes
 
 MIN_FRAMES = WINDOW_FRAMES + 1  # two windows, the least that a segment can be scored on
 # Decoding runs ahead of its reader on several threads, and only waiting counts as time; this only stops a
 # child that spins after its parent has died.
 CPU_PER_WALL = 10
 SAMPLES_AT_ONCE = 1 << 18
+SLACK_S = 2.0  # by which a decoder may go beyond what is allowed before it stops making sense
+MOST_PACKETS = 1 << 31
 
 
 def probe(data: bytes | bytearray, limits: Limits) -> MediaInfo:
@@ -73,12 +76,28 @@ class Decoder:
                 task, data, limits.decode_wall_s, stage=Stage.DECODE, ring=self._ring.descriptor
             )
             self._child = stack.enter_context(child)
-            header = self._child.receive()
-            self.info = MediaInfo(**header["info"])
-            self._shape: tuple[int, int] = tuple(header["shape"])
-            self._turns: int = header["turns"]
-            self._mirrored: bool = header["mirrored"]
+            self._most_frames = round((limits.duration_s + SLACK_S) * FRAME_RATE)
+            self._most_samples = round((limits.duration_s + SLACK_S) * SAMPLE_RATE)
+            self._read_header(self._child.receive(), limits)
             self._resources = stack.pop_all()
+
+    def _read_header(self, header: dict[str, Any], limits: Limits) -> None:
+        """What the child says of the file, as far as it makes sense."""
+        try:
+            self.info = MediaInfo.from_dict(header["info"])
+            height, width = header["shape"]
+            self._turns = self._number(header["turns"], 0, 3)
+            self._mirrored = bool(header["mirrored"])
+        except (KeyError, TypeError, ValueError):
+            raise self._child.nonsense() from None
+        side = limits.working_side_px
+        self._shape = self._number(height, 1, side), self._number(width, 1, side)
+
+    def _number(self, value: object, least: int, most: int) -> int:
+        """A number that the child says: a file that has taken it over must not make this process count on."""
+        if type(value) is not int or not least <= value <= most:
+            raise self._child.nonsense()
+        return value
 
     @property
     def audio(self) -> NDArray[np.int16]:
@@ -94,17 +113,23 @@ class Decoder:
         in batches of their own, at which ``missing`` is true. Can be consumed once.
         """
         frames = batches = 0
+        together = frames_per_slot(self._shape[1], self._shape[0], self._ring.slot)
         while "bytes" not in (message := self._child.receive()):
             self.missing = "missing" in message
+            left = self._most_frames - frames
             if self.missing:
-                frames += message["missing"]
-                yield from self._black(message["missing"])
-                continue
-            frames += message["frames"]
-            yield self._copy_batch(message["frames"], batches % SLOTS)
-            batches += 1
-        self._audio = self._receive_sound(message["bytes"] // np.dtype(np.float32).itemsize)
-        self.damaged_packets = message["damaged"]
+                count = self._number(message["missing"], 1, left)
+                yield from self._black(count)
+            else:
+                count = self._number(message.get("frames"), 1, min(together, left))
+                yield self._copy_batch(count, batches % SLOTS)
+                batches += 1
+            frames += count
+        sample = np.dtype(np.float32).itemsize
+        self._audio = self._receive_sound(
+            self._number(message["bytes"], 0, self._most_samples * sample) // sample
+        )
+        self.damaged_packets = self._number(message.get("damaged"), 0, MOST_PACKETS)
         _check_length(frames, len(self._audio))
 
     def close(self) -> None:

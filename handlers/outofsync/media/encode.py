@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from outofsync.media.protocol import COUNT, END, Task
 # Encoding is our own work and may take as long as it takes; this only stops a child that spins after its
 # parent died.
 CPU_PER_WALL = 100
+ROOM = 1 << 20  # bytes that a file takes beside the pictures and the source's sound, at most
 
 
 def encode_video(
@@ -60,12 +62,16 @@ def encode_video(
         audio_track=audio_track,
     )
     with ChildProcess(task, source, limits.decode_wall_s, stage=Stage.ENCODE) as child:
-        _send(child, first, height, width)
-        for batch in batches:
+        most = len(source) + ROOM
+        for batch in chain([first], batches):
             _send(child, batch, height, width)
+            most += batch.nbytes
         child.renew()
         child.send(END)
-        return bytes(child.receive_bytes(child.receive()["bytes"]))
+        count = child.receive().get("bytes")
+        if type(count) is not int or not 0 < count <= most:
+            raise child.nonsense()
+        return bytes(child.receive_bytes(count))
 
 
 def _send(child: ChildProcess, batch: NDArray[np.uint8], height: int, width: int) -> None:

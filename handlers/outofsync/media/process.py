@@ -13,7 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from outofsync.errors import DecoderDiedError, DecoderEnd, ErrorCode, OutOfSyncError, Stage
+from outofsync.errors import (
+    DecoderDiedError,
+    DecoderEnd,
+    ErrorCode,
+    OutOfSyncError,
+    Stage,
+    checked_envelope,
+)
 from outofsync.media.containers import Container, transport_packets
 from outofsync.media.cut_start import PACKET, header_before
 from outofsync.media.fork_server import ForkServer
@@ -75,15 +82,17 @@ class ChildProcess:
     def _next(self) -> dict[str, Any]:
         while (end := self._buffer.find(b"\n")) < 0:
             if len(self._buffer) > MAX_LINE:
-                raise self._nonsense()
+                raise self.nonsense()
             self._buffer += self._read(READ_BYTES)
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
         try:
-            message: dict[str, Any] = json.loads(line)
-            error = OutOfSyncError.from_dict(message["error"]) if "error" in message else None
-        except (ValueError, KeyError, TypeError):
-            raise self._nonsense() from None
+            message: dict[str, Any] = dict(json.loads(line, parse_constant=_refuse))
+            error = (
+                OutOfSyncError.from_dict(checked_envelope(message["error"])) if "error" in message else None
+            )
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise self.nonsense() from None
         if error:
             raise error
         return message
@@ -107,6 +116,11 @@ class ChildProcess:
                 continue
             except (BrokenPipeError, ConnectionResetError):
                 return
+
+    def nonsense(self) -> OutOfSyncError:
+        """A child that the file has taken over is not to be believed."""
+        message = "The decoder stopped making sense in this file."
+        return self._ended(ErrorCode.CORRUPT_MEDIA, message, DecoderEnd.CRASH)
 
     def renew(self) -> None:
         """Start the waiting budget afresh: the child has made progress that it is not to be blamed for."""
@@ -177,13 +191,13 @@ class ChildProcess:
         message = f"Decoding took longer than the {self._wall_s:g} seconds allowed."
         return self._ended(ErrorCode.DECODE_TIMEOUT, message, DecoderEnd.TIMEOUT)
 
-    def _nonsense(self) -> OutOfSyncError:
-        """A child that the file has taken over is not to be believed."""
-        message = "The decoder stopped making sense in this file."
-        return self._ended(ErrorCode.CORRUPT_MEDIA, message, DecoderEnd.CRASH)
-
     def _ended(self, code: ErrorCode, message: str, how: DecoderEnd) -> OutOfSyncError:
         return DecoderDiedError(code, message, how=how, stage=self._stage)
+
+
+def _refuse(word: str) -> None:
+    """JSON has no NaN and no Infinity; Python's reader takes them, and no answer could hold them."""
+    raise ValueError(f"{word} is no JSON")
 
 
 def _pieces(kind: Container, data: bytes | bytearray) -> tuple[bytes | bytearray | memoryview, ...]:

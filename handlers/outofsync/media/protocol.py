@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import os
 import struct
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from outofsync.limits import Limits
@@ -86,6 +86,25 @@ class MediaInfo:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> MediaInfo:
+        """What a child says; raises TypeError or ValueError where these are not such facts."""
+        info = cls(**values)
+        for one in fields(cls):
+            kind, value = _KINDS[str(one.type).partition("[")[0]], getattr(info, one.name)
+            if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+                raise ValueError(f"{one.name} is {value!r}")
+        return info
+
+
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "str": str,
+    "int": int,
+    "float": (int, float),
+    "bool": bool,
+    "list": list,
+}
 
 
 class Link:

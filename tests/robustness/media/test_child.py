@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -239,3 +240,71 @@ time.sleep(600)
         parent.kill()
     assert len(family) == 2
     assert psutil.wait_procs(family, timeout=60)[1] == []
+
+
+LIES = {
+    "more frames than a slot holds": '{"frames": 9999}',
+    "no frames": '{"frames": 0}',
+    "frames that are no number": '{"frames": "1"}',
+    "missing frames without end": '{"missing": 1000000000000}',
+    "no missing frames": '{"missing": 0}',
+    "sound without end": '{"bytes": 1000000000000, "damaged": 0}',
+    "less than no sound": '{"bytes": -4, "damaged": 0}',
+    "a number that JSON lacks": '{"missing": NaN}',
+    "no message": "[]",
+    "an error that is none": '{"error": {"code": "too_short", "message": {}, "stage": "decode"}}',
+    "an error of no code": '{"error": "all is well"}',
+    "brackets": "[" * 30_000,
+}
+
+
+@pytest.fixture(scope="module")
+def header() -> dict[str, object]:
+    """What a decoder says first, of a small video."""
+    with Decoder(Media(frames=10).to_bytes(), Limits()) as decoder:
+        return {"info": decoder.info.to_dict(), "shape": [120, 160], "turns": 0, "mirrored": False}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_child_that_was_taken_over_is_not_believed(
+    children_that: Callable[[str], None], header: dict[str, object], name: str
+) -> None:
+    words = f"{json.dumps(header)}\n{LIES[name]}\n".encode()
+    children_that(f"os.write(1, {words!r}); time.sleep(60)")
+    with (
+        pytest.raises(OutOfSyncError) as caught,
+        Decoder(Media(frames=10).to_bytes(), Limits(decode_wall_s=10)) as decoder,
+    ):
+        for _ in decoder.frames():
+            pass
+    assert caught.value.code is ErrorCode.CORRUPT_MEDIA
+    assert "stopped making sense" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"shape": [1 << 40, 1]},
+        {"shape": [0, 160]},
+        {"shape": [120]},
+        {"turns": 4},
+        {"info": {}},
+        {"info": None},
+    ],
+)
+def test_nor_of_what_it_says_of_the_file(
+    children_that: Callable[[str], None], header: dict[str, object], lie: dict[str, object]
+) -> None:
+    words = f"{json.dumps(header | lie)}\n".encode()
+    children_that(f"os.write(1, {words!r}); time.sleep(60)")
+    with pytest.raises(OutOfSyncError, match="stopped making sense"):
+        probe(Media(frames=10).to_bytes(), Limits(decode_wall_s=10))
+
+
+def test_nor_of_a_fact_of_another_kind(
+    children_that: Callable[[str], None], header: dict[str, dict[str, object]]
+) -> None:
+    words = f"{json.dumps(header | {'info': header['info'] | {'width': '<b>'}})}\n".encode()
+    children_that(f"os.write(1, {words!r}); time.sleep(60)")
+    with pytest.raises(OutOfSyncError, match="stopped making sense"):
+        probe(Media(frames=10).to_bytes(), Limits(decode_wall_s=10))
