@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import uvloop
 from pydantic import TypeAdapter
 
-from gateway.jobs.settings import DATABASE_VARIABLE, DAY_S, JobSettings
+from gateway.jobs.options import add_job_options, job_settings, with_database
 from gateway.listeners import serve
 from gateway.request_log import set_up_logging
 from gateway.settings import GatewaySettings
@@ -30,11 +30,12 @@ SECONDS = {
 def parse(arguments: list[str]) -> GatewaySettings:
     """The settings that a command line asks for; exits where it makes no sense."""
     if arguments[:1] == ["--settings"]:  # all of them, from the process that starts it (serving/edge)
-        return TypeAdapter(GatewaySettings).validate_json(arguments[1])
+        settings = TypeAdapter(GatewaySettings).validate_json(arguments[1])
+        return replace(settings, jobs=with_database(settings.jobs))
     parser = argparse.ArgumentParser(prog="python -m gateway", description=__doc__)
     _add_places(parser)
     _add_limits(parser)
-    _add_jobs(parser)
+    add_job_options(parser)
     options = vars(parser.parse_args(arguments))
     if options.pop("no_keys") and not options["socket"] and options["host"] != LOOPBACK:
         parser.error("--no-keys is for a socket or this machine alone")
@@ -42,13 +43,7 @@ def parse(arguments: list[str]) -> GatewaySettings:
         parser.error("--session is for this machine alone")
     if options["notice_s"] is None:
         options["notice_s"] = 0.0 if options["socket"] else DEFAULTS.notice_s
-    options["jobs"] = JobSettings(
-        folder=options.pop("jobs_folder"),
-        database=os.environ.get(DATABASE_VARIABLE) or None,
-        at_once=options.pop("jobs_at_once"),
-        callbacks=tuple(options.pop("jobs_callbacks")),
-        retention_s=options.pop("jobs_days") * DAY_S,
-    )
+    options["jobs"] = job_settings(options)
     options["states"] = tuple(state.resolve() for state in options["states"])
     return GatewaySettings(**options)
 
@@ -98,31 +93,6 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         dest="notice_s",
         help="after SIGTERM, not ready but still answering, for balancers to see it "
         f"(default: {DEFAULTS.notice_s:g}; 0 on a socket, whose nginx ends first)",
-    )
-
-
-def _add_jobs(parser: argparse.ArgumentParser) -> None:
-    """Where jobs lie, and how many are worked on."""
-    jobs = DEFAULTS.jobs
-    parser.add_argument(
-        "--jobs-folder",
-        type=Path,
-        help="uploads and SQLite's files (default: jobs in the first state folder); gateways that share a "
-        f"PostgreSQL database, named by {DATABASE_VARIABLE}, share it too",
-    )
-    parser.add_argument(
-        "--jobs-at-once", type=int, default=jobs.at_once, help="jobs at a time by this gateway"
-    )
-    parser.add_argument(
-        "--jobs-callbacks",
-        action="append",
-        default=[],
-        metavar="HOST",
-        help="whom jobs may call back: hooks.example, *.hooks.example, hooks.example:8443, by https; "
-        "http://10.1.2.3:8000 as it stands; again for each (default: nobody)",
-    )
-    parser.add_argument(
-        "--jobs-days", type=float, default=jobs.retention_s / DAY_S, help="how long results of jobs are kept"
     )
 
 

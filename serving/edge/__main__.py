@@ -6,10 +6,12 @@ import argparse
 import os
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
+from gateway.jobs.options import add_job_options, job_settings
 from serving.edge.render import render
 from serving.edge.services import READY_FILE, START_S, check, run
 from serving.edge.settings import EdgeSettings
@@ -38,6 +40,7 @@ def parse(arguments: list[str]) -> tuple[str, EdgeSettings]:
     add("--connections", type=int, default=defaults.connections, help="at a time for each key")
     add("--body-seconds", type=int, default=defaults.body_s, help="longest pause in an upload")
     add("--user", default=defaults.user, help="whom nginx's workers are where root starts the edge")
+    add_job_options(parser)
     add("--settings", help="all of them as one JSON document, instead of the options above")
     options = parser.parse_args(arguments)
     if options.settings:
@@ -57,6 +60,7 @@ def parse(arguments: list[str]) -> tuple[str, EdgeSettings]:
         connections=options.connections,
         body_s=options.body_seconds,
         user=options.user,
+        jobs=replace(job_settings(vars(options)), database=None),  # which command lines do not show
     )
     return options.action, settings
 

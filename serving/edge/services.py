@@ -53,6 +53,7 @@ class Gateway(Program):
             header_s=settings.header_s,
             notice_s=0.0,  # nginx ends first, so nobody comes any more
             request_bytes=settings.request_bytes,
+            jobs=settings.jobs,
         )
         words = [sys.executable, "-m", "gateway", "--settings", to_document(chosen)]
         log = settings.folder / "gateway.log"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from gateway.jobs.settings import JobSettings
 from outofsync.limits import Limits
 from outofsync_client.protocol import FORM_BYTES, LOOPBACK
 from serving.settings import DEFAULT_STATE
@@ -34,6 +35,7 @@ class EdgeSettings:
     body_s: int = 30
     answer_s: int = 3600
     request_bytes: int = Limits().request_bytes + FORM_BYTES
+    jobs: JobSettings = field(default_factory=JobSettings)  # of our own gateway
     user: str = "nobody"  # whom nginx's workers are where the edge is started as root
 
     @property

@@ -8,7 +8,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from gateway.__main__ import parse
+from gateway.jobs.settings import DATABASE_VARIABLE, JobSettings
 from gateway.settings import GatewaySettings
+from serving.edge.__main__ import parse as parse_edge
 
 STATE = Path("/a/state")
 PORT = ["--state", str(STATE), "--no-keys"]
@@ -40,6 +42,44 @@ def test_every_choice_arrives() -> None:
         drain_s=9.0,
         notice_s=0.5,
     )
+
+
+def test_what_is_said_of_jobs_arrives_and_the_database_comes_by_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = ["--jobs-folder", "/j", "--jobs-at-once", "3", "--jobs-days", "0.5"]
+    words += ["--jobs-callbacks", "hooks.example", "--jobs-callbacks", "*.hooks.example"]
+    monkeypatch.setenv(DATABASE_VARIABLE, "postgresql://u:p@h/d")
+    chosen = JobSettings(
+        folder=Path("/j"),
+        database="postgresql://u:p@h/d",
+        at_once=3,
+        retention_s=43_200.0,
+        callbacks=("hooks.example", "*.hooks.example"),
+    )
+    assert parse([*PORT, *words]).jobs == chosen
+    sent = TypeAdapter(GatewaySettings).dump_json(
+        GatewaySettings((STATE,), None, jobs=JobSettings(at_once=3))
+    )
+    assert parse(["--settings", sent.decode()]).jobs == JobSettings(
+        at_once=3, database="postgresql://u:p@h/d"
+    )
+    monkeypatch.delenv(DATABASE_VARIABLE)
+    assert parse(["--settings", sent.decode()]).jobs.database is None
+
+
+def test_the_edge_passes_on_what_is_said_of_jobs_but_for_the_database(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(DATABASE_VARIABLE, "postgresql://u:p@h/d")
+    _, edge = parse_edge(["run", "--jobs-days", "2", "--jobs-callbacks", "hooks.example"])
+    assert edge.jobs == JobSettings(retention_s=172_800.0, callbacks=("hooks.example",))
+
+
+@pytest.mark.parametrize("words", [["--jobs-at-once", "0"], ["--jobs-days", "-1"]])
+def test_numbers_of_jobs_make_sense(words: list[str]) -> None:
+    with pytest.raises(ValueError, match="zero or less"):
+        parse([*PORT, *words])
 
 
 def test_settings_come_whole_from_another_process() -> None:
