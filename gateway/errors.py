@@ -129,6 +129,12 @@ def no_such_job() -> EdgeError:
     return edge_error(Code.NOT_FOUND, HTTPStatus.NOT_FOUND, message, hint=hint)
 
 
+def reused_key() -> EdgeError:
+    """422: a key of idempotency that named a job of another file, or with other options."""
+    message, hint = "this Idempotency-Key has named another job", "Choose a new one for each job."
+    return edge_error(Code.BAD_OPTIONS, HTTPStatus.UNPROCESSABLE_ENTITY, message, hint=hint)
+
+
 def no_such_upload() -> EdgeError:
     """404: no upload in pieces of this name, or somebody else's."""
     message, hint = "there is no such upload", "Begin it anew: it was complete, or has expired."

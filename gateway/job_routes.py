@@ -75,6 +75,8 @@ class JobRoutes:
         return JSONResponse(described(job), status_code=HTTPStatus.ACCEPTED, headers=headers)
 
     async def _submit_pieces(self, context: RequestContext, holder: str, wishes: Wishes) -> Job:
+        if context.length or "transfer-encoding" in context.request.headers:
+            raise bad_options("an upload in pieces takes the place of a body, and there is one")
         key = key_of_idempotency(context)
         if key and (before := await self._service.by_key(holder, key)):
             return before

@@ -14,12 +14,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from gateway.callback_sender import CallbackSender, RefusedError
-from gateway.errors import bad_options, busy, internal, too_many_jobs
+from gateway.errors import bad_options, busy, internal, reused_key, too_many_jobs
 from gateway.job_body import JobBody, Wishes
 from gateway.job_callbacks import call_back
 from gateway.job_log import JobLog
 from gateway.job_worker import JobWorker
-from gateway.jobs.job import AwayError, FullError, Job, State, Submission, new_id
+from gateway.jobs.job import AwayError, FullError, Job, ReusedKeyError, State, Submission, new_id
 from gateway.jobs.settings import FOLDER
 from gateway.metrics import Metrics
 from gateway.routing import Router
@@ -288,6 +288,8 @@ class JobService:
             return await asyncio.to_thread(partial(desk.call, work, *words, **named))
         except FullError as error:
             raise too_many_jobs(str(error)) from None
+        except ReusedKeyError:
+            raise reused_key() from None
         except AwayError as error:
             logger.warning("the database of jobs is away (%s)", error)
             raise busy("the database of jobs is away") from None

@@ -123,6 +123,10 @@ class FullError(Exception):
     """A key has as many jobs, or bytes, waiting as it may; the message says which."""
 
 
+class ReusedKeyError(Exception):
+    """A key of idempotency that named another job before."""
+
+
 class LaterError(Exception):
     """A job could not be worked on for now."""
 

@@ -13,7 +13,18 @@ from typing import Any
 import sqlalchemy as sa
 
 from gateway.jobs.callbacks import CallbackState
-from gateway.jobs.job import UNFINISHED, Finding, FullError, Job, Priority, Run, State, Submission, Waiting
+from gateway.jobs.job import (
+    UNFINISHED,
+    Finding,
+    FullError,
+    Job,
+    Priority,
+    ReusedKeyError,
+    Run,
+    State,
+    Submission,
+    Waiting,
+)
 from gateway.jobs.tables import ATTEMPTS, JOBS, SUMMARY, take_turns
 
 BULK_TURN = 1 << 30  # bulk comes behind everything that is not; the engine counts to 2^31
@@ -40,7 +51,7 @@ class JobStore:
         """Keep a new job; one whose answer is there already has ended at once, if answers may be reused.
 
         One that was handed in before, by the same key of idempotency, is given as it is.
-        Raises :class:`FullError` where its key has too many.
+        Raises :class:`FullError` where its key has too many, :class:`ReusedKeyError` where it named another.
         """
         now = time.time()
         row = {
@@ -56,6 +67,8 @@ class JobStore:
         with self._engine.connect() as connection:
             take_turns(connection)
             if before := self._same(connection, submission):
+                if (before.sha256, before.options) != (submission.sha256, submission.options):
+                    raise ReusedKeyError
                 return before
             if reuse and (answer := self._answer_to(connection, submission)):
                 row |= {**answer, "state": State.DONE, "started": now, "ended": now}

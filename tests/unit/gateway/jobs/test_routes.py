@@ -101,7 +101,11 @@ def test_a_job_that_is_handed_in_again_is_the_same(live: LiveGateway) -> None:
     assert submit(live, headers=mine)["state"] == "done"
     other = keys.add(live.keys, "other")
     assert submit(live, headers={**mine, "X-Api-Key": other})["id"] != first["id"]
-    assert submit(live, headers={"Idempotency-Key": "twice"})["id"] != first["id"]
+    twice = submit(live, headers={"Idempotency-Key": "twice"})
+    assert twice["id"] != first["id"]
+    refused = live.ask("POST", "/v1/jobs", content=b"another video", headers=mine)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "bad_options")
+    wait_until(lambda: not uploads(live))  # those of the jobs that are under way, too
 
 
 def test_detect_answers_with_a_job_where_that_is_preferred(live: LiveGateway) -> None:

@@ -74,6 +74,7 @@ def test_handing_in_twice_makes_one_job(live: LiveGateway) -> None:
     upload = begin(live)
     append(live, upload, 0, VIDEO)
     key = {"Idempotency-Key": "once"}
+    assert submit(live, upload, content=b"a body as well").status_code == 400
     first = submit(live, upload, headers=key)
     again = submit(live, upload, headers=key)
     assert (first.status_code, again.status_code) == (202, 202)
