@@ -133,7 +133,13 @@ def new_session(path: Path) -> str:
 
 
 def presented_key(request: Request) -> str:
-    """The key of ``X-Api-Key``, or of ``Authorization: Bearer``."""
+    """The key of ``X-Api-Key``, or of ``Authorization: Bearer``; raises ``authentication`` for several.
+
+    nginx counts requests by all that a header holds, so a second key, made up, would be a rate of its own.
+    """
+    for name in (API_KEY_HEADER, "authorization"):
+        if len(request.headers.getlist(name)) > 1:
+            raise unauthenticated("several API keys were sent, and only one can be meant")
     if key := request.headers.get(API_KEY_HEADER):
         return key.strip()
     scheme, _, value = request.headers.get("authorization", "").partition(" ")

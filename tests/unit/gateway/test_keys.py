@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 from unit.gateway.conftest import LiveGateway
 
@@ -27,6 +28,17 @@ def test_without_a_valid_key_nothing_is_judged(live: LiveGateway, path: str, hea
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
 def test_a_bearer_is_as_good(live: LiveGateway, scheme: str) -> None:
     assert live.detect(key="", headers={"Authorization": f"{scheme} {live.key}"}).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["X-Api-Key", "Authorization"])
+def test_several_keys_are_none(live: LiveGateway, name: str) -> None:
+    """Or a valid key beside made-up ones would have another rate at nginx each time."""
+    valid = live.key if name == "X-Api-Key" else f"Bearer {live.key}"
+    headers = [(name, valid), (name, "made up")]
+    response = httpx.post(f"{live.url}/v1/detect", headers=headers, content=b"video", trust_env=False)
+    assert (response.status_code, response.json()["error"]["code"]) == (401, "authentication")
+    assert "several API keys" in response.json()["error"]["message"]
+    assert not live.servers[0].asked
 
 
 def test_a_key_that_is_revoked_or_rotated_ends_at_once(live: LiveGateway) -> None:
