@@ -46,6 +46,8 @@ OTHERS = 4
 ABUSER_ADDRESS = "127.0.0.66"
 THREADS = 64  # more than a key may have connections
 ANSWER_S = 300.0
+SECONDS, TINY_S = 1.5, 0.5  # of the videos that are judged, and of those that are refused as too short
+FEWEST = 5  # answers of each of the others, or a percentile says nothing
 MOST = 2.0  # times the others' p95 without abuse
 SAMPLE = ROOT / "samples" / "synchronised.mp4"
 FORM = "multipart/form-data; boundary=b"
@@ -132,12 +134,12 @@ def repeated_keys(site: Site, over: Over) -> None:
 
 def tiny_videos(site: Site, over: Over) -> None:
     """Videos of half a second: hardly anything to send, and refused once they are decoded."""
-    _post(site, over, tiny(), {})
+    _post(site, over, short(TINY_S), {})
 
 
 def one_against_many(site: Site, over: Over) -> None:
-    """The same video as the others', from as many connections as it can have."""
-    _post(site, over, SAMPLE.read_bytes(), {})
+    """The others' own video, from as many connections as a key can have."""
+    _post(site, over, short(SECONDS), {})
 
 
 KINDS: dict[str, Kind] = {
@@ -168,8 +170,9 @@ def bomb() -> bytes:
 
 
 @cache
-def tiny() -> bytes:
-    return written(read_footage(SAMPLE.read_bytes(), 0.5), UNCHANGED)
+def short(seconds: float) -> bytes:
+    """So much of a sample."""
+    return written(read_footage(SAMPLE.read_bytes(), seconds), UNCHANGED)
 
 
 def _post(site: Site, over: Over, body: bytes, headers: dict[str, str]) -> None:
@@ -205,13 +208,14 @@ def deployed(store: Path | None = None) -> Iterator[tuple[list[Site], Site]]:
 
 
 def others(sites: Sequence[Site], seconds: float) -> tuple[list[float], int]:
-    """How long each answer took the others for so long, and how many were no verdict."""
-    ends, video = time.monotonic() + seconds, SAMPLE.read_bytes()
+    """How long each answer took the others for so long, or a few answers each; how many were no verdict."""
+    video = short(SECONDS)
+    ends = time.monotonic() + seconds
 
     def ask(number: int) -> list[float]:
-        took = []
+        took = list[float]()
         with sites[number].client(f"127.0.0.{number + 2}") as client:
-            while time.monotonic() < ends:
+            while time.monotonic() < ends or len(took) < FEWEST:
                 began = time.monotonic()
                 answer = client.post("/v1/detect", content=video)
                 took.append(time.monotonic() - began if answer.status_code == 200 else -1.0)

@@ -67,7 +67,10 @@ class Keys:
         named = os.environ.get(KEYS_VARIABLE)
         if named is not None:
             return cls(Path(named), required=True) if named else cls(None)
-        settings = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+        try:
+            settings = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+        except RuntimeError:  # a container's user of any number has no home
+            return cls(None)
         return cls(Path(settings) / "outofsync")
 
     def signer(self) -> tuple[PrivateKey | None, bool]:

@@ -141,6 +141,13 @@ def test_without_a_key_sums_alone_are_checked_and_that_is_said(
     assert "sums alone" in trust()
 
 
+def test_a_user_without_a_home_has_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OUTOFSYNC_KEYS", "XDG_CONFIG_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 4_000_000)
+    assert Keys.of_environment() == Keys(None)
+
+
 @pytest.mark.parametrize("name", ["signing.key", "other.pub"])
 @pytest.mark.usefixtures("key")
 def test_what_is_no_key_is_named(keys: Keys, name: str) -> None:
