@@ -55,6 +55,7 @@ class JobService:
         self._opening = asyncio.Lock()
         self._desk: Desk | None = None
         self._closed = False
+        self._works: dict[str, asyncio.Future[None]] = {}  # that are under way, by their jobs
         self._ended: dict[str, asyncio.Event] = {}  # of jobs that somebody here waits for
 
     async def keep(self) -> None:
@@ -64,7 +65,7 @@ class JobService:
         while True:
             desk = await self._opened()
             with suppress(AwayError):
-                await asyncio.to_thread(desk.call, desk.keep_house)
+                await asyncio.to_thread(desk.call, desk.keep_house, frozenset(self._works))
                 self._log.note_waiting(await asyncio.to_thread(desk.call, desk.store.waiting))
             await asyncio.sleep(desk.round_s)
 
@@ -74,6 +75,10 @@ class JobService:
             self._closed = True
             if self._desk is not None:
                 await asyncio.to_thread(self._desk.close)
+            works = list(self._works.values())
+            for work in works:
+                work.cancel()
+            await asyncio.gather(*works, return_exceptions=True)
 
     async def submit(self, holder: str, request_id: str, body: JobBody, wishes: Wishes) -> Job:
         """Take a job for good: once this returns it will end, whatever is killed."""
@@ -244,7 +249,22 @@ class JobService:
         return desk is None or await call_back(desk, self._sender, self._log, id, number, last=last)
 
     async def _work(self, id: str) -> None:
-        """The engine calls for it."""
+        """The engine calls for it; where it does so twice, as it may after its database was away, both wait.
+
+        Nor does the work end where the engine no longer waits for it: it may be the one whose word counts.
+        """
+        task = self._works.get(id)
+        if task is None:
+            task = self._works[id] = asyncio.ensure_future(self._worked(id))
+            task.add_done_callback(partial(self._forget_work, id))
+        await asyncio.shield(task)
+
+    def _forget_work(self, id: str, task: asyncio.Future[None]) -> None:
+        del self._works[id]
+        if not task.cancelled():
+            task.exception()  # it is the engine's to hear, if that still waits
+
+    async def _worked(self, id: str) -> None:
         if self._desk is not None and await self._worker.work(self._desk, id):
             self._tell_ended(id)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -165,14 +165,14 @@ class Desk:
                 self._queue.forget([id])
                 self.uploads.remove(id)
 
-    def keep_house(self) -> None:
-        """One round of what is to be done now and then, by each of the gateways."""
+    def keep_house(self, at_work: Collection[str]) -> None:
+        """One round of what each of the gateways does now and then; ``at_work`` are the jobs it is at."""
         self._members.renew()
         for name in self._members.dead():
             if count := self._queue.take_over(name):
                 logger.warning("gateway %s has died; %d of its jobs are begun anew", name, count)
             self._members.bury(name)
-        self._find_lost()
+        self._find_lost(at_work)
         for id in self.callbacks.unsaid(SETTLE_S, LOOKED_AT):
             self._queue.announce(id)
         if time.monotonic() > self._swept + SWEEP_S:
@@ -184,7 +184,7 @@ class Desk:
         self._queue.put(job.id, job.turn)
         self.store.enqueued(job.id)
 
-    def _find_lost(self) -> None:
+    def _find_lost(self, at_work: Collection[str]) -> None:
         """Jobs that have not ended, and that the engine would never come to again."""
         begun = self.store.unfinished(State.RECEIVED, State.RUNNING, older_than_s=SETTLE_S, limit=LOOKED_AT)
         waiting = begun + self.store.unfinished(State.QUEUED, older_than_s=SETTLE_S, limit=LOOKED_AT)
@@ -198,7 +198,10 @@ class Desk:
                     self.store.give_up(job.id, self._gave_up(job))
                     self.uploads.remove(job.id)
                     self.announce(job)
-                case Known.ENDED if job.gateway not in alive:  # it died after another run had returned
+                case Known.ENDED if (
+                    # Of two runs one has returned, and the other, whose word counted, has come to nothing.
+                    job.gateway not in alive or (job.gateway == self.name and job.id not in at_work)
+                ):
                     self._queue.forget([job.id])
                     self._enqueue(job)
                 case Known.AHEAD if job.state is State.RECEIVED:

@@ -118,6 +118,19 @@ def test_an_upload_that_was_kept_but_not_queued_is_found(server: FakeServer) -> 
     engine.dispose()
 
 
+def test_a_job_that_its_engine_takes_for_ended_is_found(server: FakeServer) -> None:
+    with gateway(server) as (url, _):
+        job = submit(url, b"video")
+        assert ended(url, job)["state"] == "done"
+        (server.state / "jobs" / "uploads" / job).write_bytes(b"video")
+        engine = sa.create_engine(f"sqlite:///{server.state / 'jobs' / FILE}")
+        with engine.begin() as connection:  # as two runs leave it, of which the one that counts is lost
+            connection.execute(sa.update(JOBS).values(state=State.RUNNING, result=None, ended=None))
+        engine.dispose()
+        found = ended(url, job)
+        assert (found["state"], found["attempts"], found["result"]) == ("done", 2, RESULT)
+
+
 def _names(engine: sa.Engine) -> set[str]:
     with engine.connect() as connection:
         return set(connection.scalars(sa.select(GATEWAYS.c.id)))
