@@ -235,8 +235,8 @@ def main() -> int:
     print(f"\nends after which a video was searched for: {ended}; leftovers found: {ended - clean}")
     repeated, same = tried(DETERMINISM)
     print(f"the same answer in company, by other workers, after a restart: {same} of {repeated}", flush=True)
-    calm, abused = abuse.measured(list(abuse.KINDS), chosen.abuse_seconds)
-    abuse.show(calm, abused)
+    abused = abuse.measured(list(abuse.KINDS), chosen.abuse_seconds)
+    abuse.show(abused)
     if chosen.json:
         chosen.json.parent.mkdir(parents=True, exist_ok=True)
         found = {
@@ -244,7 +244,7 @@ def main() -> int:
             "calls": {"tried": called, "right": right},
             "leftovers": {"ends": ended, "found": ended - clean},
             "same": {"tried": repeated, "right": same},
-            "abuse": abuse.as_dict(calm, abused),
+            "abuse": abuse.as_dicts(abused),
             "malformed": crafted,
             "fuzzed": {"inputs": fuzzer.parser_inputs, "files": fuzzer.outcomes, "found": len(fuzzer.found)},
             "drift": rows,
