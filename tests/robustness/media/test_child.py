@@ -270,10 +270,10 @@ def test_a_child_that_was_taken_over_is_not_believed(
     children_that: Callable[[str], None], header: dict[str, object], name: str
 ) -> None:
     words = f"{json.dumps(header)}\n{LIES[name]}\n".encode()
-    children_that(f"os.write(1, {words!r}); time.sleep(60)")
+    children_that(f"os.write(1, {words!r}); time.sleep(90)")
     with (
         pytest.raises(OutOfSyncError) as caught,
-        Decoder(Media(frames=10).to_bytes(), Limits(decode_wall_s=10)) as decoder,
+        Decoder(Media(frames=10).to_bytes(), Limits(decode_wall_s=60)) as decoder,
     ):
         for _ in decoder.frames():
             pass
@@ -296,15 +296,15 @@ def test_nor_of_what_it_says_of_the_file(
     children_that: Callable[[str], None], header: dict[str, object], lie: dict[str, object]
 ) -> None:
     words = f"{json.dumps(header | lie)}\n".encode()
-    children_that(f"os.write(1, {words!r}); time.sleep(60)")
+    children_that(f"os.write(1, {words!r}); time.sleep(90)")
     with pytest.raises(OutOfSyncError, match="stopped making sense"):
-        probe(Media(frames=10).to_bytes(), Limits(decode_wall_s=10))
+        probe(Media(frames=10).to_bytes(), Limits(decode_wall_s=60))
 
 
 def test_nor_of_a_fact_of_another_kind(
     children_that: Callable[[str], None], header: dict[str, dict[str, object]]
 ) -> None:
     words = f"{json.dumps(header | {'info': header['info'] | {'width': '<b>'}})}\n".encode()
-    children_that(f"os.write(1, {words!r}); time.sleep(60)")
+    children_that(f"os.write(1, {words!r}); time.sleep(90)")
     with pytest.raises(OutOfSyncError, match="stopped making sense"):
-        probe(Media(frames=10).to_bytes(), Limits(decode_wall_s=10))
+        probe(Media(frames=10).to_bytes(), Limits(decode_wall_s=60))

@@ -155,23 +155,23 @@ def test_root_becomes_nobody(target: Path) -> None:
 
 
 @pytest.fixture
-def end_of(children_that: Callable[[str], None]) -> Callable[[str], DecoderDiedError]:
+def end_of(children_that: Callable[[str], None]) -> Callable[..., DecoderDiedError]:
     """What the parent makes of a child that ends in a certain way, once it has looked at the file."""
     data = Media(frames=10).to_bytes()
 
-    def ended(last_words: str) -> DecoderDiedError:
+    def ended(last_words: str, wall_s: float = 60.0) -> DecoderDiedError:
         children_that(last_words)
-        with pytest.raises(DecoderDiedError) as caught, Decoder(data, Limits(decode_wall_s=1)):
+        with pytest.raises(DecoderDiedError) as caught, Decoder(data, Limits(decode_wall_s=wall_s)):
             pass
         return caught.value
 
     return ended
 
 
-def test_crash_time_out_and_refusal_are_told_apart(end_of: Callable[[str], DecoderDiedError]) -> None:
+def test_crash_time_out_and_refusal_are_told_apart(end_of: Callable[..., DecoderDiedError]) -> None:
     crash = end_of("os.abort()")
     assert (crash.how, crash.code) == (DecoderEnd.CRASH, ErrorCode.CORRUPT_MEDIA)
-    late = end_of("time.sleep(20)")
+    late = end_of("time.sleep(20)", wall_s=1.0)
     assert (late.how, late.code) == (DecoderEnd.TIMEOUT, ErrorCode.DECODE_TIMEOUT)
     refusal = end_of(f"os.kill(os.getpid(), {signal.SIGSYS:d})")
     assert (refusal.how, refusal.code) == (DecoderEnd.REFUSAL, ErrorCode.CORRUPT_MEDIA)
