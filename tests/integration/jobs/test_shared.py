@@ -32,6 +32,13 @@ def both(stage: Scene) -> Iterator[list[httpx.Client]]:
         client.close()
 
 
+def ended(client: httpx.Client, job: str) -> dict[str, Any]:
+    while True:
+        values: dict[str, Any] = client.get(f"/v1/jobs/{job}", headers=WAIT).json()
+        if values["ended"]:
+            return values
+
+
 def submit(client: httpx.Client, body: bytes) -> dict[str, Any]:
     answer = client.post("/v1/jobs", content=body)
     assert answer.status_code == 202, answer.text
@@ -42,7 +49,7 @@ def submit(client: httpx.Client, body: bytes) -> dict[str, Any]:
 def test_a_job_of_one_is_answered_by_the_other(both: list[httpx.Client]) -> None:
     here, there = both
     job = submit(here, b"video")
-    done = there.get(f"/v1/jobs/{job['id']}", headers=WAIT).json()
+    done = ended(there, job["id"])
     assert (done["state"], done["result"]["id"]) == ("done", job["sha256"])
     assert [one["id"] for one in there.get("/v1/jobs?state=done").json()["jobs"]] == [job["id"]]
     again = submit(there, b"video")
@@ -62,7 +69,7 @@ def test_a_job_of_one_is_followed_and_cancelled_at_the_other(both: list[httpx.Cl
                 if '"running"' in seen and '"end"' not in seen and "cancelled" not in seen:
                     there.delete(f"/v1/jobs/{job['id']}")
         assert 'event: end\ndata: {"state": ' in seen
-    states = {here.get(f"/v1/jobs/{job['id']}", headers=WAIT).json()["state"] for job in jobs}
+    states = {ended(here, job["id"])["state"] for job in jobs}
     assert "cancelled" in states
     assert states <= {"cancelled", "done"}
 
@@ -70,7 +77,7 @@ def test_a_job_of_one_is_followed_and_cancelled_at_the_other(both: list[httpx.Cl
 def test_jobs_share_the_work(both: list[httpx.Client], stage: Scene) -> None:
     jobs = [submit(both[number % 2], b"shared %d" % number)["id"] for number in range(24)]
     for job in jobs:
-        assert both[0].get(f"/v1/jobs/{job}", headers=WAIT).json()["state"] == "done"
+        assert ended(both[0], job)["state"] == "done"
     began = [
         sum(entry.get("event") == "job" and entry["state"] == "running" for entry in map(json.loads, lines))
         for lines in (log.read_text().splitlines() for log in stage.logs)
