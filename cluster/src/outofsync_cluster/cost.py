@@ -44,7 +44,8 @@ class Cost:
 
     @property
     def videos_per_hour(self) -> float | None:
-        return _ratio(self.videos * HOUR_S, self.wall_s)
+        """None where none was judged: a run that found all of it done has no pace."""
+        return _ratio(self.videos * HOUR_S, self.wall_s) or None
 
     @property
     def video_s_per_core_s(self) -> float | None:

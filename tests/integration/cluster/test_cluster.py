@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -99,6 +101,38 @@ def test_what_is_known_is_not_judged_again(catalogue: Path, undisturbed: Path) -
     before = table(undisturbed, "sources")
     assert "0 judged, 0 failed, 0 met again, 5 done before" in score(str(catalogue), str(undisturbed))
     assert table(undisturbed, "sources") == before
+
+
+def test_what_failed_is_tried_again_when_asked(catalogue: Path, undisturbed: Path, tmp_path: Path) -> None:
+    again = shutil.copytree(undisturbed, tmp_path / "again")
+    said = score(str(catalogue), str(again), "--retry-failed")
+    assert "0 judged, 2 failed, 0 met again, 3 done before" in said
+    assert judged(again) == judged(undisturbed)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a disk for the test, and not everywhere")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_disk_that_is_full_is_said_and_later_gone_on_with(
+    catalogue: Path, undisturbed: Path, small_disk: Path
+) -> None:
+    words = command(str(catalogue), str(small_disk))
+    ran = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert ran.returncode == 2
+    assert ran.stderr.endswith("what was written before stays, and the same command goes on from there\n")
+    assert "the disk is full" in ran.stderr
+    subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
+    score(str(catalogue), str(small_disk))
+    assert judged(small_disk) == judged(undisturbed)
+    assert len(table(small_disk, "sources")) == 5
 
 
 def test_a_killed_driver_loses_and_doubles_nothing(

@@ -31,3 +31,8 @@ def test_a_run_without_videos_divides_by_nothing() -> None:
 def test_the_cost_of_a_run_is_read_from_its_summary() -> None:
     summary = Tally().summary() | {"videos": 3, "seconds": 36.0, "cores": 2.0, "gpus": 0.0}
     assert Cost.of(summary).per_thousand_videos(Prices(core_hour=0.3)) == pytest.approx(2.0)
+
+
+def test_a_run_that_found_all_done_has_no_pace() -> None:
+    idle = Cost(videos=0, duration_s=0.0, wall_s=1.5, cpu_s=0.0, gpu_s=0.0, cores=0.0, gpus=0.0)
+    assert idle.lines(Prices(core_hour=0.04)) == []
