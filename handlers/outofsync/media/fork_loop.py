@@ -20,7 +20,6 @@ from outofsync.media.protocol import ENDED, FILE, LINK, MAX_TASK, RING
 
 Main = Callable[[str], None]
 PLACES = (FILE, LINK, RING)  # of the descriptors that a child is given
-LAST = max(PLACES)
 CANNOT_FORK = 71  # exit status of a child that never was; EX_OSERR of sysexits.h
 
 
