@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -109,12 +109,23 @@ def another(value: object, kind: str) -> Any:
     return 7.25 if "float" in kind else 9
 
 
+def changed(kind: type[Any]) -> Any:
+    """Settings, and settings among them, of which none is its default."""
+    return kind(
+        **{
+            field.name: changed(field.default_factory)
+            if isinstance(field.default_factory, type) and is_dataclass(field.default_factory)
+            else another(field.default, str(field.type))
+            for field in fields(kind)
+        }
+    )
+
+
 @pytest.mark.parametrize(
     ("parse_words", "kind"), [(parse_settings, ServerSettings), (parse, EdgeSettings)], ids=["server", "edge"]
 )
 def test_every_setting_reaches_another_process(parse_words: Parse, kind: type[Any]) -> None:
-    changed = {field.name: another(field.default, str(field.type)) for field in fields(kind)}
-    settings = kind(**changed)
+    settings = changed(kind)
     assert parse_words(["run", "--settings", to_document(settings)]) == ("run", settings)
     assert parse_words(["run", "--settings", to_document(kind())]) == ("run", kind())
 
