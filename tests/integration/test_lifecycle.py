@@ -23,7 +23,7 @@ pytestmark = pytest.mark.server
 
 
 def family(server: LiveServer) -> list[psutil.Process]:
-    """Supervisor, Java and workers."""
+    """Supervisor, Java, two workers, and what forks decoders for the first."""
     supervisor = server.folder.processes()[0]
     return [supervisor, *supervisor.children(recursive=True)]
 
@@ -39,7 +39,7 @@ def test_stopping_one_server_leaves_the_other(server: LiveServer, make_server: M
     other = make_server()
     assert other.state.url != server.state.url
     processes = family(other)
-    assert len(processes) == 4
+    assert len(processes) == 5
     assert stop(other.settings.state, drain_s=5)
     assert not psutil.wait_procs(processes, timeout=30)[1]
     assert other.folder.server() is None

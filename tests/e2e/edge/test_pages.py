@@ -41,6 +41,6 @@ def test_the_reference_shows_every_operation(edge: LiveEdge, tmp_path: Path) -> 
     page, complaints = opened(f"{edge.url}/reference/", tmp_path)
     for path, operations in DOCUMENT["paths"].items():
         assert f'data-path="{path}"' in page
-        for operation in operations.values():
-            assert operation["summary"] in page
+        for method, operation in operations.items():
+            assert method == "parameters" or operation["summary"] in page
     assert complaints == ""

@@ -12,6 +12,7 @@ import requests
 from edge_fixture import LiveEdge
 from server_fixture import LiveServer
 
+from outofsync.media.fork_server import ENVIRONMENT
 from serving.settings import ROOT
 
 pytestmark = pytest.mark.server
@@ -28,6 +29,7 @@ PASSED_ON = {"PATH", "JAVA_HOME", "HOME", "TMPDIR", "LANG", "CUDA_VISIBLE_DEVICE
 PASSED_ON |= {"LD_LIBRARY_PATH", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NVIDIA_VISIBLE_DEVICES"}
 PASSED_ON |= {"OUTOFSYNC_PROGRESS"}
 OF_TORCHSERVE = {"MODEL_SERVER_HOME", "METRICS_LOCATION", "LOG_LOCATION", "TS_CONFIG_FILE", "PYTHONPATH"}
+OF_DECODERS = set(ENVIRONMENT)
 OF_TORCHSERVE |= {"DISPLAY_TS_LOG", "WORKER_ID", "LOCAL_RANK", "WORLD_SIZE", "RANK", "LOCAL_WORLD_SIZE"}
 
 
@@ -158,7 +160,7 @@ def test_workers_are_bounded(server: LiveServer) -> None:
 
 def test_nobodys_secrets_reach_the_workers(server: LiveServer) -> None:
     for process in server.java().children(recursive=True):
-        known = PASSED_ON | OF_TORCHSERVE
+        known = PASSED_ON | OF_TORCHSERVE | OF_DECODERS
         unknown = {name for name in process.environ() if name not in known and not name.startswith("TS_")}
         assert not unknown
     for process in psutil.process_iter(["cmdline"]):  # None of one that is gone

@@ -170,11 +170,14 @@ def test_nothing_is_left_behind() -> None:
 
 def test_a_child_that_died_of_its_file_leaves_no_layout_to_guess_from() -> None:
     """The next child is forked from another process; those that were at work meanwhile go on."""
-    with Decoder(LONG.to_bytes(), Limits()) as other, Decoder(LONG.to_bytes(), Limits()) as decoder:
-        first = server_of(children()[0])
-        os.kill(max(children()), signal.SIGKILL)
-        with pytest.raises(OutOfSyncError):
-            list(decoder.frames())
+    with Decoder(LONG.to_bytes(), Limits()) as other:
+        (at_work,) = children()
+        first = server_of(at_work)
+        with Decoder(LONG.to_bytes(), Limits()) as decoder:
+            (dying,) = set(children()) - {at_work}
+            os.kill(dying, signal.SIGKILL)
+            with pytest.raises(OutOfSyncError):
+                list(decoder.frames())
         probe(LONG.to_bytes(), Limits())
         assert psutil.pid_exists(first)
         assert sum(len(batch) for batch in other.frames()) == LONG.frames
