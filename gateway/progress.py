@@ -38,13 +38,14 @@ class TrackedRequest:
     status: int | None = None  # once it has ended
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     _file: Path | None = None  # in which a server tells of it, at its present attempt
+    _told: tuple[str, float | None] | None = None  # what was told last, at an attempt that has ended
 
     def state(self) -> State:
         """Where it is now; after a server has died, that is further back than before."""
         if not self.upload.complete:
             done = min(1.0, self.upload.size / self.length) if self.length else None
             return State(RECEIVING, None if done is None else round(done, 3))
-        told = parse(_read(self._file)) if self._file else None
+        told = parse(_read(self._file)) if self._file else self._told
         return State(*told) if told else State(QUEUED)
 
     @contextmanager
@@ -59,10 +60,11 @@ class TrackedRequest:
         except OSError:
             yield None
             return
-        self._file = path
+        self._file, self._told = path, None
         try:
             yield path.name
         finally:
+            self._told = parse(_read(path))  # it is no further back while its answer is on the way
             self._file = None
             with suppress(OSError):
                 path.unlink()

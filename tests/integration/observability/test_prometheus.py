@@ -196,10 +196,9 @@ def test_every_panel_can_be_drawn(edge: LiveEdge, prometheus: Prometheus) -> Non
         edge.detect(Media(frames=60).to_bytes())
     empty = set()
     for panel in panels():
-        for target in panel["targets"]:
-            expression = target["expr"].replace("$__rate_interval", "2m")
-            if not prometheus.query(expression):
-                empty.add(panel["title"])
+        expressions = [target["expr"].replace("$__rate_interval", "2m") for target in panel["targets"]]
+        if not any(map(prometheus.query, expressions)):  # of several lines one is enough: not all happens
+            empty.add(panel["title"])
     assert not empty & HAPPEN
     assert {panel["title"] for panel in panels()} >= HAPPEN
 
