@@ -66,7 +66,8 @@ def test_a_cancelled_job_frees_the_server(edge: LiveEdge, step: Step, data: byte
         assert list(events)[-1] == ("end", {"state": "cancelled"})
     wait_for(lambda: not is_at_work(folder.temporary_link))
     wait_for(lambda: outcomes(edge, name))
-    assert outcomes(edge, name)[-1][0] == "cancelled"
+    # A short one may be through that step before its gateway has looked; then nothing takes it further.
+    assert outcomes(edge, name)[-1][0] in ({"cancelled"} if step is Step.FACES else {"cancelled", ""})
     assert edge.ask("GET", job).json()["state"] == "cancelled"
 
 
