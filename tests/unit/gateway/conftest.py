@@ -170,9 +170,15 @@ def gateway_process(
     server: FakeServer, *words: str, access: Sequence[str] = ("--no-keys",)
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A gateway as it is run, before one server: its URL, once it is ready, and process."""
-    port = str(free_port())
-    command = [sys.executable, "-m", "gateway", "--state", str(server.state), "--port", port, *access]
-    process = subprocess.Popen([*command, *words], cwd=ROOT)
+    port = free_port()
+    with killed_gateway(port, "--state", str(server.state), "--port", str(port), *access, *words) as live:
+        yield live
+
+
+@contextmanager
+def killed_gateway(port: int, *words: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A gateway that is told by these words to listen there, and is killed at the end of the block."""
+    process = subprocess.Popen([sys.executable, "-m", "gateway", *words], cwd=ROOT)
     url = f"http://127.0.0.1:{port}"
     try:
         wait_until(lambda: health(url) == 200)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,10 +20,9 @@ from unit.gateway.conftest import (
     END_S,
     LOOPBACK,
     RESULT,
-    ROOT,
     FakeServer,
     free_port,
-    health,
+    killed_gateway,
     said,
     wait_until,
 )
@@ -44,15 +42,8 @@ def gateway(server: FakeServer, **jobs: Any) -> Iterator[tuple[str, subprocess.P
     port = free_port()
     chosen = {"lease_s": LEASE_S, **jobs}
     settings = {"states": [str(server.state)], "keys": None, "port": port, "notice_s": 0, "jobs": chosen}
-    words = [sys.executable, "-m", "gateway", "--settings", json.dumps(settings)]
-    process = subprocess.Popen(words, cwd=ROOT)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        wait_until(lambda: health(url) == 200)
-        yield url, process
-    finally:
-        process.kill()
-        process.wait()
+    with killed_gateway(port, "--settings", json.dumps(settings)) as live:
+        yield live
 
 
 def submit(url: str, body: bytes) -> str:
