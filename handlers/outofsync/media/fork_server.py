@@ -78,9 +78,8 @@ class ForkServer:
     anew, so that a file made to guess addresses starts over each time that it guesses wrong.
     """
 
-    def __init__(self, boot: str = BOOT, path: list[str] | None = None) -> None:
+    def __init__(self, boot: str = BOOT) -> None:
         self._boot = boot
-        self._path = path
         self._lock = threading.Lock()
         self._control: socket.socket | None = None
         self._processes: list[subprocess.Popen[bytes]] = []  # the last one forks; others end
@@ -144,7 +143,7 @@ class ForkServer:
         return self._control
 
     def _spawn(self, control: socket.socket) -> subprocess.Popen[bytes]:
-        path = [entry for entry in (ENGINE, *sys.path) if entry] if self._path is None else self._path
+        path = [entry for entry in (ENGINE, *sys.path) if entry]
         return subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", self._boot, *path],
             stdin=control.fileno(),
