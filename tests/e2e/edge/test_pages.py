@@ -6,26 +6,27 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from edge_fixture import LiveEdge, installed
+from browser import FLAGS, chromium
+from edge_fixture import LiveEdge
 
 from gateway.openapi import DOCUMENT
 
 pytestmark = pytest.mark.server
 
-SWITCHES = (
-    "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking "
-    "disable-component-update disable-sync ignore-certificate-errors enable-logging=stderr v=0 "
-    "virtual-time-budget=15000 dump-dom"
-)
-FLAGS = [f"--{switch}" for switch in SWITCHES.split(" ")]
+DUMPING = [
+    "--headless",
+    "--ignore-certificate-errors",
+    "--enable-logging=stderr",
+    "--v=0",
+    "--virtual-time-budget=15000",
+    "--dump-dom",
+]
 
 
 def opened(url: str, folder: Path) -> tuple[str, str]:
     """The page's elements once its scripts have run, and what the browser complained of."""
-    browser = installed("chromium", "chromium")
-    done = subprocess.run(
-        [browser, *FLAGS, f"--user-data-dir={folder}", url], capture_output=True, text=True, timeout=300
-    )
+    command = [str(chromium(folder)), *FLAGS, *DUMPING, f"--user-data-dir={folder / 'profile'}", url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     complaints = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     return done.stdout, "\n".join(complaints)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 import time
@@ -17,24 +15,16 @@ from typing import Any
 import psutil
 import pytest
 import requests
+from browser import FLAGS, chromium
 from e2e.web.clips import joined
 from e2e.web.tab import GENUINE, MANIPULATED, SAMPLES, Complaints, Tab
-from edge_fixture import free_port, installed
+from edge_fixture import free_port
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from gateway.settings import GatewaySettings
 from outofsync_client.protocol import LOOPBACK
 from serving.settings import ROOT, to_document
 
-ARGUMENTS = [
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--disable-quic",
-]
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ACTION_MS = 60_000.0  # ends a hang; nothing is expected of it
 expect.set_options(timeout=ACTION_MS)
 TELL_POLICY = """addEventListener("securitypolicyviolation", ({violatedDirective, blockedURI}) =>
@@ -134,12 +124,11 @@ def served(model_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """The system's Chromium. A module's alone: as long as it is open, this thread has an event loop."""
-    program = next(filter(None, map(shutil.which, BROWSERS)), None) or installed("chromium", "chromium")
-    root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    program = chromium(tmp_path_factory.mktemp("browser"))
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=program, args=ARGUMENTS + root)
+        launched = playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield launched
         launched.close()
 

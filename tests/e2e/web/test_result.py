@@ -114,9 +114,10 @@ def test_the_offset_can_be_corrected_while_playing(result: Tab) -> None:
     button = result.page.get_by_role("button", name=result.say("player.corrected"))
     button.click()
     expect(button).to_have_attribute("aria-pressed", "true")
-    assert result.page.locator("video").evaluate("video => video.muted"), "a second element gives the sound"
+    video = result.page.locator("video")
+    expect(video).to_have_js_property("muted", True)  # a second element gives the sound
     button.click()
-    assert not result.page.locator("video").evaluate("video => video.muted")
+    expect(video).to_have_js_property("muted", False)
 
 
 def exported(tab: Tab, name: str) -> Path:
