@@ -5,7 +5,8 @@
 The nodes are Ray's own, on this machine, and share its cores. The weights are those that ship without the
 network that judges faces, as published weights are: the less a video takes, the more a cluster's share shows.
 Comparisons take a share of the clips; the catalogue as a whole is judged once, on two nodes, of which one is
-killed midway and another comes in its place. A second call with the same FILE measures what is missing there.
+killed midway and another comes in its place. Each run is planned before, and held against its plan. A second
+call with the same FILE measures what is missing there.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +31,8 @@ from benchmarks.runs import Run, command, compared, nothing, watched
 from outofsync_cluster.backends import OPTIONAL, WEIGHTS
 from outofsync_cluster.blocks import BATCH_ITEMS
 from outofsync_cluster.pipeline import OBJECT_STORE_BYTES
+from outofsync_cluster.places import Storage
+from outofsync_cluster.planning import held_against
 
 PARTS = ("loop", "one", "two", "pool", "parallel", "kills")
 COMPARED = 400  # clips of a comparison
@@ -127,7 +131,7 @@ class Measuring:
         paths = self._some(COMPARED)
         with nodes(1, self._cores) as made:
             run = self._run("one", made, self._list("one", paths))
-        self.keep("one", self._with_ratio(run))
+        self.keep("one", self._with_ratio("one", run))
 
     def two(self) -> None:
         with nodes(2, self._cores) as made:
@@ -139,7 +143,7 @@ class Measuring:
         self.keep(
             "two",
             {
-                **self._with_ratio(run),
+                **self._with_ratio("two", run),
                 **found,
                 "rows_when_killed": loss.rows_when_killed,
                 "videos_per_s_before": before and round(before, 4),
@@ -165,15 +169,20 @@ class Measuring:
     def _run(self, name: str, made: Any, source: str, meanwhile: Callable[[int], None] = nothing) -> Run:
         output = self._folder / name
         shutil.rmtree(output, ignore_errors=True)
-        return watched(command(source, output, self._weights, "--address", made.address), output, meanwhile)
+        words = command(source, output, self._weights, "--address", made.address)
+        subprocess.run([*words, "--plan"], stdout=subprocess.DEVNULL, check=True)
+        return watched(words, output, meanwhile)
 
-    def _with_ratio(self, run: Run) -> dict[str, Any]:
+    def _with_ratio(self, name: str, run: Run) -> dict[str, Any]:
+        """A run's figures, beside the loop's and beside those that were planned."""
+        held = held_against(Storage().place(str(self._folder / name)), run.summary)
         values, beside = run.to_dict(), self.results["loop"]["videos_per_s"]
         steady = values["steady_videos_per_s"]
         return {
             **values,
             "of_loop": round(values["videos_per_s"] / beside, 4),
             "of_loop_steady": steady and round(steady / beside, 4),
+            **{f"{name}_of_plan": round(one["took"] / one["planned"], 4) for name, one in held.items()},
         }
 
     def _rival(self, name: str, rate: Rate, more: dict[str, Any] | None = None) -> None:

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -72,6 +74,20 @@ def number_of(picture: Picture) -> int:
     return int(np.sum((stripes > 128) << np.arange(BITS)))
 
 
+@contextmanager
+def usual_scheduling() -> Iterator[None]:
+    """Leaves this thread's scheduling as it was.
+
+    SVT-AV1 gives the thread that calls it, where that is root's, the highest real-time priority for good. All
+    that a session starts afterwards would inherit it, and leave others a twentieth of each second.
+    """
+    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, priority)
+
+
 @dataclass(frozen=True)
 class Media:
     """What to make. ``video`` or ``audio`` None leaves that stream out.
@@ -100,7 +116,7 @@ class Media:
 
     def to_bytes(self) -> bytes:
         file = io.BytesIO()
-        with av.open(file, "w", format=self.container) as output:
+        with usual_scheduling(), av.open(file, "w", format=self.container) as output:
             video = self._add_video(output) if self.video else None
             audio = self._add_audio(output) if self.audio else None
             if video:

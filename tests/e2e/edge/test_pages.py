@@ -25,7 +25,7 @@ DUMPING = [
 
 def opened(url: str, folder: Path) -> tuple[str, str]:
     """The page's elements once its scripts have run, and what the browser complained of."""
-    command = [str(chromium(folder)), *FLAGS, *DUMPING, f"--user-data-dir={folder / 'profile'}", url]
+    command = [chromium(), *FLAGS, *DUMPING, f"--user-data-dir={folder}", url]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     complaints = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     return done.stdout, "\n".join(complaints)
