@@ -167,13 +167,11 @@ def test_a_killed_process_and_stages_of_their_own_change_nothing(
 
 def test_a_second_run_is_kept_out(catalogue: Path, undisturbed: Path) -> None:
     with fenced(Storage().place(str(undisturbed))):
-        ran = subprocess.run(
-            command(str(catalogue), str(undisturbed)),
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            check=False,
-        )
+        assert_kept_out(str(catalogue), str(undisturbed))
+
+
+def assert_kept_out(*words: str) -> None:
+    ran = subprocess.run(command(*words), capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert ran.returncode == 2
     assert "another run writes" in ran.stderr
     assert len(ran.stderr.splitlines()) == 1
@@ -245,11 +243,14 @@ def test_a_bucket_brings_the_same_as_a_folder(
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "any")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    words = score("s3://videos/new", "s3://out/run", "--endpoint", bucket)
-    assert "3 judged, 2 failed" in words
-    assert "5 done before" in score("s3://videos/new", "s3://out/run", "--endpoint", bucket)
+    words, output = ["s3://videos/new", "s3://out/run", "--endpoint", bucket], "s3://out/run"
+    place = Storage.of([output], bucket).place(output)
+    with fenced(place):
+        assert_kept_out(*words)
+    assert "3 judged, 2 failed" in score(*words)
+    assert "5 done before" in score(*words)
     (tmp_path / "results").mkdir()
-    lines = Storage.of(["s3://out"], bucket).place("s3://out/run/results")
+    lines = place.child("results")
     for info in lines.entries():
         (tmp_path / "results" / Path(info.path).name).write_bytes(lines.at(info.path).read())
     assert judged(tmp_path) == judged(undisturbed)
