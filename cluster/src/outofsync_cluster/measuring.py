@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,21 +23,63 @@ from outofsync_cluster.errors import ClusterError
 from outofsync_cluster.estimates import Blocks
 from outofsync_cluster.identity import Identity
 from outofsync_cluster.inventory import Item, grouped
+from outofsync_cluster.pipeline import Team
 from outofsync_cluster.places import Storage
 from outofsync_cluster.rows import table_of
 from outofsync_cluster.sampling import Stratum
-from outofsync_cluster.stages import Judge, Outcome, Registry, Setup, outcomes_in, parsed
+from outofsync_cluster.stages import Judge, Outcome, Registry, Scorer, Setup, outcomes_in, parsed
 from outofsync_cluster.store import Store
+from outofsync_cluster.work import Work
 
-QUANTITIES = ("cpu_s", "gpu_s", "judge_s", "read_s", "video_s", "errors")
+QUANTITIES = ("cpu_s", "gpu_s", "judge_s", "read_s", "score_s", "video_s", "errors")
 
 
-class TimedJudge(Judge):
-    """An actor that says how long a block took from end to end, too."""
+class Timed:
+    """Of an actor: it leaves its table where it is, and says how long the block took from end to end."""
 
-    def measure(self, block: pa.Table) -> tuple[pa.Table, float]:
+    def measure(self: Any, block: pa.Table) -> tuple[Any, float]:
         start = time.perf_counter()
-        return self(block), time.perf_counter() - start
+        table = self(block)
+        return ray.put(table), time.perf_counter() - start
+
+
+class TimedJudge(Timed, Judge):
+    """Reads and judges, or crops."""
+
+
+class TimedScorer(Timed, Scorer):
+    """Judges what another has cropped."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of a block, and how long its stages took from end to end."""
+
+    outcomes: list[Outcome]
+    first_s: float
+    judge_s: float  # of the first stage without reading
+    score_s: float = 0.0
+
+    @property
+    def total_s(self) -> float:
+        return self.first_s + self.score_s
+
+    @property
+    def cpu_s(self) -> float:
+        return sum(outcome.cpu_s for outcome in self.outcomes)
+
+    def quantities(self) -> list[float]:
+        """In the order of QUANTITIES."""
+        values = [parsed(outcome) for outcome in self.outcomes if outcome.answer is not None]
+        return [
+            self.cpu_s,
+            sum(outcome.gpu_s for outcome in self.outcomes),
+            self.judge_s,
+            max(0.0, self.first_s - self.judge_s),
+            self.score_s,
+            sum(float((value.get("media") or {}).get("duration_s") or 0.0) for value in values),
+            float(sum("error" in value for value in values)),
+        ]
 
 
 @dataclass(frozen=True)
@@ -45,7 +88,6 @@ class Measured:
 
     strata: list[Blocks]
     outcomes: list[Outcome]
-    actors: int
     start_s: float  # until actors judge as fast as they can …
     start_cpu_s: float = 0.0  # … and what the first block of one takes more than it will later
 
@@ -61,61 +103,97 @@ class Measured:
 
 
 def measure(
-    strata: Sequence[Stratum], setup: Setup, weights: Sequence[Any], *, actors: int, block: int, needs: Any
+    strata: Sequence[Stratum],
+    setup: Setup,
+    weights: Sequence[Any],
+    *,
+    team: Team,
+    block: int,
+    cpus: float,
+    gpus: float,
 ) -> Measured:
     """Judge the samples in blocks of so many videos.
 
     Args:
         weights: a reference to the files of the weights, as actors take it.
-        actors: how many fit in the cluster.
-        needs: what Ray's options say that one of them needs.
+        team: how many actors fit in the cluster, of the whole work or of its two stages.
+        cpus, gpus: what one that scores takes of a node; one that crops takes no card.
+
+    Raises:
+        ClusterError: an actor died of the sample.
     """
     groups = [list(grouped(stratum.sample, block)) for stratum in strata]
     blocks = [table_of(Item, group) for of_stratum in groups for group in of_stratum]
-    number = min(actors, math.ceil(len(blocks) / 2))  # each judges two, or they would not share the node
-    timed: Any = ray.remote(TimedJudge)
-    keeper: Any = ray.remote(Registry)
-    registry = keeper.options(num_cpus=0).remote()
     start = time.perf_counter()
-    team = [timed.options(**needs).remote(setup, weights, registry) for _ in range(number)]
+    measuring = _Measuring(setup, weights, team, math.ceil(len(blocks) / 2), cpus, gpus)
     try:
-        first = ray.get([actor.measure.remote(blocks[0]) for actor in team])
+        cold = measuring.cold(blocks[0])
         started = time.perf_counter() - start
-        found = list(ActorPool(team).map(lambda actor, table: actor.measure.remote(table), blocks))
+        found = measuring.all(blocks)
     except ray.exceptions.RayError as error:
         reason = str(error).strip().splitlines()[-1]
         raise ClusterError(f"the sample could not be measured: {reason}") from None
-    taken = iter([_taken(table, elapsed) for table, elapsed in found])
-    outcomes = [outcome for table, _ in found for outcome in outcomes_in(table)]
+    rest = iter(found)
     measured = [
         Blocks(
             stratum.size_bytes,
             np.array([sum(item.size_bytes for item in group) for group in of_stratum], np.float64),
-            np.array([next(taken) for _ in of_stratum]),
+            np.array([next(rest).quantities() for _ in of_stratum]),
             stratum.complete,
         )
         for stratum, of_stratum in zip(strata, groups, strict=True)
     ]
-    cold, warm = (
-        sum(outcome.cpu_s for table, _ in some for outcome in outcomes_in(table)) / len(some)
-        for some in (first, found[:1])
-    )
-    return Measured(measured, outcomes, number, max(0.0, started - found[0][1]), max(0.0, cold - warm))
+    outcomes = [outcome for taken in found for outcome in taken.outcomes]
+    cold_cpu_s = sum(taken.cpu_s for taken in cold) / len(cold) - found[0].cpu_s
+    return Measured(measured, outcomes, max(0.0, started - found[0].total_s), max(0.0, cold_cpu_s))
 
 
-def _taken(table: pa.Table, elapsed: float) -> list[float]:
-    """The quantities of a block."""
-    outcomes = outcomes_in(table)
-    judge_s = sum(outcome.wall_s for outcome in outcomes)
-    values = [parsed(outcome) for outcome in outcomes if outcome.answer is not None]
-    return [
-        sum(outcome.cpu_s for outcome in outcomes),
-        sum(outcome.gpu_s for outcome in outcomes),
-        judge_s,
-        max(0.0, elapsed - judge_s),
-        sum(float((value.get("media") or {}).get("duration_s") or 0.0) for value in values),
-        float(sum("error" in value for value in values)),
-    ]
+class _Measuring:
+    """The actors of one measurement: one stage, or two that work at the same time as in a run."""
+
+    def __init__(
+        self, setup: Setup, weights: Sequence[Any], team: Team, most: int, cpus: float, gpus: float
+    ) -> None:
+        """``most``: of each kind; each judges two blocks, or they would not share the node."""
+
+        def made(kind: type, number: int, gpus: float, *arguments: Any) -> list[Any]:
+            remote: Any = ray.remote(kind)
+            needs = {"num_cpus": cpus, "num_gpus": gpus}
+            return [remote.options(**needs).remote(setup, *arguments) for _ in range(min(number, most))]
+
+        keeper: Any = ray.remote(Registry)
+        registry = keeper.options(num_cpus=0).remote()
+        if team.whole:
+            self._first, self._scorers = made(TimedJudge, team.whole, gpus, weights, registry), list[Any]()
+        else:
+            self._first = made(TimedJudge, team.crop, 0.0, (), registry, Work.CROP)
+            self._scorers = made(TimedScorer, team.score, gpus, weights)
+
+    def cold(self, block: pa.Table) -> list[Taken]:
+        """The first block of each: it waits until networks are loaded."""
+        firsts = ray.get([actor.measure.remote(block) for actor in self._first])
+        # as many as there are of either kind, so that all have had one
+        longest = max(len(firsts), len(self._scorers))
+        return self._scored([firsts[place % len(firsts)] for place in range(longest)])
+
+    def all(self, blocks: Sequence[pa.Table]) -> list[Taken]:
+        """The blocks in order."""
+        pool: Any = ActorPool(self._first)
+        return self._scored(pool.map(lambda actor, block: actor.measure.remote(block), blocks))
+
+    def _scored(self, firsts: Iterable[tuple[Any, float]]) -> list[Taken]:
+        """What the first stage left, after the second if there is one: that begins as soon as it can."""
+        left, scores = list[tuple[Any, float]](), list[Any]()
+        for place, (table, elapsed) in enumerate(firsts):
+            left.append((table, elapsed))
+            if self._scorers:
+                scores.append(self._scorers[place % len(self._scorers)].measure.remote(table))
+        found = []
+        for (table, elapsed), last in zip_longest(left, ray.get(scores)):
+            final, score_s = last or (table, 0.0)
+            judge_s = sum(outcome.wall_s for outcome in outcomes_in(ray.get(table)))
+            found.append(Taken(outcomes_in(ray.get(final)), elapsed, judge_s, score_s))
+        return found
 
 
 def _part_bytes(outcomes: Sequence[Outcome], options: Mapping[str, Any]) -> int:

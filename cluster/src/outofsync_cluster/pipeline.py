@@ -103,6 +103,15 @@ class Team:
     crop: int = 0
     score: int = 0
 
+    @property
+    def first(self) -> int:
+        """Those who take videos: they wait for nobody."""
+        return self.whole or self.crop
+
+    def at_most(self, number: int) -> Team:
+        """No more of a kind than there are blocks for."""
+        return Team(min(self.whole, number), min(self.crop, number), min(self.score, number))
+
 
 def team_of(nodes: Sequence[Mapping[str, float]], *, cpus: float, gpus: float, stages: int) -> Team:
     """How many actors fit on nodes with these resources, none of which reaches over two.
@@ -156,9 +165,8 @@ class Pipeline:
         return team_of(nodes, cpus=self._cpus, gpus=self._gpus, stages=self._stages)
 
     def actors(self) -> int:
-        """How many videos' blocks are worked on at a time, of those that wait for nobody else."""
-        team = self.team()
-        return team.whole or team.crop
+        """How many blocks are worked on at a time by those who wait for nobody else."""
+        return self.team().first
 
     def settle(self, digests: Sequence[bytes]) -> None:
         """Tell which contents are done, too; what was begun and lost may be begun again."""
@@ -177,7 +185,7 @@ class Pipeline:
     def run(self, items: Sequence[Item], *, block_items: int = BLOCK_ITEMS) -> Iterator[list[Outcome]]:
         """Outcomes as they come; items whose block was lost are missing among them."""
         team = self.team()
-        blocks = [table_of(Item, block) for block in blocks_of(items, team.whole or team.crop, block_items)]
+        blocks = [table_of(Item, block) for block in blocks_of(items, team.first, block_items)]
         found = ray.data.from_arrow(blocks)
         most = len(blocks)
         if team.whole:

@@ -18,7 +18,7 @@ from outofsync_cluster.errors import ClusterError
 from outofsync_cluster.estimates import LEVEL, Estimate, estimate, sums
 from outofsync_cluster.inventory import Inventory
 from outofsync_cluster.measuring import QUANTITIES, Measured, measure
-from outofsync_cluster.pipeline import Pipeline, cluster
+from outofsync_cluster.pipeline import Pipeline, Team, cluster
 from outofsync_cluster.places import Place
 from outofsync_cluster.run import PART_ROWS, PART_S, Plan, leg_items, listed
 from outofsync_cluster.sampling import sampled
@@ -91,35 +91,41 @@ def _predict(plan: Plan, inventory: Inventory, sample: int) -> Prediction:
     strata = sampled(inventory, sample, block=BATCH_ITEMS)
     if not strata:
         raise ClusterError(f"{plan.source} holds no video that can be read, so there is nothing to measure")
-    with cluster(plan.address, plan.cores):
+    with cluster(plan.address, plan.cores, stages=plan.stages):
         held: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        actors = Pipeline(plan.setup, weights, cpus=plan.threads, gpus=plan.gpus_each).actors()
+        needs = {"cpus": plan.threads, "gpus": plan.gpus_each}
+        team = Pipeline(plan.setup, None, **needs, stages=plan.stages).team()
         measured = measure(
             strata,
             replace(plan.setup, skip_copies=False),
             [] if weights is None else [ray.put(dict(weights))],
-            actors=actors,
+            team=team,
             block=BATCH_ITEMS,
-            needs={"num_cpus": plan.threads, "num_gpus": plan.gpus_each},
+            **needs,
         )
         nodes = len(ray.nodes())  # type: ignore[no-untyped-call]
     videos = sum(stratum.count for stratum in strata)
     size = sum(stratum.size_bytes for stratum in strata)
-    actors = min(actors, math.ceil(videos / BATCH_ITEMS))
-    machine = (actors, held.get("CPU", 0.0), held.get("GPU", 0.0), nodes)
+    machine = (
+        team.at_most(math.ceil(videos / BATCH_ITEMS)),
+        held.get("CPU", 0.0),
+        held.get("GPU", 0.0),
+        nodes,
+    )
     return prediction(measured, plan, videos=videos, size_bytes=size, machine=machine)
 
 
 def prediction(
-    measured: Measured, plan: Plan, *, videos: int, size_bytes: int, machine: tuple[int, float, float, int]
+    measured: Measured, plan: Plan, *, videos: int, size_bytes: int, machine: tuple[Team, float, float, int]
 ) -> Prediction:
-    """What follows from a measurement for a run with so many actors, cores, GPUs and nodes."""
-    actors, cores, gpus, nodes = machine
+    """What follows from a measurement for a run with these actors, so many cores, GPUs and nodes."""
+    team, cores, gpus, nodes = machine
     drawn = dict(zip(QUANTITIES, sums(measured.strata).T, strict=True))
-    legs = math.ceil(videos / leg_items(actors))
+    legs = math.ceil(videos / leg_items(team.first))
     begins = measured.start_s * legs
-    drawn["cpu_s"] = drawn["cpu_s"] + measured.start_cpu_s * legs * actors
-    work = np.maximum(drawn.pop("judge_s"), drawn.pop("read_s")) / actors  # one block is read meanwhile
+    drawn["cpu_s"] = drawn["cpu_s"] + measured.start_cpu_s * legs * max(team.first, team.score)
+    work = np.maximum(drawn.pop("judge_s"), drawn.pop("read_s")) / team.first  # one block is read meanwhile
+    work = np.maximum(work, drawn.pop("score_s") / max(1, team.score))  # as long as the slower stage takes
     drawn["wall_s"] = wall = begins + work
     part, each = measured.written_bytes(plan.options)
     drawn["bytes_written"] = each * videos + part * np.maximum(videos / PART_ROWS, wall / PART_S)
@@ -128,7 +134,7 @@ def prediction(
         videos=videos,
         bytes_read=size_bytes,
         sample=len(measured.outcomes),
-        actors=actors,
+        actors=team.first + team.score,
         cores=cores,
         gpus=gpus,
         nodes=nodes,

@@ -13,6 +13,7 @@ from outofsync_cluster.cost import Prices
 from outofsync_cluster.estimates import RESAMPLES, Blocks, estimate, sums
 from outofsync_cluster.inventory import Item
 from outofsync_cluster.measuring import Measured
+from outofsync_cluster.pipeline import Team
 from outofsync_cluster.places import Storage
 from outofsync_cluster.planning import PLAN_FILE, held_against, prediction, write_plan
 from outofsync_cluster.run import LEG_ITEMS, Plan
@@ -89,15 +90,17 @@ def outcome(name: str) -> Outcome:
 
 
 def planned(prices: Prices) -> tuple[Plan, Measured]:
-    taken = np.array([[8.0, 0.0, 10.0, 1.0, 40.0, 4.0]])  # cpu, card, judging, reading, video, errors
+    taken = np.array([[8.0, 0.0, 10.0, 1.0, 2.0, 40.0, 4.0]])  # in the order of QUANTITIES
     blocks = Blocks(1_000_000, np.array([4000.0]), taken, complete=False)
-    measured = Measured([blocks], [outcome(f"{number}") for number in range(4)], 2, 5.0, 3.0)
+    measured = Measured([blocks], [outcome(f"{number}") for number in range(4)], 5.0, 3.0)
     return Plan("videos", "out", {"deblur": "auto"}, Path("checkpoints"), prices=prices), measured
 
 
 def test_the_arithmetic_of_a_plan() -> None:
     plan, measured = planned(Prices(core_hour=0.5))
-    found = prediction(measured, plan, videos=1000, size_bytes=1_000_000, machine=(2, 4.0, 0.0, 1))
+    found = prediction(
+        measured, plan, videos=1000, size_bytes=1_000_000, machine=(Team(whole=2), 4.0, 0.0, 1)
+    )
     values = {name: one.value for name, one in found.estimates.items()}
     assert values["cpu_s"] == 2000.0 + 2 * 3.0, "each actor's first block takes longer"
     assert values["wall_s"] == 5.0 + 2500.0 / 2, "reading happens while others are judged"
@@ -106,8 +109,24 @@ def test_the_arithmetic_of_a_plan() -> None:
     assert found.node_bytes == 1800
     assert dict(found.lines())["time"] == "20.9 min, 5 s of it to begin"
     assert "GPUs" not in dict(found.lines())
-    more = prediction(measured, plan, videos=LEG_ITEMS + 1, size_bytes=1_000_000, machine=(2, 4.0, 0.0, 1))
+    more = prediction(
+        measured, plan, videos=LEG_ITEMS + 1, size_bytes=1_000_000, machine=(Team(whole=2), 4.0, 0.0, 1)
+    )
     assert more.start_s == 10.0
+
+
+def test_a_run_of_two_stages_takes_as_long_as_the_slower_one() -> None:
+    plan, measured = planned(Prices())
+
+    def wall_s(crop: int, score: int) -> float:
+        team = Team(crop=crop, score=score)
+        machine = (team, 12.0, 2.0, 1)
+        found = prediction(measured, plan, videos=1000, size_bytes=1_000_000, machine=machine)
+        assert found.actors == crop + score
+        return found.estimates["wall_s"].value
+
+    assert wall_s(2, 1) == 5.0 + 2500.0 / 2, "those who crop are waited for"
+    assert wall_s(10, 1) == 5.0 + 500.0, "the one who scores is"
 
 
 def test_a_run_says_how_near_its_plan_was(tmp_path: Path) -> None:
@@ -116,7 +135,8 @@ def test_a_run_says_how_near_its_plan_was(tmp_path: Path) -> None:
     summary = {"videos": 990, "errors": 10, "duplicates": 0, "cpu_s": 2200.0, "gpu_s": 0.0, "seconds": 1300.0}
     assert held_against(folder, summary) == {}
     write_plan(
-        folder, prediction(measured, plan, videos=1000, size_bytes=1_000_000, machine=(2, 4.0, 0.0, 1))
+        folder,
+        prediction(measured, plan, videos=1000, size_bytes=1_000_000, machine=(Team(whole=2), 4.0, 0.0, 1)),
     )
     assert held_against(folder, summary) == {
         "cpu_s": {"planned": 2006.0, "took": 2200.0},
