@@ -31,6 +31,10 @@ class Access(Protocol):
     def key_required(self) -> bool:
         """Whether whoever uses the page has to bring a key."""
 
+    @property
+    def tells_callers_apart(self) -> bool:
+        """Whether what one has handed in is hidden from others, so that the page may list it as one's own."""
+
     def admit(self, request: Request) -> None:
         """Raises an ``EdgeError`` for a request that is not even told what is here."""
 
@@ -52,6 +56,7 @@ class OpenAccess:
 
     session = None
     key_required = False
+    tells_callers_apart = False
 
     def admit(self, request: Request) -> None:
         """Nobody is refused."""
@@ -65,6 +70,7 @@ class KeyAccess:
 
     session = None
     key_required = True
+    tells_callers_apart = True
 
     def __init__(self, keys: KeyFile) -> None:
         self._keys = keys
@@ -91,6 +97,7 @@ class SessionAccess:
     """
 
     key_required = False
+    tells_callers_apart = True
 
     def __init__(self, token: str, port: int) -> None:
         self.session = token

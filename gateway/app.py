@@ -103,6 +103,7 @@ class Gateway:
         page = PageFiles(
             session=access.session,
             key_required=access.key_required,
+            jobs=access.tells_callers_apart,
             request_bytes=settings.request_bytes,
         )
         jobs = JobService(settings, router, metrics)

@@ -100,15 +100,20 @@ class PageFiles:
         *,
         session: str | None,
         key_required: bool,
+        jobs: bool,
         request_bytes: int,
         page: Path = PAGE,
         samples: Path = SAMPLES,
     ) -> None:
-        """``session`` is the token that the page shows for itself, ``request_bytes`` the largest request."""
+        """``session`` is the token that the page shows for itself, ``request_bytes`` the largest request.
+
+        With ``jobs`` the page hands videos in as jobs, and lists those of whoever uses it.
+        """
         clips = {f"/samples/{path.name}": path for path in sorted(samples.glob("*.mp4"))}
         config = {
             "session": session,
             "key_required": key_required,
+            "jobs": jobs,
             "max_bytes": request_bytes - FORM_BYTES,
             "max_seconds": Limits().duration_s,
             "samples": [{"file": path.name, "title": _title(path)} for path in clips.values()],

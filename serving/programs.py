@@ -28,14 +28,19 @@ class Program:
         log: Path,
         record: Callable[[], object],
         inherits: Sequence[int] = (),
+        lacks: Sequence[str] = (),
     ) -> None:
-        """``record`` is called whenever the process is another one; it has the descriptors ``inherits``."""
+        """``record`` is called whenever the process is another one.
+
+        It has the descriptors ``inherits``, and not the variables ``lacks`` of this process's environment.
+        """
         self.name = name
         self.log = log
         self._command = command
         self._stop_with = stop_with
         self._record = record
         self._inherits = inherits
+        self._lacks = lacks
         self._process: subprocess.Popen[bytes] | None = None
 
     def __str__(self) -> str:
@@ -52,6 +57,7 @@ class Program:
                 stdout=log,
                 stderr=log,
                 pass_fds=self._inherits,
+                env={name: value for name, value in os.environ.items() if name not in self._lacks},
                 start_new_session=True,  # a terminal's Ctrl-C reaches the supervisor alone
             )
         self._record()

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.access import new_session
+from gateway.jobs.settings import DATABASE_VARIABLE, FOLDER, JobSettings
 from gateway.settings import GatewaySettings
 from outofsync_client.protocol import EDGE, LOOPBACK
 from outofsync_client.protocol.private_files import write_private
@@ -158,6 +159,7 @@ def services(settings: WebSettings, opened: socket.socket, record: Callable[...,
         listening=opened.fileno(),
         drain_s=DRAIN_S,
         notice_s=0.0,
+        jobs=JobSettings(folder=settings.folder / FOLDER),
     )
     log = settings.folder / "gateway.log"
     log.unlink(missing_ok=True)
@@ -168,6 +170,7 @@ def services(settings: WebSettings, opened: socket.socket, record: Callable[...,
         log=log,
         record=lambda: record(os.getpid(), *([gateway.pid] if gateway.pid else [])),
         inherits=(opened.fileno(),),
+        lacks=(DATABASE_VARIABLE,),  # its jobs are its own, whatever an edge of this machine shares
     )
     announcement = Announcement(settings, f"http://{LOOPBACK}:{port}", gateway)
     return [*([] if running else [own]), gateway, announcement]

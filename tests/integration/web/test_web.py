@@ -45,10 +45,12 @@ class LivePage:
         assert found is not None
         return str(json.loads(html.unescape(found[1]))["session"])
 
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token()}"}
+
     def detect(self) -> requests.Response:
-        headers = {"Authorization": f"Bearer {self.token()}"}
         form = {"data": ("video", SAMPLE.read_bytes())}
-        return requests.post(f"{self.url}/v1/detect", headers=headers, files=form, timeout=ANSWER_S)
+        return requests.post(f"{self.url}/v1/detect", headers=self.headers(), files=form, timeout=ANSWER_S)
 
     def family(self) -> list[psutil.Process]:
         """What it runs: the gateway, and the server where it has one of its own."""
@@ -151,6 +153,23 @@ def test_a_server_that_runs_is_taken_and_left_running(
     assert page.process.wait() == 0
     assert psutil.pid_exists(server.pid)
     assert StateFolder(served).server() == server
+
+
+def test_its_jobs_lie_in_its_own_folder_and_outlive_it(make_page: MakePage, served: Path) -> None:
+    """Those of an edge before the same server are others."""
+    page = make_page(served)
+    video = SAMPLE.read_bytes()
+    taken = requests.post(f"{page.url}/v1/jobs", data=video, headers=page.headers(), timeout=ANSWER_S)
+    assert taken.status_code == 202
+    page.process.send_signal(signal.SIGINT)
+    assert page.process.wait() == 0
+    assert (served / "web" / "jobs").is_dir()
+    assert not (served / "jobs").exists()
+
+    again = make_page(served)
+    waiting = {**again.headers(), "Prefer": "wait=60"}
+    job = f"{again.url}{taken.headers['Location']}"
+    wait_for(lambda: requests.get(job, headers=waiting, timeout=ANSWER_S).json()["state"] == "done")
 
 
 def test_a_gateway_that_is_killed_comes_back(make_page: MakePage, served: Path) -> None:

@@ -53,7 +53,7 @@ def test_the_page_is_there_for_whoever_has_no_key_yet(live: LiveGateway) -> None
     assert answer.headers["Cache-Control"] == "no-cache"
     assert {name: answer.headers[name] for name in HEADERS} == HEADERS
     told = config(answer.text)
-    assert (told["session"], told["key_required"]) == (None, True)
+    assert (told["session"], told["key_required"], told["jobs"]) == (None, True, True)
     assert (told["max_bytes"], told["max_seconds"]) == (Limits().request_bytes, Limits().duration_s)
 
 
@@ -102,7 +102,7 @@ def served(built: Path, make_gateway: MakeGateway, tmp_path: Path) -> LiveGatewa
     """A gateway with that page."""
     live = make_gateway()
     live.gateway.page = PageFiles(
-        session=None, key_required=True, request_bytes=1, page=built, samples=tmp_path
+        session=None, key_required=True, jobs=True, request_bytes=1, page=built, samples=tmp_path
     )
     return live
 
@@ -142,7 +142,7 @@ def test_a_page_without_a_place_for_its_facts_is_refused(page: str) -> None:
 
 def test_the_page_alone_has_the_token(private: LiveGateway) -> None:
     told = config(ask(private, "/").text)
-    assert told["key_required"] is False
+    assert (told["key_required"], told["jobs"]) == (False, True)
     assert ask(private, Authorization=f"Bearer {told['session']}").status_code == 200
     assert ask(private, X_Api_Key=told["session"]).status_code == 200
     assert ask(private, Host=f"localhost:{PORT}", Authorization=bearer(private)).status_code == 200
@@ -228,6 +228,7 @@ def test_without_keys_and_session_nothing_is_asked_for(server: FakeServer) -> No
     with gateway_process(server) as (url, _):
         told = config(httpx.get(url, **LOOPBACK).text)
         assert (told["session"], told["key_required"]) == (None, False)
+        assert told["jobs"] is False  # everybody would see everybody's
         assert httpx.get(f"{url}/v1/models", **LOOPBACK).status_code == 200
 
 
