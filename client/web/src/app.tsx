@@ -1,8 +1,10 @@
 import { useEffect } from "preact/hooks";
 import { route, type Route } from "./router";
 import { jobs } from "./store/jobs";
+import { past } from "./store/past";
 import { locale, t } from "./texts";
 import { Compare } from "./views/compare";
+import { ForgetDialog } from "./views/forget";
 import { Header, KeyBar } from "./views/header";
 import { History } from "./views/history";
 import { ResultPage } from "./views/result";
@@ -23,14 +25,19 @@ export function App() {
       <Header />
       <KeyBar />
       <Page />
+      <ForgetDialog />
     </>
   );
 }
 
 function titleOf(at: Route): string {
-  const name = at.page === "result" ? jobs.value.find(({ id }) => id === at.id)?.name : undefined;
+  const name = at.page === "result" ? nameOf(at.id) : undefined;
   const page = { start: "header.check", history: "history.title", result: "result.title", compare: "compare.title" };
   return `${name ?? t(page[at.page])} · OutOfSync`;
+}
+
+function nameOf(sought: string): string | undefined {
+  return jobs.value.find(({ id }) => id === sought)?.name ?? past.value.jobs.find(({ id }) => id === sought)?.file;
 }
 
 function Page() {

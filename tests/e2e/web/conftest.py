@@ -21,6 +21,7 @@ from e2e.web.tab import GENUINE, MANIPULATED, SAMPLES, Complaints, Tab
 from edge_fixture import free_port
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from gateway.jobs.settings import JobSettings
 from gateway.settings import GatewaySettings
 from outofsync_client.protocol import LOOPBACK
 from serving.settings import ROOT, to_document
@@ -41,6 +42,11 @@ class Served:
     url: str
     state: Path
     process: psutil.Popen
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What lets a program ask as the page does."""
+        return {"X-Api-Key": (self.state / "web" / "session").read_text()}
 
     @property
     def server_state(self) -> Path:
@@ -77,6 +83,14 @@ class GatewayOfOurs:
             self.process = None
 
 
+def gateway_before(served: Served, folder: Path, **choices: Any) -> GatewayOfOurs:
+    """One that keeps what it has in a folder; with a session, unless it is given keys or ``session=None``."""
+    session = None if "keys" in choices else folder / "session"
+    jobs = JobSettings(folder=folder / "jobs")
+    own: dict[str, Any] = {"keys": None, "session": session, "port": free_port(), "jobs": jobs}
+    return GatewayOfOurs(GatewaySettings(states=(served.server_state,), **(own | choices)))
+
+
 def is_ready(url: str) -> bool:
     try:
         return requests.get(f"{url}/v1/health", timeout=30).status_code == 200
@@ -90,15 +104,7 @@ def make_gateway(served: Served, tmp_path: Path) -> Iterator[MakeGateway]:
     with ExitStack() as left:
 
         def make(**choices: Any) -> GatewayOfOurs:
-            gateway = GatewayOfOurs(
-                GatewaySettings(
-                    states=(served.server_state,),
-                    keys=None,
-                    session=tmp_path / "session",
-                    port=free_port(),
-                    **choices,
-                )
-            )
+            gateway = gateway_before(served, tmp_path, **choices)
             left.callback(gateway.stop)
             gateway.start()
             return gateway

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ _FOLDER = TemporaryDirectory(prefix="outofsync-clips-")  # ends with the tests
 GENUINE, MANIPULATED = (Path(_FOLDER.name) / name for name in ("synchronised.mp4", "another_voice.mp4"))
 for _video in (GENUINE, MANIPULATED):
     _video.write_bytes(beginning(SAMPLES / _video.name, SECONDS))
+HAND_IN = re.compile(r"/v1/jobs\?upload=")  # an upload becomes a job
 ANSWER_MS = 300_000.0  # ends a hang; nothing is expected of it
 VERDICTS = ("real", "likely_real", "likely_fake", "fake", "inconclusive")
 
@@ -127,6 +129,15 @@ class Tab:
 
     def job(self, name: str) -> Locator:
         return self.jobs().filter(has=self.page.get_by_text(name, exact=True))
+
+    def cards(self, name: str = "", where: str = "") -> Locator:
+        """What the history shows of a name, and of what is kept in one place ("here", "there", "both")."""
+        found = self.page.locator(".cards > li").filter(has_text=name)
+        return found.filter(has_text=self.say(f"past.where.{where}")) if where else found
+
+    def use_key(self, key: str) -> None:
+        self.page.get_by_label(self.say("key.label")).fill(key)
+        self.button("key.use").click()
 
     def opener(self, name: str) -> Locator:
         """The link to the result of a video."""

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import pytest
 from e2e.web.clips import broken, empty
 from e2e.web.conftest import visiting
+from e2e.web.pretended import pretend, pretend_progress
 from e2e.web.tab import GENUINE, MANIPULATED, SAMPLES, Tab, file_of
 from edge_fixture import LiveEdge
 from playwright.sync_api import Browser, expect
@@ -82,7 +83,7 @@ def start(tab: Tab) -> Iterator[None]:
 def running(tab: Tab) -> Iterator[None]:
     """A request that is held, and one that waits."""
     context = tab.page.context
-    context.route("**/v1/detect", lambda _: None)
+    context.route("**/v1/uploads", lambda _: None)
     names = [f"{number}.mp4" for number in range(3)]
     tab.open().choose(*(file_of(name, GENUINE.read_bytes()) for name in names))
     for name in names:
@@ -91,7 +92,20 @@ def running(tab: Tab) -> Iterator[None]:
     for name in names:
         tab.button("job.cancel", name=name).click()
         tab.button("job.remove", name=name).click()
-    context.unroute("**/v1/detect")
+    context.unroute("**/v1/uploads")
+
+
+@contextmanager
+def watched(tab: Tab) -> Iterator[None]:
+    """A job that the server is at, and says how long it will be."""
+    pretend(tab, progress={"stage": "faces", "done": 0.4, "remaining_s": 41})
+    pretend_progress(tab, stage="faces", done=0.4, remaining_s=41)
+    tab.open().choose(file_of("interview.mp4", GENUINE.read_bytes()))
+    expect(tab.job("interview.mp4")).to_contain_text(tab.say("remaining.seconds", count=40))
+    yield
+    tab.button("job.cancel", name="interview.mp4").click()
+    tab.button("job.remove", name="interview.mp4").click()
+    tab.page.context.unroute_all()
 
 
 @contextmanager
@@ -137,16 +151,28 @@ def history(tab: Tab) -> Iterator[None]:
 
 
 @contextmanager
+def forgetting(tab: Tab) -> Iterator[None]:
+    with history(tab):
+        tab.cards(MANIPULATED.name, "both").get_by_role("button").click()
+        expect(tab.page.get_by_role("dialog")).to_be_visible()
+        yield
+        tab.button("forget.keep").click()
+
+
+@contextmanager
 def compare(tab: Tab) -> Iterator[None]:
     with history(tab):
-        for box in tab.page.get_by_role("checkbox").all():
-            box.check()
+        for video in (GENUINE, MANIPULATED):
+            tab.cards(video.name, "both").get_by_role("checkbox").check()
         tab.button("history.compare").click()
         expect(tab.page.locator('[data-plot="map"] canvas').last).to_be_visible()
         yield
 
 
-@pytest.mark.parametrize("state", [start, running, failed, result, export, gone, history, compare])
+STATES = [start, running, watched, failed, result, export, gone, history, forgetting, compare]
+
+
+@pytest.mark.parametrize("state", STATES)
 def test_every_state_on_every_screen(judged: Tab, state: Callable[..., Any]) -> None:
     tab = judged.another()
     with state(tab):

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from e2e.web.conftest import MakeGateway, Served, Visit
-from e2e.web.tab import ANSWER_MS, GENUINE, MANIPULATED, Tab, say
+from e2e.web.tab import ANSWER_MS, GENUINE, HAND_IN, MANIPULATED, Tab, say
 from playwright.sync_api import expect
 
 from serving.state import StateFolder
@@ -44,14 +44,14 @@ def test_a_server_that_is_gone_is_told_and_tried_again(visit: Visit, make_gatewa
 
 def test_a_gateway_that_is_started_anew_midway_loses_nothing(visit: Visit, served: Served) -> None:
     tab = visit()
-    with tab.page.expect_request("**/v1/detect"):
+    with tab.page.expect_request(HAND_IN):
         tab.choose(MANIPULATED)
     served.gateway().kill()
     tab.verdict(MANIPULATED.name)
 
 
 def test_a_server_that_is_busy_is_tried_again(visit: Visit, make_gateway: MakeGateway) -> None:
-    tab = visit(url=make_gateway(in_flight=1, queue_s=0.0).url)
+    tab = visit(url=make_gateway(in_flight=1, queue_s=0.0, session=None).url)
     tab.choose(GENUINE, MANIPULATED)
     for video in (GENUINE, MANIPULATED):
         tab.verdict(video.name)
@@ -60,7 +60,7 @@ def test_a_server_that_is_busy_is_tried_again(visit: Visit, make_gateway: MakeGa
 def test_a_server_that_is_started_anew_midway(visit: Visit, served: Served) -> None:
     """Its supervisor starts it again; until then the page waits, or says so and is asked again."""
     tab = visit()
-    with tab.page.expect_request("**/v1/detect"):
+    with tab.page.expect_request(HAND_IN):
         tab.choose(MANIPULATED)
     StateFolder(served.server_state).processes()[1].kill()
     done = tab.page.get_by_role("link", name=tab.say("job.open.label", name=MANIPULATED.name))

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { DELAYS, MAX_DELAY } from "../api/types";
-import { digest } from "./digest";
+import { digest, digestJob } from "./digest";
 
 const WINDOWS = 60;
 
@@ -47,4 +47,15 @@ test("an answer without delays is drawn without them, and none is refused", () =
   expect([bare.windows, bare.heat, bare.features]).toEqual([0, null, null]);
   expect(() => digest("[]")).toThrow(SyntaxError);
   expect(() => digest("<html>")).toThrow(SyntaxError);
+});
+
+test("a job is read with its answer, which can be read by itself", () => {
+  const job = { id: "a", state: "done", file: "a.mp4" };
+  const read = digestJob(JSON.stringify({ ...job, result: JSON.parse(answer(() => 3)) }));
+  expect(read.job).toEqual(job);
+  expect(read.digest?.best[0]).toBe(3);
+  expect(digest(read.answer!)).toEqual(read.digest);
+  const open = { ...job, state: "running" };
+  expect(digestJob(JSON.stringify(open))).toEqual({ job: open, digest: null, answer: null });
+  expect(() => digestJob("{}")).toThrow(SyntaxError);
 });

@@ -1,3 +1,4 @@
+import type { ServerJob } from "../api/jobs";
 import { DELAYS, FRAME_RATE, MAX_DELAY, type Result } from "../api/types";
 import { rising, signed } from "./colours";
 
@@ -18,6 +19,13 @@ export interface Digest {
   features: Uint8ClampedArray<ArrayBuffer> | null; // (31, windows, 4)
 }
 
+/** A job without its result, which is beside it where there is one: to be drawn, and as JSON. */
+export interface JobDigest {
+  job: ServerJob;
+  digest: Digest | null;
+  answer: string | null;
+}
+
 interface Answer extends Result {
   delays?: number[][];
   features?: number[][];
@@ -25,7 +33,17 @@ interface Answer extends Result {
 
 /** Read an answer as the server wrote it; throws SyntaxError for what is none. */
 export function digest(json: string): Digest {
-  const { delays = [], features = [], ...result } = JSON.parse(json) as Answer;
+  return digestOf(JSON.parse(json) as Answer);
+}
+
+/** A job as the server tells of it, and its answer where it has one; throws SyntaxError for what is none. */
+export function digestJob(json: string): JobDigest {
+  const { result = null, ...job } = JSON.parse(json) as ServerJob & { result?: Answer | null };
+  if (typeof job.state !== "string") throw new SyntaxError("no job");
+  return { job, digest: result && digestOf(result), answer: result && JSON.stringify(result) };
+}
+
+function digestOf({ delays = [], features = [], ...result }: Answer): Digest {
   if (typeof result.verdict !== "string" || !Array.isArray(result.segments)) {
     throw new SyntaxError("no result");
   }

@@ -1,10 +1,10 @@
 import { RequestError, ownFailure } from "../api/errors";
-import type { Digest } from "./digest";
+import type { Digest, JobDigest } from "./digest";
 import type { Task } from "./worker";
 
 interface Reply {
   number: number;
-  digest?: Digest;
+  read?: Digest | JobDigest;
 }
 
 // Fetched with the page: kept results open without the server, too.
@@ -20,6 +20,15 @@ function start(): Worker {
 
 /** Make an answer ready for drawing, in a worker. Rejects with {@link RequestError} for what is no result. */
 export function readAnswer(answer: Blob): Promise<Digest> {
+  return read(answer, "request") as Promise<Digest>;
+}
+
+/** The same of a job as the server tells of it, whether it has a result or not. */
+export function readJob(answer: Blob): Promise<JobDigest> {
+  return read(answer, "job") as Promise<JobDigest>;
+}
+
+function read(answer: Blob, of: Task["of"]): Promise<Digest | JobDigest> {
   if (broken.has(worker)) worker = start();
   const using = worker;
   const number = ++tasks;
@@ -28,7 +37,7 @@ export function readAnswer(answer: Blob): Promise<Digest> {
     const listen = ({ data }: MessageEvent<Reply>): void => {
       if (data.number !== number) return;
       done.abort();
-      if (data.digest) resolve(data.digest);
+      if (data.read) resolve(data.read);
       else reject(new RequestError(ownFailure("unexpected_answer")));
     };
     const fail = (): void => {
@@ -37,6 +46,6 @@ export function readAnswer(answer: Blob): Promise<Digest> {
     };
     using.addEventListener("message", listen, { signal: done.signal });
     using.addEventListener("error", fail, { signal: done.signal });
-    using.postMessage({ number, answer } satisfies Task);
+    using.postMessage({ number, answer, of } satisfies Task);
   });
 }

@@ -1,16 +1,19 @@
 /** Reads answers away from the page: those of long videos hold a million numbers. */
-import { buffersOf, digest } from "./digest";
+import { buffersOf, digest, digestJob } from "./digest";
 
 export interface Task {
   number: number;
   answer: Blob;
+  of: "request" | "job";
 }
 
-self.onmessage = async ({ data }: MessageEvent<Task>) => {
+self.onmessage = async ({ data: { number, answer, of } }: MessageEvent<Task>) => {
   try {
-    const made = digest(await data.answer.text());
-    self.postMessage({ number: data.number, digest: made }, { transfer: buffersOf(made) });
+    const text = await answer.text();
+    const read = of === "job" ? digestJob(text) : digest(text);
+    const made = "job" in read ? read.digest : read;
+    self.postMessage({ number, read }, { transfer: made ? buffersOf(made) : [] });
   } catch (failure) {
-    self.postMessage({ number: data.number, failure: String(failure) });
+    self.postMessage({ number, failure: String(failure) });
   }
 };

@@ -3,6 +3,7 @@ import type { PageConfig } from "./types";
 const DEFAULTS: PageConfig = {
   session: null,
   key_required: false,
+  jobs: false,
   max_bytes: 200 * 2 ** 20,
   max_seconds: 600,
   samples: [],

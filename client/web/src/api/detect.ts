@@ -1,8 +1,6 @@
 import { authorization } from "./credentials";
-import { RequestError, failureOf, ownFailure } from "./errors";
-import type { DetectOptions } from "./types";
-
-const INCLUDE = ["delays", "features", "tracks", "frames"];
+import { RequestError, failureOf, lostConnection, ownFailure } from "./errors";
+import { requested, type DetectOptions } from "./types";
 
 export interface DetectCall {
   file: Blob;
@@ -22,7 +20,6 @@ export interface DetectCall {
 export function detect(call: DetectCall): Promise<Blob> {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    const fail = (code: string): void => reject(new RequestError(ownFailure(code, call.requestId)));
     request.open("POST", "/v1/detect");
     request.responseType = "blob";
     request.setRequestHeader("X-OutOfSync-Request-Id", call.requestId);
@@ -31,14 +28,15 @@ export function detect(call: DetectCall): Promise<Blob> {
       if (event.lengthComputable) call.onUpload(event.loaded / event.total);
     };
     request.upload.onload = () => call.onUploaded();
-    request.onerror = () => fail(navigator.onLine === false ? "unreachable" : "connection_lost");
-    request.ontimeout = () => fail("timeout");
+    request.onerror = () => reject(new RequestError(lostConnection(call.requestId)));
+    request.ontimeout = () => reject(new RequestError(ownFailure("timeout", call.requestId)));
     request.onabort = () => reject(new DOMException("cancelled", "AbortError"));
     request.onload = () => {
       const answer = request.response as Blob;
       if (request.status === 200) return resolve(answer);
       void answer.text().then((body) => {
-        reject(new RequestError(failureOf(request.status, body, call.requestId)));
+        const later = request.getResponseHeader("Retry-After");
+        reject(new RequestError(failureOf(request.status, body, call.requestId, later)));
       });
     };
     call.signal.addEventListener("abort", () => request.abort(), { once: true });
@@ -48,7 +46,7 @@ export function detect(call: DetectCall): Promise<Blob> {
 
 function form(call: DetectCall): FormData {
   const form = new FormData();
-  form.append("options", JSON.stringify({ ...call.options, include: INCLUDE }));
+  form.append("options", requested(call.options));
   form.append("data", call.file, call.name);
   return form;
 }

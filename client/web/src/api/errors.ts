@@ -6,6 +6,7 @@ export interface Failure {
   stage: string;
   request_id: string;
   status: number;
+  retry_after?: number; // seconds, where the answer said when to come back
 }
 
 export class RequestError extends Error {
@@ -19,8 +20,14 @@ export function ownFailure(code: string, request_id = "", status = 0, message = 
   return { code, message, hint: "", stage: "", request_id, status };
 }
 
-/** What an answer that is no result says. */
-export function failureOf(status: number, body: string, request_id: string): Failure {
+/** What an answer that is no result says; `retryAfter` is its header of that name. */
+export function failureOf(status: number, body: string, request_id: string, retryAfter: string | null = null): Failure {
+  const failure = told(status, body, request_id);
+  const seconds = Number(retryAfter);
+  return retryAfter && seconds > 0 ? { ...failure, retry_after: seconds } : failure;
+}
+
+function told(status: number, body: string, request_id: string): Failure {
   try {
     const envelope = (JSON.parse(body) as { error?: Partial<Failure> }).error;
     if (envelope && typeof envelope.code === "string") {
@@ -35,14 +42,21 @@ export function failureOf(status: number, body: string, request_id: string): Fai
   return ownFailure("unexpected_answer", request_id, status);
 }
 
-const PASSING = ["busy", "worker_died", "unreachable", "connection_lost", "timeout"];
+/** What a request that got no answer failed of. */
+export function lostConnection(request_id = ""): Failure {
+  return ownFailure(navigator.onLine === false ? "unreachable" : "connection_lost", request_id);
+}
+
+const PASSING = ["busy", "worker_died", "unreachable", "connection_lost", "timeout", "upload_gone"];
 
 /** Whether the same request may do better a little later, so that it is sent again unasked. */
 export function isRepeatable(failure: Failure): boolean {
   return PASSING.includes(failure.code);
 }
 
+const MENDED = ["internal", "authentication", "not_deployed", "unexpected_answer", "job_gone", "job_expired"];
+
 /** Whether it makes sense to try the same file again once something else has changed. */
 export function mayDoBetter(failure: Failure): boolean {
-  return isRepeatable(failure) || ["internal", "authentication", "not_deployed", "unexpected_answer"].includes(failure.code);
+  return isRepeatable(failure) || MENDED.includes(failure.code);
 }

@@ -7,6 +7,7 @@ export type Stage = (typeof STAGES)[number];
 export interface StageProgress {
   stage: Stage;
   done: number | null; // of this stage, 0 to 1
+  remaining?: number | null; // seconds until the end of all stages, where the server says
 }
 
 /**

@@ -1,6 +1,7 @@
 /** What the server answers, as DESIGN fixes it; times in seconds, boxes in pixels (x0, y0, x1, y1). */
 
-export type Verdict = "real" | "likely_real" | "likely_fake" | "fake" | "inconclusive";
+export const VERDICTS = ["real", "likely_real", "likely_fake", "fake", "inconclusive"] as const;
+export type Verdict = (typeof VERDICTS)[number];
 
 export interface Reason {
   code: string;
@@ -73,10 +74,18 @@ export interface DetectOptions {
   mode: "full" | "reference";
 }
 
+const INCLUDE = ["delays", "features", "tracks", "frames"];
+
+/** The options of a request whose answer the page is to draw, as JSON. */
+export function requested(options: DetectOptions): string {
+  return JSON.stringify({ ...options, include: INCLUDE });
+}
+
 /** What the gateway writes into the page it serves. */
 export interface PageConfig {
   session: string | null;
   key_required: boolean;
+  jobs: boolean; // whether it takes jobs, and tells those of one caller from those of another
   max_bytes: number;
   max_seconds: number;
   samples: { file: string; title: string }[];

@@ -12,12 +12,13 @@ interface Props {
   result: Result;
   clock: Clock;
   file: Blob | null;
+  here: boolean; // whether this browser has kept the result, and may have kept the file
   /** Told the element, for whoever wants to look at its picture. */
   onVideo?: (video: HTMLVideoElement | null) => void;
 }
 
 /** The video with what was found in it. */
-export function Player({ result, clock, file, onVideo }: Props) {
+export function Player({ result, clock, file, here, onVideo }: Props) {
   const source = useObjectUrl(file);
   const [video, setVideo] = useState<HTMLVideoElement | null>(null);
   const [size, setSize] = useState<[number, number] | null>(null);
@@ -34,7 +35,7 @@ export function Player({ result, clock, file, onVideo }: Props) {
     return (
       <div class="player missing" role="note">
         <Icon name="film" />
-        <p>{t(file ? "player.unplayable" : "player.gone")}</p>
+        <p>{t(file ? "player.unplayable" : here ? "player.gone" : "player.elsewhere")}</p>
         <SeekBar result={result} clock={clock} />
       </div>
     );

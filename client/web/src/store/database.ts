@@ -22,6 +22,10 @@ export interface Job {
   options: DetectOptions;
   failure?: Failure;
   summary?: Summary;
+  modified?: number; // the file's own time, milliseconds since 1970
+  upload?: string; // address of an upload that has begun, and is no job at the server yet
+  key?: string; // names the job there at every attempt to hand it in
+  server?: string; // the job's id there
 }
 
 interface Schema extends DBSchema {

@@ -13,6 +13,7 @@ vi.mock("./database", () => ({
     delete: async (id: string) => void slow.kept.delete(id),
   },
 }));
+vi.mock("../api/upload", () => ({ dropUpload: async () => {} }));
 const { jobs, reload, remove, save } = await import("./jobs");
 
 function job(id: string): Job {

@@ -37,6 +37,21 @@ export function tUnless(said: string, key: string): string {
   return said && key in en && said !== en[key] ? said : tOr(key, said);
 }
 
+/** What went wrong by its code; of some codes, an answer's status tells more. */
+export function errorWords(code: string, status: number, values: Record<string, string | number> = {}): string {
+  const told = `error.${code}.${status}`;
+  return t(told in en ? told : `error.${code}`, values);
+}
+
+/** How long something may still take, as roughly as it is known. */
+export function remainingWords(seconds: number): string {
+  if (seconds < 7.5) return t("remaining.moment");
+  if (seconds < 57.5) return t("remaining.seconds", { count: 5 * Math.round(seconds / 5) });
+  if (seconds < 90) return t("remaining.minute");
+  if (seconds < 3570) return t("remaining.minutes", { count: Math.round(seconds / 60) });
+  return t("remaining.hours", { count: number(seconds / 3600, 1) });
+}
+
 export function number(value: number | null | undefined, digits = 3): string {
   if (value === null || value === undefined) return "–";
   return value.toLocaleString(locale.value, { minimumFractionDigits: digits, maximumFractionDigits: digits });

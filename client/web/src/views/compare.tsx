@@ -7,7 +7,7 @@ import { Player } from "../player/player";
 import { address } from "../router";
 import { delayWords, number, percent, t } from "../texts";
 import { FailureText } from "./failure";
-import { useKept, type Kept } from "./kept";
+import { isKept, useKept, type Kept } from "./kept";
 import { VerdictBadge } from "./verdict";
 
 /** Two judged videos side by side. */
@@ -16,17 +16,15 @@ export function Compare({ left, right }: { left: string; right: string }) {
   return (
     <main id="main" class="compare">
       <h1>{t("compare.title")}</h1>
-      {one !== "loading" && other !== "loading" && !("failure" in one) && !("failure" in other) && (
-        <Table one={one} other={other} />
-      )}
+      {isKept(one) && isKept(other) && <Table one={one} other={other} />}
       <div class="sides">
         {[one, other].map((kept, side) =>
-          kept === "loading" ? (
-            <div key={side} aria-busy="true" />
-          ) : "failure" in kept ? (
+          isKept(kept) ? (
+            <Side key={side} kept={kept} />
+          ) : kept !== "loading" && "failure" in kept ? (
             <FailureText key={side} failure={kept.failure} />
           ) : (
-            <Side key={side} kept={kept} />
+            <div key={side} aria-busy="true" />
           ),
         )}
       </div>
@@ -35,16 +33,16 @@ export function Compare({ left, right }: { left: string; right: string }) {
 }
 
 function Side({ kept }: { kept: Kept }) {
-  const { digest, job, file } = kept;
+  const { digest, id, name, file, here } = kept;
   const clock = useMemo(() => new Clock(durationOf(digest.result)), [digest]);
   const plots = useRef<Plots>(new Map()).current;
   return (
-    <section class="side" aria-label={job.name}>
+    <section class="side" aria-label={name}>
       <h2>
-        <a href={address({ page: "result", id: job.id })}>{job.name}</a>
+        <a href={address({ page: "result", id })}>{name}</a>
       </h2>
       <VerdictBadge verdict={digest.result.verdict} probability={digest.result.probability_fake} />
-      <Player result={digest.result} clock={clock} file={file} />
+      <Player result={digest.result} clock={clock} file={file} here={here} />
       <Timeline digest={digest} clock={clock} loud={null} plots={plots} />
       <h3>{t("distribution.title")}</h3>
       <Distribution mean={digest.mean} offset={digest.result.judged_offset_frames} plots={plots} />
@@ -66,8 +64,8 @@ function Table({ one, other }: { one: Kept; other: Kept }) {
         <thead>
           <tr>
             <td />
-            <th scope="col">{one.job.name}</th>
-            <th scope="col">{other.job.name}</th>
+            <th scope="col">{one.name}</th>
+            <th scope="col">{other.name}</th>
           </tr>
         </thead>
         <tbody>

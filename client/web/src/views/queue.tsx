@@ -1,13 +1,14 @@
 import { hasCredentials } from "../api/credentials";
 import type { Job } from "../store/database";
-import { jobs, progressOf, remove, type JobProgress } from "../store/jobs";
-import { again, cancel } from "../store/queue";
+import { jobs, progressOf } from "../store/jobs";
+import { again, cancel, discard } from "../store/queue";
 import { address } from "../router";
 import { mayDoBetter } from "../api/errors";
-import { STAGES } from "../api/progress";
 import { bytes, t } from "../texts";
 import { FailureText } from "./failure";
+import { ask } from "./forget";
 import { Icon } from "./icons";
+import { Stages } from "./stages";
 import { Thumbnail, VerdictBadge } from "./verdict";
 
 const SHOWN = 12;
@@ -66,7 +67,7 @@ function State({ job }: { job: Job }) {
     case "failed":
       return job.failure ? <FailureText failure={job.failure} /> : null;
     case "running":
-      return <Stages job={job} />;
+      return <Stages name={job.name} progress={progressOf.value[job.id] ?? { stage: "queued", done: null }} />;
     default:
       return (
         <span class="faint">
@@ -74,35 +75,6 @@ function State({ job }: { job: Job }) {
         </span>
       );
   }
-}
-
-/** The stages of a request: those behind it full, the one it is in as far as it is. */
-function Stages({ job }: { job: Job }) {
-  const { stage, done, retry }: JobProgress = progressOf.value[job.id] ?? { stage: "queued", done: null };
-  const at = STAGES.indexOf(stage);
-  const share = done === null ? "" : ` ${Math.round(100 * done)} %`;
-  return (
-    <div class="stages" role="group" aria-label={t("stages.label", { name: job.name })}>
-      <ol>
-        {STAGES.map((name, place) => (
-          <li
-            key={name}
-            class={place < at ? "behind" : place === at ? (done === null ? "now open" : "now") : ""}
-            aria-current={place === at ? "step" : undefined}
-            title={t(`stage.${name}`)}
-          >
-            <span class="fill" style={{ width: place < at ? "100%" : place === at ? `${100 * (done ?? 1)}%` : "0" }} />
-            <span class="hidden">{t(`stage.${name}`)}</span>
-          </li>
-        ))}
-      </ol>
-      <span class="faint" aria-live="polite">
-        {retry
-          ? t("job.retry", { message: t(`error.${retry.code}`), seconds: retry.seconds })
-          : t(`stage.${stage}`) + share}
-      </span>
-    </div>
-  );
 }
 
 function Actions({ job }: { job: Job }) {
@@ -126,7 +98,7 @@ function Actions({ job }: { job: Job }) {
           <Icon name="again" />
         </button>
       )}
-      <button type="button" class="quiet" onClick={() => void remove([job.id])} aria-label={t("job.remove", { name: job.name })}>
+      <button type="button" class="quiet" onClick={() => (job.state === "done" && job.server ? ask(job) : void discard(job))} aria-label={t("job.remove", { name: job.name })}>
         <Icon name="bin" />
       </button>
     </span>

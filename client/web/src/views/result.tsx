@@ -12,40 +12,43 @@ import { FailureText } from "./failure";
 import { Facts } from "./facts";
 import { Icon } from "./icons";
 import { Moments } from "./moments";
-import { useKept, type Kept } from "./kept";
+import { isKept, useKept, type Kept } from "./kept";
+import { Stages } from "./stages";
 import { VerdictCard } from "./verdict";
 
 /** One judged video, opened by its id. */
 export function ResultPage({ id }: { id: string }) {
   const kept = useKept(id);
+  if (isKept(kept)) return <Shown kept={kept} key={id} />;
   if (kept === "loading") return <main id="main" class="result" aria-busy="true" />;
-  if ("failure" in kept) {
-    return (
-      <main id="main" class="result">
-        <h1>{t("result.gone")}</h1>
-        <FailureText failure={kept.failure} />
-        <a href="#/">{t("header.check")}</a>
-      </main>
-    );
-  }
-  return <Shown kept={kept} key={id} />;
+  const [title, state] =
+    "progress" in kept
+      ? [t("result.open"), <Stages name={t("result.title")} progress={kept.progress} />]
+      : [t(kept.failure.code === "result_gone" ? "result.gone" : "result.none"), <FailureText failure={kept.failure} />];
+  return (
+    <main id="main" class="result">
+      <h1>{title}</h1>
+      {state}
+      <a href="#/">{t("header.check")}</a>
+    </main>
+  );
 }
 
 function Shown({ kept }: { kept: Kept }) {
-  const { digest, job, file, answer } = kept;
+  const { digest, name, file, here, answer } = kept;
   const clock = useMemo(() => new Clock(durationOf(digest.result)), [digest]);
   const loud = useLoudness(file);
   const plots = useRef<Plots>(new Map()).current;
   return (
     <main id="main" class="result">
       <div class="title">
-        <h1>{job.name}</h1>
+        <h1>{name}</h1>
         <CopyLink />
-        <ExportMenu answer={answer} name={job.name} plots={plots} />
+        <ExportMenu answer={answer} name={name} plots={plots} />
       </div>
       <div class="columns">
         <div class="left">
-          <Player result={digest.result} clock={clock} file={file} />
+          <Player result={digest.result} clock={clock} file={file} here={here} />
           <section aria-labelledby="timeline-title">
             <h2 id="timeline-title">{t("timeline.title")}</h2>
             <p class="faint">{t("timeline.how")}</p>

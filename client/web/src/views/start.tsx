@@ -155,7 +155,7 @@ function Limits() {
           <li key={number}>{t(`limit.${number}`)}</li>
         ))}
       </ul>
-      <p class="faint">{t("start.privacy")}</p>
+      <p class="faint">{t(config.jobs ? "start.privacy.jobs" : "start.privacy")}</p>
     </section>
   );
 }
