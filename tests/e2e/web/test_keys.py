@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from e2e.web.clips import padded
 from e2e.web.conftest import visiting
 from e2e.web.tab import GENUINE
 from edge_fixture import LiveEdge
+from fault_proxy import FaultProxy, Reset
 from playwright.sync_api import Browser, expect
 
 pytestmark = pytest.mark.server
@@ -64,7 +68,21 @@ def test_no_key_a_wrong_key_and_the_right_one(browser: Browser, edge: LiveEdge) 
 
 def test_a_key_can_be_forgotten(browser: Browser, edge: LiveEdge) -> None:
     with visiting(browser, edge.url) as tab:
-        tab.open().page.get_by_label(tab.say("key.label")).fill(edge.key)
-        tab.button("key.use").click()
+        tab.open().use_key(edge.key)
         tab.button("key.forget").click()
         expect(tab.page.get_by_label(tab.say("key.label"))).to_be_visible()
+
+
+def test_an_upload_that_breaks_goes_on_over_tls(browser: Browser, edge: LiveEdge, tmp_path: Path) -> None:
+    """Where a connection breaks, Chromium itself begins the request anew; that ends with its first answer."""
+    size, connections = 3_000_000, 20
+    clip = padded(GENUINE, size - GENUINE.stat().st_size, tmp_path / "interview.mp4")
+    breaks = [Reset(int(0.8 * size))] * connections
+    with FaultProxy(edge.url, *breaks) as proxy, visiting(browser, proxy.url) as tab:
+        tab.open().use_key(edge.key)
+        tab.choose(clip)
+        tab.verdict(clip.name)
+        sent = [len(one.received) for one in proxy.connections]
+        assert max(sent) >= 0.8 * size, "it broke"
+        assert size < sum(sent) < 1.5 * size
+        tab.page.close()
