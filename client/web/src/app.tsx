@@ -1,7 +1,7 @@
 import { useEffect } from "preact/hooks";
 import { route, type Route } from "./router";
 import { jobs } from "./store/jobs";
-import { past } from "./store/past";
+import { opened } from "./store/past";
 import { locale, t } from "./texts";
 import { Compare } from "./views/compare";
 import { ForgetDialog } from "./views/forget";
@@ -16,7 +16,7 @@ export function App() {
   }, [locale.value]);
   useEffect(() => {
     document.title = titleOf(route.value);
-  }, [route.value, locale.value, jobs.value]);
+  }, [route.value, locale.value, jobs.value, opened.value]);
   return (
     <>
       <a class="skip" href="#main" onClick={(event) => skip(event)}>
@@ -37,7 +37,7 @@ function titleOf(at: Route): string {
 }
 
 function nameOf(sought: string): string | undefined {
-  return jobs.value.find(({ id }) => id === sought)?.name ?? past.value.jobs.find(({ id }) => id === sought)?.file;
+  return jobs.value.find(({ id }) => id === sought)?.name ?? opened.value[sought];
 }
 
 function Page() {

@@ -204,6 +204,7 @@ def test_the_history_is_that_of_the_key(visit: Visit, keyed: Keyed, clip: Path) 
     tab.drawn()
     expect(tab.page.get_by_role("heading", name=clip.name)).to_be_visible()
     expect(tab.page.get_by_text(tab.say("player.elsewhere"))).to_be_visible()
+    expect(tab.page).to_have_title(f"{clip.name} · OutOfSync")
     tab.page.go_back()
 
     bin_ = tab.button("job.remove", name=clip.name)

@@ -12,6 +12,8 @@ const AT_A_TIME = 24;
 const NOTHING: JobsPage = { jobs: [], next: null };
 
 export const past = signal(NOTHING);
+/** Names of videos by their jobs, of which a result was opened that this browser does not keep. */
+export const opened = signal<Record<string, string>>({});
 export const filter = signal<JobFilter>({ state: "", verdict: "" });
 export const reading = signal(false);
 export const failure = signal<Failure | null>(null);

@@ -8,6 +8,7 @@ import { isServerId } from "../api/jobs";
 import { database, type Job } from "../store/database";
 import { failureOfJob, watchJob } from "../store/handing_in";
 import type { JobProgress } from "../store/jobs";
+import { opened } from "../store/past";
 import { t } from "../texts";
 
 /** A judged video with all that this browser, or the server, has kept of it. */
@@ -22,8 +23,8 @@ export interface Kept {
 
 export type Opened = Kept | "loading" | { progress: JobProgress } | { failure: Failure };
 
-export function isKept(opened: Opened): opened is Kept {
-  return opened !== "loading" && "digest" in opened;
+export function isKept(found: Opened): found is Kept {
+  return found !== "loading" && "digest" in found;
 }
 
 /** What is kept under the id of a job, of this browser's or of the server's; waits for one that is under way. */
@@ -42,6 +43,7 @@ async function load(id: string, signal: AbortSignal, tell: (progress: JobProgres
     throw new RequestError(failureOfJob(found) ?? ownFailure("job_cancelled"));
   }
   const name = found.job.file || t("past.unnamed");
+  opened.value = { ...opened.value, [id]: name };
   const read = new Blob([found.answer], { type: "application/json" });
   return { id, name, answer: read, digest: found.digest, here: false, file: null };
 }
@@ -55,8 +57,8 @@ export function useKept(id: string): Opened {
   const [kept, setKept] = useState<Opened>("loading");
   useEffect(() => {
     const closed = new AbortController();
-    const show = (opened: Opened): void => {
-      if (!closed.signal.aborted) setKept(opened);
+    const show = (found: Opened): void => {
+      if (!closed.signal.aborted) setKept(found);
     };
     show("loading");
     load(id, closed.signal, (progress) => show({ progress })).then(show, (error) =>

@@ -1,0 +1,1 @@
+import{n as e,t}from"./index-CNru3EMG.js";import{t as n}from"./container-CeVhwE01.js";function r(r){return n(r,async n=>await n.getPrimaryVideoTrack()?await n.getPrimaryAudioTrack()?await n.computeDuration()>e.max_seconds?t(`too_long`):null:t(`no_audio`):t(`no_video`))}export{r as checkContent};
