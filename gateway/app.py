@@ -33,7 +33,8 @@ from gateway.openapi import DOCUMENT
 from gateway.page_files import ROUTES as PAGE_ROUTES
 from gateway.page_files import PageFiles
 from gateway.pipelines import version_summary
-from gateway.progress import RequestTracker, TrackedRequest, sweep
+from gateway.progress import RequestTracker, TrackedRequest
+from gateway.progress_files import sweep
 from gateway.reports import REQUEST_BYTES, Renderer
 from gateway.request_context import RequestContext
 from gateway.request_log import OTHER_ROUTE
@@ -309,7 +310,7 @@ class Gateway:
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         for server in self.pool.servers:
-            sweep(server, self.settings.answer_s)
+            sweep(server.state, self.settings.answer_s)
             watch = partial(self.monitor.watch, server, self.settings.health_s)
             self.tasks.keep_running(f"watch-{server.name}", watch)
         self.tasks.keep_running("jobs", self.jobs.keep)

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from typing import Any
 
 from gateway.errors import busy
@@ -53,7 +54,7 @@ async def events(tracked: TrackedRequest) -> AsyncIterator[bytes]:
         now = time.monotonic()
         if state != told:
             told, spoke = state, now
-            yield event("progress", {"stage": state.stage, "done": state.done})
+            yield event("progress", asdict(state))
         elif now - spoke >= HEARTBEAT_S:
             spoke = now
             yield HEARTBEAT
@@ -70,7 +71,11 @@ async def job_events(looks: AsyncIterator[Job | None]) -> AsyncIterator[bytes]:
         if job is None or not job.unfinished:
             yield event("end", {"state": None if job is None else job.state})
             return
-        now, said = time.monotonic(), {"state": job.state, "stage": job.stage, "done": job.share}
+        now = time.monotonic()
+        said = {
+            **{"state": job.state, "stage": job.stage, "done": job.share},
+            **{"remaining_s": job.remaining_s, "segments": job.scored or 0},
+        }
         if said != told:
             told, spoke = said, now
             yield event("progress", said)

@@ -25,6 +25,7 @@ def described(job: Job) -> dict[str, Any]:
         "started": _moment(job.started),
         "ended": _moment(job.ended),
         "progress": None if job.stage is None else {"stage": job.stage, "done": job.share},
+        "remaining_s": job.remaining_s,
         "attempts": job.attempt,
         "pipeline": job.pipeline,
         "answered_by": job.answered_by,

@@ -102,6 +102,8 @@ class JobRoutes:
         if job.callback is not None:
             attempts = [attempt_described(one) for one in await self._service.attempts(job)]
             values["callback"] = {"url": job.callback, "state": job.callback_state, "attempts": attempts}
+        if job.state is State.RUNNING:
+            values["segments"] = await self._service.segments(job.id)
         if job.state is State.DONE:
             values["result"] = await self._service.result(job.id)
         return JSONResponse(values, headers=headers)

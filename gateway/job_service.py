@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # the engine costs time and threads, and most gateways have n
 
 AWAKE_S = 1.0  # between two looks for jobs of other gateways, where the engine does not run
 LOOK_S = 0.25  # between two looks at a job that another gateway may be working on
+SELDOM_S = 2.0  # the same where no other may
 
 logger = logging.getLogger("gateway")
 P = ParamSpec("P")
@@ -50,13 +51,13 @@ class JobService:
         self._router = router
         self._log = JobLog(metrics)
         self._worker = JobWorker(router, self._log)
-        self._sender = CallbackSender(settings.jobs.callbacks)
+        self._sender = CallbackSender(settings.jobs.callbacks, settings.jobs.callbacks_ca)
         self._name = f"{socket.gethostname()[:24]}-{os.getpid()}-{time.time_ns():x}"
         self._opening = asyncio.Lock()
         self._desk: Desk | None = None
         self._closed = False
         self._works: dict[str, asyncio.Future[None]] = {}  # that are under way, by their jobs
-        self._ended: dict[str, asyncio.Event] = {}  # of jobs that somebody here waits for
+        self._ended: dict[str, set[asyncio.Event]] = {}  # of jobs that somebody here waits for
 
     async def keep(self) -> None:
         """For ever: keep house, once there are jobs."""
@@ -183,6 +184,12 @@ class JobService:
         text = await self._call(desk, desk.store.result, id)
         return None if text is None else json.loads(text)
 
+    async def segments(self, id: str) -> list[dict[str, Any]]:
+        """What a job that runs has scored so far."""
+        desk = await self._opened()
+        text = await self._call(desk, desk.store.segments, id)
+        return [] if text is None else json.loads(text)
+
     async def page(
         self, holder: str, limit: int, before: str | None, filters: Mapping[str, str | None]
     ) -> list[Job]:
@@ -193,21 +200,27 @@ class JobService:
     async def wait(self, id: str, holder: str, within_s: float) -> Job | None:
         """A holder's job, once it has ended, or as it is after so many seconds."""
         deadline = time.monotonic() + within_s
-        async for job in self.looks(id, holder):
+        # Without a database that is shared, its end is heard of here.
+        every_s = LOOK_S if self._chosen.database is not None else min(SELDOM_S, within_s)
+        async for job in self.looks(id, holder, every_s):
             if job is None or not job.unfinished or time.monotonic() > deadline:
                 return job
         raise AssertionError("looks never end by themselves")
 
-    async def looks(self, id: str, holder: str) -> AsyncIterator[Job | None]:
+    async def looks(self, id: str, holder: str, every_s: float = LOOK_S) -> AsyncIterator[Job | None]:
         """A holder's job as it is, again and again; at once when it has ended here."""
-        ended = self._ended.setdefault(id, asyncio.Event())
+        ended = asyncio.Event()
+        waiting = self._ended.setdefault(id, set())
+        waiting.add(ended)
         try:
             while True:
                 yield await self.job(id, holder)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(ended.wait(), LOOK_S)
+                    await asyncio.wait_for(ended.wait(), every_s)
         finally:
-            self._ended.pop(id, None)
+            waiting.discard(ended)
+            if not waiting:
+                self._ended.pop(id, None)
 
     async def cancel(self, job: Job) -> bool:
         """End a job before its time, wherever it is worked on; False where it has ended already."""
@@ -319,5 +332,5 @@ class JobService:
         return self._chosen.database is not None or self._folder.exists()
 
     def _tell_ended(self, id: str) -> None:
-        if event := self._ended.get(id):
+        for event in self._ended.get(id, ()):
             event.set()

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.errors import EdgeError, internal
 from gateway.job_log import JobLog
-from gateway.jobs.job import AwayError, Finding, Job, LaterError, Run, State
+from gateway.jobs.job import AwayError, Finding, Job, LaterError, Progress, Run, State
 from gateway.progress import TrackedRequest
 from gateway.routing import Router
 from gateway.upload import Upload
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from gateway.jobs.desk import Desk
 
 FOLLOW_S = 0.5  # between two looks at a run: whether anybody waits, and how far it is
+MOST_ATTEMPTS = 3000  # at one job, at which gateways or servers have died or were away: some hours of them
+SEGMENTS_S = 2.0  # between two looks at what is scored
 MAX_CRASHES = 3  # of servers, over one job: then it is the file's fault
 
 logger = logging.getLogger("gateway")
@@ -54,7 +57,7 @@ class JobWorker:
             if run is None:
                 return None
             self._log.note(run.job)
-            finding = await self._attempt(desk, run)
+            finding = await self._attempt(desk, run) if run.attempt <= MOST_ATTEMPTS else _given_up(run.job)
             if finding is None or not await asyncio.to_thread(desk.call, desk.store.finish, run, finding):
                 return None
         except AwayError as error:
@@ -77,8 +80,8 @@ class JobWorker:
         except OSError:
             return _failed(run.job, internal("the upload is no longer there"))
         with upload:
-            under_way = self._under_way[run.job.id] = _UnderWay(TrackedRequest(upload, run.job.size))
-            judging = asyncio.ensure_future(self._judge(run, upload, under_way.tracked))
+            under_way = self._under_way[run.job.id] = _UnderWay(_tracked(upload, run))
+            judging = asyncio.ensure_future(self._judge(desk, run, upload, under_way.tracked))
             following = asyncio.ensure_future(self._follow(desk, run, under_way))
             try:
                 await asyncio.wait({judging, following}, return_when=asyncio.FIRST_COMPLETED)
@@ -89,13 +92,20 @@ class JobWorker:
                     task.cancel()
                 await asyncio.gather(judging, following, return_exceptions=True)
 
-    async def _judge(self, run: Run, upload: Upload, tracked: TrackedRequest) -> Finding:
+    async def _was_bad_luck(self, desk: Desk, run: Run, error: EdgeError) -> bool:
+        """Whether a server has died over a job, which has not happened to it too often."""
+        if error.code != ErrorCode.INTERNAL or error.error["stage"] != EDGE_STAGE:
+            return False
+        crashes = await asyncio.to_thread(desk.call, desk.store.crashed, run)
+        return crashes < MAX_CRASHES
+
+    async def _judge(self, desk: Desk, run: Run, upload: Upload, tracked: TrackedRequest) -> Finding:
         job = run.job
         request = UpstreamRequest(job.request_id, {"content-type": job.body_type}, job.size)
         try:
             prediction = await self._router.detect(request, upload, tracked)
         except EdgeError as error:
-            if _passes(error, run.attempt):
+            if error.code == ErrorCode.BUSY or await self._was_bad_luck(desk, run, error):
                 raise LaterError(error.code) from None
             return _failed(job, error)
         except Exception:
@@ -112,27 +122,47 @@ class JobWorker:
 
     async def _follow(self, desk: Desk, run: Run, under_way: _UnderWay) -> None:
         """Note how far a run is; returns once nobody waits for it any more."""
-        told = None
+        told, read = None, _Segments(under_way.tracked)
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(under_way.abandoned.wait(), FOLLOW_S)
                 return
             state = under_way.tracked.state()
+            progress = Progress(state.stage, state.done, state.remaining_s, *read.new())
             look = partial(desk.store.holds, run)
-            if state != told:
-                look = partial(desk.store.tell, run, state.stage, state.done)
+            if progress != told:
+                look = partial(desk.store.tell, run, progress)
             with suppress(AwayError):
                 if not await asyncio.to_thread(desk.call, look):
                     return
-                told = state
+                told = replace(progress, segments=None)
 
 
-def _passes(error: EdgeError, attempt: int) -> bool:
-    """Whether another attempt may do better: no server was there, or one died."""
-    if error.code == ErrorCode.BUSY:
-        return True
-    died = error.code == ErrorCode.INTERNAL and error.error["stage"] == EDGE_STAGE
-    return died and attempt < MAX_CRASHES
+class _Segments:
+    """Those of one run, read where there are new ones, and not all the time."""
+
+    def __init__(self, tracked: TrackedRequest) -> None:
+        self._tracked = tracked
+        self._bytes = self._count = 0
+        self._due = 0.0
+
+    def new(self) -> tuple[int, str | None]:
+        """How many are scored, and all of them as JSON, if that is other than before."""
+        told = self._tracked.segment_bytes()
+        if told == self._bytes or time.monotonic() < self._due:
+            return self._count, None
+        self._bytes, self._due = told, time.monotonic() + SEGMENTS_S
+        segments = self._tracked.segments()
+        self._count = len(segments)
+        return self._count, json.dumps(segments)
+
+
+def _tracked(upload: Upload, run: Run) -> TrackedRequest:
+    return TrackedRequest(upload, run.job.size, keeps_segments=True)
+
+
+def _given_up(job: Job) -> Finding:
+    return _failed(job, internal("too many gateways have failed on this job"))
 
 
 def _failed(job: Job, error: EdgeError) -> Finding:

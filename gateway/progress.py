@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any
 
+from gateway.pace import Pace, rounded
+from gateway.progress_files import ProgressFile, progress_file
 from gateway.servers import Server
 from gateway.upload import Upload
-from outofsync.progress import LINE_BYTES, parse
-from outofsync_client.protocol import PROGRESS_FOLDER
+from outofsync.progress import Step, amounts_of, parse
+from outofsync.segment_file import segments_of
 
 RECEIVING, QUEUED = "receiving", "queued"  # before a server begins; its own steps follow
 LOOK_S = 0.1  # between two looks for a request that is still to come
@@ -23,10 +23,11 @@ KEPT_S = 30.0  # for whoever asks again after the end, because the connection br
 
 @dataclass(frozen=True)
 class State:
-    """A stage, and how much of it is done (0 … 1, None where that is not known)."""
+    """A stage, how much of it is done (0 … 1), and seconds until the answer; None where that is not known."""
 
     stage: str
     done: float | None = None
+    remaining_s: float | None = None
 
 
 @dataclass(eq=False)
@@ -35,18 +36,28 @@ class TrackedRequest:
 
     upload: Upload
     length: int | None
+    keeps_segments: bool = False  # whether the server is to tell of what it has scored, before it answers
     status: int | None = None  # once it has ended
     ended: asyncio.Event = field(default_factory=asyncio.Event)
-    _file: Path | None = None  # in which a server tells of it, at its present attempt
-    _told: tuple[str, float | None] | None = None  # what was told last, at an attempt that has ended
+    _file: ProgressFile | None = None  # in which a server tells of it, at its present attempt
+    _pace: Pace = field(default_factory=Pace)  # of that server
+    _told: State | None = None  # what was told last, at an attempt that has ended
 
     def state(self) -> State:
         """Where it is now; after a server has died, that is further back than before."""
         if not self.upload.complete:
             done = min(1.0, self.upload.size / self.length) if self.length else None
             return State(RECEIVING, None if done is None else round(done, 3))
-        told = parse(_read(self._file)) if self._file else self._told
-        return State(*told) if told else State(QUEUED)
+        told = _state(self._file, self._pace) if self._file else self._told
+        return told or State(QUEUED)
+
+    def segment_bytes(self) -> int:
+        """How much has been told of segments: they are worth reading where that has changed."""
+        return self._file.segment_bytes() if self._file else 0
+
+    def segments(self) -> list[dict[str, Any]]:
+        """The segments that the server has scored so far, at its present attempt."""
+        return segments_of(self._file.read_segments()) if self._file else []
 
     @contextmanager
     def at(self, server: Server) -> Iterator[str | None]:
@@ -54,20 +65,19 @@ class TrackedRequest:
 
         Whatever ends the block, its file goes, and with it the server's reason to go on.
         """
-        path = server.state / PROGRESS_FOLDER / secrets.token_hex(16)
-        try:
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        except OSError:
-            yield None
-            return
-        self._file, self._told = path, None
-        try:
-            yield path.name
-        finally:
-            self._told = parse(_read(path))  # it is no further back while its answer is on the way
-            self._file = None
-            with suppress(OSError):
-                path.unlink()
+        with progress_file(server.state, with_segments=self.keeps_segments) as file:
+            if file is None:
+                yield None
+                return
+            self._file, self._pace, self._told = file, server.pace, None
+            try:
+                yield file.path.name
+                amounts = amounts_of(file.read())
+                if Step.SCORE in amounts and amounts[Step.SCORE].done:  # nothing else is like judging
+                    server.pace.learn(amounts)
+            finally:
+                self._told = _state(file, server.pace)  # no further back while its answer is on the way
+                self._file = None
 
     def end(self, status: int) -> None:
         """It was answered, or its caller has left."""
@@ -108,20 +118,10 @@ class RequestTracker:
             del self._requests[key]
 
 
-def sweep(server: Server, older_than_s: float) -> None:
-    """Remove what gateways left that were killed."""
-    oldest = time.time() - older_than_s
-    with suppress(OSError):
-        for path in (server.state / PROGRESS_FOLDER).iterdir():
-            with suppress(OSError):
-                if path.stat().st_mtime < oldest:
-                    path.unlink()
-
-
-def _read(path: Path) -> bytes:
-    """The line a server has written, empty before it has."""
-    try:
-        with path.open("rb", buffering=0) as file:
-            return file.read(LINE_BYTES)
-    except OSError:
-        return b""
+def _state(file: ProgressFile, pace: Pace) -> State | None:
+    """What a server tells; None before it does."""
+    content = file.read()
+    told = parse(content)
+    if told is None:
+        return None
+    return State(*told, rounded(pace.remaining_s(told[0], amounts_of(content))))

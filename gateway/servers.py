@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gateway.errors import busy
 from gateway.metrics import Metrics
+from gateway.pace import Pace
 from outofsync_client.protocol import STATE_FILE
 from outofsync_client.protocol.state import RunningServer, read_state
 
@@ -25,6 +26,7 @@ class Server:
         self.name = name
         self.in_flight = 0
         self.up = False
+        self.pace = Pace()
         self._cached: tuple[float, RunningServer] | None = None
 
     def address(self) -> RunningServer | None:

@@ -21,14 +21,13 @@ from outofsync.scoring.abstention import Abstention
 from outofsync.scoring.calibration import Calibration, Part, Videos, chosen
 from outofsync.scoring.evidence import Evidence
 from outofsync.scoring.offset import is_tolerated
-from outofsync.scoring.verdict import FACE
+from outofsync.scoring.verdict import FACE, SYNCHRONY
 from training.spans import balanced_weights
 
 Floats = NDArray[np.float64]
 
 GENUINE, VOICE, GENERATED = "genuine", "voice", "generated"  # what a case's ``side`` can be
 MOVED = "moved"
-SYNCHRONY = "synchrony"
 USED = {
     SYNCHRONY: (
         "delay_score",

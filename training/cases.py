@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -73,14 +73,16 @@ class CachedFaceJudge(FaceJudge):
     def _scores(self) -> dict[tuple[int, bytes, bytes], NDArray[np.float32]]:
         return {}
 
-    def _one(self, track: FrameStore) -> NDArray[np.float32]:
+    def _one(
+        self, track: FrameStore, on_stretch: Callable[[Sequence[float]], None] | None
+    ) -> NDArray[np.float32]:
         last = len(track) - 1
         first, end = (
             hashlib.sha256(track.read(number, number + 1).tobytes()).digest() for number in (0, last)
         )
         key = last, first, end
         if key not in self._scores:
-            self._scores[key] = super()._one(track)
+            self._scores[key] = super()._one(track, on_stretch)
         return self._scores[key]
 
 

@@ -169,9 +169,11 @@ class Desk:
         """One round of what each of the gateways does now and then; ``at_work`` are the jobs it is at."""
         self._members.renew()
         for name in self._members.dead():
+            if (claimed := self._members.claim(name)) is None:
+                continue
             if count := self._queue.take_over(name):
                 logger.warning("gateway %s has died; %d of its jobs are begun anew", name, count)
-            self._members.bury(name)
+            self._members.bury(name, claimed)
         self._find_lost(at_work)
         for id in self.callbacks.unsaid(SETTLE_S, LOOKED_AT):
             self._queue.announce(id)

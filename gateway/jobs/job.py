@@ -75,6 +75,8 @@ class Job:
     gateway: str | None  # which works on it
     stage: str | None
     share: float | None  # of the stage that is done, 0 … 1
+    remaining_s: float | None  # until it ends, while that is known
+    scored: int | None  # segments, while it runs
     pipeline: str | None  # that judged it
     verdict: str | None
     label: str | None
@@ -83,6 +85,7 @@ class Job:
     idempotency: str | None
     callback: str | None
     callback_state: str | None
+    crashes: int | None  # of servers, over this job
 
     @property
     def unfinished(self) -> bool:
@@ -97,6 +100,17 @@ class Run:
     job: Job
     gateway: str
     attempt: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is; ``segments`` (JSON) are those that are scored, None where none are new."""
+
+    stage: str
+    share: float | None
+    remaining_s: float | None
+    scored: int = 0
+    segments: str | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ import sqlalchemy as sa
 
 from gateway.jobs.tables import GATEWAYS
 
+CLAIM_S = 5.0  # for which one gateway alone takes over what another has left
+
 
 class Members:
     """Who is alive, by the database that they share. Methods block; clocks must agree within seconds."""
@@ -38,14 +40,23 @@ class Members:
         with self._engine.connect() as connection:
             return set(connection.scalars(query))
 
-    def bury(self, name: str) -> None:
-        """One whose jobs have been taken over, if it is still dead."""
+    def claim(self, name: str) -> float | None:
+        """Take a dead one's jobs over, alone: what :meth:`bury` asks for, None where another is about to.
+
+        Whoever dies meanwhile has only put that off for a few seconds.
+        """
+        now = time.time()
+        claimed = now - self._lease_s + CLAIM_S
+        dead = sa.and_(GATEWAYS.c.id == name, GATEWAYS.c.seen < now - self._lease_s)
         with self._engine.begin() as connection:
-            connection.execute(
-                sa.delete(GATEWAYS).where(
-                    GATEWAYS.c.id == name, GATEWAYS.c.seen < time.time() - self._lease_s
-                )
-            )
+            done = connection.execute(sa.update(GATEWAYS).where(dead).values(seen=claimed))
+        return claimed if done.rowcount else None
+
+    def bury(self, name: str, claimed: float) -> None:
+        """One whose jobs have been taken over, if it has not spoken since."""
+        with self._engine.begin() as connection:
+            same = sa.and_(GATEWAYS.c.id == name, GATEWAYS.c.seen == claimed)
+            connection.execute(sa.delete(GATEWAYS).where(same))
 
     def leave(self) -> None:
         """This one ends: whoever comes next need not wait for its lease."""

@@ -33,16 +33,24 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
         help="whom jobs may call back: hooks.example, *.hooks.example, hooks.example:8443, by https; "
         "http://10.1.2.3:8000 as it stands; again for each (default: nobody)",
     )
+    add(
+        "--jobs-callbacks-ca",
+        type=Path,
+        metavar="FILE",
+        help="certificates (PEM) that vouch for whom jobs call back, in place of the system's",
+    )
 
 
 def job_settings(options: dict[str, Any]) -> JobSettings:
     """What was asked for, taken out of the parsed options."""
     folder: Path | None = options.pop("jobs_folder")
+    certificates: Path | None = options.pop("jobs_callbacks_ca")
     chosen = JobSettings(
         folder=folder and folder.resolve(),
         at_once=options.pop("jobs_at_once"),
         retention_s=options.pop("jobs_days") * DAY_S,
         callbacks=tuple(options.pop("jobs_callbacks")),
+        callbacks_ca=certificates and certificates.resolve(),
     )
     return with_database(chosen)
 

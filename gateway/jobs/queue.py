@@ -13,17 +13,21 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
+from typing import Any
 
-from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
+import sqlalchemy as sa
+from dbos import DBOS, DBOSClient, SetEnqueueOptions, SetWorkflowID
 
 from gateway.jobs.job import LaterError
-from gateway.jobs.tables import prepare_sqlite, with_driver
+from gateway.jobs.tables import empty_journal, sqlite_engine, with_driver
 
+NAME = "outofsync"
 QUEUE, CALLBACKS = "jobs", "callbacks"
 CALLBACKS_AT_ONCE = 1000  # most of which sleep
 # Between two attempts at a callback: a day in all.
 PAUSES_S = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, *[7200.0] * 3, *[14400.0] * 4)
 FILE = "queue.sqlite"
+CONNECTIONS = 20  # to that file
 FORMAT = "1"  # of the workflows below: an engine leaves alone what another format has begun
 AGAIN_S = 2.0  # between two attempts at a job that no server could take …
 ATTEMPTS = 2000  # … which wait for a server themselves, so that these last a day or so
@@ -131,26 +135,30 @@ class JobQueue:
             raise RuntimeError("this process has an engine already")
         _quiet()
         _bridge = _Bridge(work, call_back, loop)
+        engine = None if database is not None else _sqlite(folder / FILE)
         try:
-            url = _sqlite_url(folder) if database is None else with_driver(database).render_as_string(False)
+            url = _url(database, folder)
+            _prepare(url, at_once, poll_s)
             DBOS(
                 config={
-                    "name": "outofsync",
+                    "name": NAME,
                     "system_database_url": url,
+                    "system_database_engine": engine,
                     "executor_id": name,
                     "application_version": FORMAT,
                     "log_level": "WARNING",
+                    "run_migrations": False,
                 }
             )
             DBOS.launch()
-            DBOS.register_queue(CALLBACKS, worker_concurrency=CALLBACKS_AT_ONCE, on_conflict="always_update")
-            DBOS.register_queue(
-                QUEUE, worker_concurrency=at_once, polling_interval_sec=poll_s, on_conflict="always_update"
-            )
         except BaseException:
-            cls().close()
+            cls(engine).close()
             raise
-        return cls()
+        return cls(engine)
+
+    def __init__(self, engine: sa.Engine | None) -> None:
+        """``engine`` is ours to end; see :meth:`open`."""
+        self._engine = engine
 
     def put(self, job: str, turn: int) -> None:
         """Have a job worked on, lowest turn first; nothing where the engine knows it."""
@@ -167,8 +175,21 @@ class JobQueue:
         DBOS.cancel_workflow(job)
 
     def take_over(self, gateway: str) -> int:
-        """Put what a dead gateway had begun back into the queue; returns how many jobs that are."""
-        return len(DBOS._recover_pending_workflows([gateway]))
+        """Put what a dead gateway had begun back into the queue; returns how many that are.
+
+        One gateway at a time: what another has taken over and begun would begin once more.
+        """
+        found = DBOS.list_workflows(
+            status="PENDING",
+            executor_id=gateway,
+            app_version=FORMAT,
+            load_input=False,
+            load_output=False,
+        )
+        for queue in (QUEUE, CALLBACKS):
+            if begun := [status.workflow_id for status in found if status.queue_name == queue]:
+                DBOS.resume_workflows(begun, queue_name=queue)
+        return len(found)
 
     def states(self, jobs: Iterable[str]) -> dict[str, Known]:
         """What the engine knows of these jobs; those that it has never heard of are not among the answers."""
@@ -181,12 +202,27 @@ class JobQueue:
     def forget(self, jobs: Iterable[str]) -> None:
         """Remove what the engine has kept of jobs."""
         DBOS.delete_workflows([name for job in jobs for name in (job, _callback_of(job))])
+        if self._engine is not None:
+            empty_journal(self._engine)
 
     def close(self) -> None:
         """End the engine; what is under way is left to whoever takes it over."""
         global _bridge
         DBOS.destroy()
+        if self._engine is not None:
+            self._engine.dispose()
         _bridge = None
+
+
+def _prepare(url: str, at_once: int, poll_s: float) -> None:
+    """Make the engine's tables and queues before it starts: it looks for new queues once a second only."""
+    DBOS.migrate(url)
+    client = DBOSClient(system_database_url=url, application_name=NAME, retry_connection_errors=False)
+    try:
+        client.register_queue(CALLBACKS, worker_concurrency=CALLBACKS_AT_ONCE)
+        client.register_queue(QUEUE, worker_concurrency=at_once, polling_interval_sec=poll_s)
+    finally:
+        client.destroy()
 
 
 def _callback_of(job: str) -> str:
@@ -194,10 +230,25 @@ def _callback_of(job: str) -> str:
     return f"{job}-callback"
 
 
-def _sqlite_url(folder: Path) -> str:
-    path = folder / FILE
-    prepare_sqlite(path)
-    return f"sqlite:///{path}"
+def _url(database: str | None, folder: Path) -> str:
+    if database is None:
+        return f"sqlite:///{folder / FILE}"
+    return with_driver(database).render_as_string(False)
+
+
+def _sqlite(path: Path) -> sa.Engine:
+    """As the engine would make it, but that it does not wait for the disk.
+
+    What is lost with the power is found again by the jobs themselves, which are kept elsewhere.
+    """
+    engine = sqlite_engine(path, lasting=False, pool_size=CONNECTIONS, max_overflow=0)
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = "IMMEDIATE"  # of two that would write, one waits
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    return engine
 
 
 def _quiet() -> None:

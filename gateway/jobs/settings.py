@@ -25,6 +25,7 @@ class JobSettings:
     lease_s: float = 15.0  # a gateway that has said nothing for so long is dead, and its jobs are taken over
     retention_s: float = 7 * DAY_S  # of results; a job is known to have been for as long again
     callbacks: tuple[str, ...] = ()  # whom this server may call; see gateway/callback_sender.py
+    callbacks_ca: Path | None = None  # certificates that vouch for them; None: those that the system trusts
     most_unfinished: int = 2000  # of one key
     most_pieces: int = 50  # uploads in pieces that are not complete, of one key
     most_upload_bytes: int = 50_000_000_000  # that wait on disk, of one key

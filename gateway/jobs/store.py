@@ -19,17 +19,19 @@ from gateway.jobs.job import (
     FullError,
     Job,
     Priority,
+    Progress,
     ReusedKeyError,
     Run,
     State,
     Submission,
     Waiting,
 )
-from gateway.jobs.tables import ATTEMPTS, JOBS, SUMMARY, take_turns
+from gateway.jobs.tables import ATTEMPTS, JOBS, SUMMARY, empty_journal, take_turns
 
 BULK_TURN = 1 << 30  # bulk comes behind everything that is not; the engine counts to 2^31
 
 _UNFINISHED = JOBS.c.state.in_(UNFINISHED)
+_NOT_RUNNING = dict.fromkeys(("stage", "share", "remaining_s", "scored", "segments"))
 _FORGOTTEN_WITH_RESULT = {"result": None, "verdict": None, "label": None, "error": None, "file": ""}
 
 
@@ -127,8 +129,7 @@ class JobStore:
                     gateway=gateway,
                     attempt=JOBS.c.attempt + 1,
                     started=sa.func.coalesce(JOBS.c.started, time.time()),
-                    stage=None,
-                    share=None,
+                    **_NOT_RUNNING,
                 )
                 .returning(*SUMMARY)
             ).one_or_none()
@@ -137,28 +138,41 @@ class JobStore:
         job = _job(row)
         return Run(job, gateway, job.attempt)
 
-    def tell(self, run: Run, stage: str, share: float | None) -> bool:
+    def tell(self, run: Run, progress: Progress) -> bool:
         """Note how far a run is; False where nobody waits for it any more."""
-        return self._update(*_is(run), stage=stage, share=share)
+        values = {name: value for name, value in vars(progress).items() if name != "segments" or value}
+        return self._update(*_is(run), **values)
+
+    def segments(self, id: str) -> str | None:
+        """What a job that runs has scored so far, as JSON; None where that is nothing."""
+        with self._engine.connect() as connection:
+            return connection.scalar(sa.select(JOBS.c.segments).where(JOBS.c.id == id))
 
     def holds(self, run: Run) -> bool:
         """Whether somebody waits for a run still."""
         with self._engine.connect() as connection:
             return connection.scalar(sa.select(JOBS.c.id).where(*_is(run))) is not None
 
+    def crashed(self, run: Run) -> int:
+        """A server has died over a run; how often that has happened to its job, 0 where nobody waits."""
+        count = sa.func.coalesce(JOBS.c.crashes, 0) + 1
+        with self._engine.begin() as connection:
+            update = sa.update(JOBS).where(*_is(run)).values(crashes=count).returning(JOBS.c.crashes)
+            return connection.scalar(update) or 0
+
     def finish(self, run: Run, finding: Finding) -> bool:
         """End a job; False where it has ended already, or another has begun it anew."""
         values = {name: value for name, value in vars(finding).items() if value is not None}
-        return self._update(*_is(run), ended=time.time(), stage=None, share=None, **values)
+        return self._update(*_is(run), ended=time.time(), **_NOT_RUNNING, **values)
 
     def give_up(self, id: str, error: Mapping[str, Any]) -> bool:
         """End a job that its engine has given up; False where it has ended already."""
-        values = {"state": State.FAILED, "ended": time.time(), "error": dict(error)}
+        values = {"state": State.FAILED, "ended": time.time(), "error": dict(error), **_NOT_RUNNING}
         return self._update(JOBS.c.id == id, _UNFINISHED, **values)
 
     def cancel(self, id: str) -> bool:
         """End a job before its time; False where it has ended already."""
-        values = {"state": State.CANCELLED, "ended": time.time(), "stage": None, "share": None}
+        values = {"state": State.CANCELLED, "ended": time.time(), **_NOT_RUNNING}
         return self._update(JOBS.c.id == id, _UNFINISHED, **values)
 
     def forget(self, id: str) -> bool:
@@ -166,7 +180,7 @@ class JobStore:
         with self._engine.begin() as connection:
             connection.execute(sa.delete(ATTEMPTS).where(ATTEMPTS.c.job == id))
             done = connection.execute(sa.delete(JOBS).where(JOBS.c.id == id, sa.not_(_UNFINISHED)))
-        self._empty_journal()
+        empty_journal(self._engine)
         return done.rowcount > 0
 
     def unfinished(self, *states: State, older_than_s: float, limit: int) -> list[Job]:
@@ -261,12 +275,6 @@ class JobStore:
     def _update(self, *conditions: sa.ColumnElement[bool], **values: Any) -> bool:
         with self._engine.begin() as connection:
             return connection.execute(sa.update(JOBS).where(*conditions).values(values)).rowcount > 0
-
-    def _empty_journal(self) -> None:
-        """SQLite's journal holds what was there before."""
-        if self._engine.dialect.name == "sqlite":
-            with self._engine.connect() as connection:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _is(run: Run) -> tuple[sa.ColumnElement[bool], ...]:

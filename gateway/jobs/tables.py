@@ -35,6 +35,8 @@ JOBS = sa.Table(
     sa.Column("gateway", sa.String(64)),
     sa.Column("stage", sa.String(16)),
     sa.Column("share", sa.Double),
+    sa.Column("remaining_s", sa.Double),
+    sa.Column("scored", sa.Integer),
     sa.Column("pipeline", sa.String(128)),
     sa.Column("verdict", sa.String(16)),
     sa.Column("label", sa.String(8)),
@@ -43,6 +45,8 @@ JOBS = sa.Table(
     sa.Column("idempotency", sa.String(64)),
     sa.Column("callback", sa.Text),
     sa.Column("callback_state", sa.String(16)),
+    sa.Column("crashes", sa.Integer),
+    sa.Column("segments", sa.Text),
     sa.Column("result", sa.Text),
     sa.UniqueConstraint("holder", "idempotency"),
     sa.Index("outofsync_jobs_of_holder", "holder", "id"),
@@ -50,7 +54,8 @@ JOBS = sa.Table(
     sa.Index("outofsync_jobs_by_file", "holder", "sha256"),
     sa.Index("outofsync_jobs_by_turn", "turn"),
 )
-SUMMARY = [column for column in JOBS.c if column.name != "result"]  # results may be megabytes
+LARGE = ("segments", "result")  # which may be megabytes
+SUMMARY = [column for column in JOBS.c if column.name not in LARGE]
 
 # What signs callbacks, for each key, and what became of them.
 SECRETS = sa.Table(
@@ -96,14 +101,26 @@ GATEWAYS = sa.Table(
 def connect(database: str | None, folder: Path) -> sa.Engine:
     """An engine whose tables are there; raises SQLAlchemy's errors where the database cannot be reached."""
     if database is None:
-        prepare_sqlite(folder / FILE)
-        engine = _sqlite(folder / FILE)
+        engine = sqlite_engine(folder / FILE)
     else:
         engine = sa.create_engine(with_driver(database), pool_pre_ping=True)
     with engine.begin() as connection:  # of two gateways that start together, one makes them
         take_turns(connection)
         METADATA.create_all(connection)
+        _add_columns(connection)
     return engine
+
+
+def _add_columns(connection: sa.Connection) -> None:
+    """What tables of an older version lack; every column that was added later may be empty."""
+    there = sa.inspect(connection)
+    quoted = connection.dialect.identifier_preparer.format_table
+    for table in METADATA.sorted_tables:
+        known = {column["name"] for column in there.get_columns(table.name)}
+        for column in table.c:
+            if column.name not in known:
+                words = sa.schema.CreateColumn(column).compile(connection)
+                connection.execute(sa.text(f"ALTER TABLE {quoted(table)} ADD COLUMN {words}"))
 
 
 def with_driver(database: str) -> sa.URL:
@@ -122,21 +139,27 @@ def take_turns(connection: sa.Connection) -> None:
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
 
 
-def prepare_sqlite(path: Path) -> None:
-    """Make a database file for its owner alone, which readers and a writer use side by side."""
+def sqlite_engine(path: Path, *, lasting: bool = True, **settings: Any) -> sa.Engine:
+    """A database file for its owner alone, made where it is missing, which readers and a writer use at once.
+
+    Unless it is ``lasting``, the last changes may be lost with the power, and cost no wait for the disk;
+    ``settings`` are SQLAlchemy's.
+    """
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    engine = _sqlite(path)
-    with engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-    engine.dispose()
-
-
-def _sqlite(path: Path) -> sa.Engine:
-    engine = sa.create_engine(f"sqlite:///{path}")
+    engine = sa.create_engine(f"sqlite:///{path}", **settings)
 
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
         connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA synchronous={'FULL' if lasting else 'NORMAL'}")
         connection.execute("PRAGMA secure_delete=ON")  # what is forgotten leaves no trace in the file
 
     return engine
+
+
+def empty_journal(engine: sa.Engine) -> None:
+    """SQLite's journal holds what was there before."""
+    if engine.dialect.name == "sqlite":
+        with engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")

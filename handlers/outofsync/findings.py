@@ -62,27 +62,39 @@ class TrackFinding:
     def read(self, offset: int, bounds: list[tuple[int, int]], scores: list[SegmentScore]) -> None:
         """Keep what the segments of one offset were scored."""
         aligned = self.output.aligned(offset).delays
-        evidence = [
+        evidence = self.evidence(offset, aligned, bounds, scores, self.generated)
+        self.readings[offset] = Reading(bounds, scores, evidence, aligned)
+
+    def evidence(
+        self,
+        offset: int,
+        aligned: NDArray[np.float32],
+        bounds: Sequence[tuple[int, int]],
+        scores: Sequence[SegmentScore],
+        generated: NDArray[np.float32] | None,
+    ) -> list[Evidence]:
+        """What some segments say, of which ``generated`` covers the frames, if the face was looked at."""
+        return [
             Evidence.of(
                 aligned[start:stop],
                 score,
-                self.generated_in(start, stop),
+                generated_in(generated, start, stop),
                 elsewhere(self.output.curve(start, stop), offset, len(aligned)),
             )
             for (start, stop), score in zip(bounds, scores, strict=True)
         ]
-        self.readings[offset] = Reading(bounds, scores, evidence, aligned)
 
     @cached_property
     def agreement(self) -> float:
         """How strongly this face moves with the voice at whatever delay: what tells the speaker."""
         return sum(contrast_of(self.delays[start:stop]) for start, stop in self.bounds(_AGREEMENT_WINDOWS))
 
-    def generated_in(self, start: int, stop: int) -> float | None:
-        """Mean logit of the frames that some windows cover."""
-        if self.generated is None:
-            return None
-        return float(self.generated[start : stop + WINDOW_FRAMES - 1].mean(dtype=np.float64))
+
+def generated_in(generated: NDArray[np.float32] | None, start: int, stop: int) -> float | None:
+    """Mean logit (frames,) of the face network in the frames that some windows cover."""
+    if generated is None:
+        return None
+    return float(generated[start : stop + WINDOW_FRAMES - 1].mean(dtype=np.float64))
 
 
 def elsewhere(curve: NDArray[np.floating], offset: int, longest: int) -> NDArray[np.floating]:
@@ -116,13 +128,13 @@ def speakers(findings: Sequence[TrackFinding]) -> list[TrackFinding]:
     chosen: list[TrackFinding] = []
     for finding in sorted(findings, key=lambda finding: finding.agreement, reverse=True):
         if len(finding.delays) >= 2 and all(
-            _shared_time(finding.track, other.track) <= _SHARED_TIME for other in chosen
+            shared_time(finding.track, other.track) <= _SHARED_TIME for other in chosen
         ):
             chosen.append(finding)
     return chosen
 
 
-def _shared_time(first: Track, second: Track) -> float:
+def shared_time(first: Track, second: Track) -> float:
     """Frames in which both are in view, over the length of the shorter track."""
     shared = min(first.stop, second.stop) - max(first.start, second.start)
     return max(0, shared) / min(len(first.frames), len(second.frames))

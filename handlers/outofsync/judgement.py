@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from outofsync.clip import Clip
+from outofsync.clip import Clip, Track
 from outofsync.constants import FRAME_RATE, WINDOW_FRAMES
 from outofsync.findings import Alignment, TrackFinding, evidence_of, speakers
 from outofsync.frames import JpegFrames
@@ -16,8 +16,10 @@ from outofsync.reasons import Reason
 from outofsync.result import FaceTrack, Result, ScoredSegment, Still
 from outofsync.scoring.abstention import Abstention
 from outofsync.scoring.calibration import Assessment, Calibration
+from outofsync.scoring.evidence import Evidence
 from outofsync.scoring.offset import offset_of
-from outofsync.scoring.verdict import Verdict, inconclusive, judge
+from outofsync.scoring.score import SegmentScore
+from outofsync.scoring.verdict import SYNCHRONY, Verdict, inconclusive, judge
 
 DEFAULT_RULES = Abstention()
 DECIMALS = 6  # finer than anything measured here, coarser than rounding in the networks
@@ -135,15 +137,15 @@ class Judgement:
             for (start, stop), score, evidence in zip(
                 reading.bounds, reading.scores, reading.evidence, strict=True
             ):
-                assessed = self._calibration.segment(evidence) if self._calibration else None
                 segments.append(
-                    ScoredSegment(
-                        start=_seconds(finding.track.start + start),
-                        end=_seconds(finding.track.start + stop + WINDOW_FRAMES - 1),
-                        track=finding.track.id,
-                        score=round(score.total(self._lam), DECIMALS),
-                        probability_fake=_round(assessed.probability if assessed else None),
-                        peak_delay=offset_of(finding.delays[start:stop])[0],
+                    scored_segment(
+                        finding.track,
+                        start,
+                        finding.delays[start:stop],
+                        score,
+                        evidence,
+                        self._lam,
+                        self._calibration,
                     )
                 )
         return tuple(sorted(segments, key=lambda segment: (segment.start, segment.track)))
@@ -171,6 +173,35 @@ class Judgement:
             track=track.id,
             jpeg=base64.b64encode(JpegFrames.encode(frame)).decode(),
         )
+
+
+def scored_segment(
+    track: Track,
+    first: int,
+    delays: NDArray[np.floating],
+    score: SegmentScore,
+    evidence: Evidence,
+    lam: float,
+    calibration: Calibration | None,
+    *,
+    faceless: bool = False,
+) -> ScoredSegment:
+    """A segment as a caller reads it: from its track's window ``first`` on, as long as its ``delays``.
+
+    ``faceless``: nobody has looked at the face, so that only lips and voice say how probable a forgery is.
+    """
+    assessed = calibration.segment(evidence) if calibration else None
+    probability = assessed.probability if assessed else None
+    if assessed and faceless:
+        probability = assessed.parts.get(SYNCHRONY)
+    return ScoredSegment(
+        start=_seconds(track.start + first),
+        end=_seconds(track.start + first + len(delays) + WINDOW_FRAMES - 1),
+        track=track.id,
+        score=round(score.total(lam), DECIMALS),
+        probability_fake=_round(probability),
+        peak_delay=offset_of(delays)[0],
+    )
 
 
 def _seconds(frames: int) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -33,10 +33,12 @@ def prepare(
     file: SpoolFile | None = None,
     measure: Measure | None = None,
     progress: Progress = NOBODY,
+    foresee: Callable[[float], None] | None = None,
 ) -> Clip:
     """Decode a file and cut what ``options.mode`` looks at.
 
-    Crops are kept in ``file`` where one is given; ``measure`` says how sharp each one is.
+    Crops are kept in ``file`` where one is given; ``measure`` says how sharp each one is. ``foresee`` is
+    called now and then, with the share of a video (above 0) that has been looked at.
 
     Raises :class:`~outofsync.errors.OutOfSyncError` for a file that cannot be read or breaks a limit, and
     :class:`~outofsync.progress.AbandonedError`. A readable video without a face is no error: its clip has no
@@ -52,7 +54,7 @@ def prepare(
         tracker = FaceTracker(
             detector, most_tracks=limits.face_tracks, store=file, measure=measure, watch=watch
         )
-        clip = _full(data, options, limits, tracker, watch, progress)
+        clip = _full(data, options, limits, tracker, watch, progress, foresee)
     clip.reasons = [*_of_the_file(clip.media), *clip.reasons]
     clip.options = options
     clip.digest = digest
@@ -75,6 +77,7 @@ def _full(
     tracker: FaceTracker,
     watch: Stopwatch,
     progress: Progress,
+    foresee: Callable[[float], None] | None,
 ) -> Clip:
     """Every face of the whole video."""
     scale = 1.0
@@ -83,7 +86,10 @@ def _full(
         opened = Decoder(data, limits, video_track=options.video_track, audio_track=options.audio_track)
     with opened as decoder:
         expected = max(1.0, decoder.info.duration_s * FRAME_RATE)
+        progress.expect(Step.FACES, expected)
         for chunk in watch.each("decode", decoder.frames()):
+            if foresee is not None and seen:
+                foresee(min(1.0, seen / expected))
             progress.tell(Step.FACES, seen / expected)
             seen += len(chunk)
             with watch.stage("track"):

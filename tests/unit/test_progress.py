@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 
 from outofsync import progress
-from outofsync.progress import AbandonedError, Progress, Share, SharedProgress, Step, parse
+from outofsync.progress import (
+    AbandonedError,
+    Amount,
+    Progress,
+    Share,
+    SharedProgress,
+    Step,
+    amounts_of,
+    parse,
+)
 
 
 @pytest.fixture
@@ -122,3 +131,63 @@ def test_counting_begins_at_nothing_and_ends_at_all(tmp_path: Path, name: str) -
 @pytest.mark.parametrize("line", [b"", b"\n", b"elsewhere 0.5", b"\xff\xfe", b"faces x"])
 def test_half_a_line_does_no_harm(line: bytes) -> None:
     assert parse(line) in (None, (Step.FACES, None))
+
+
+def amounts(folder: Path, name: str) -> dict[Step, Amount]:
+    return amounts_of((folder / name).read_bytes())
+
+
+def test_how_much_there_is_to_do_is_told_beside(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("outofsync.progress.time.monotonic", lambda: clock[0])
+    told = Progress.open(tmp_path, name)
+    told.tell(Step.DECODE)
+    assert amounts(tmp_path, name) == {}
+    told.expect(Step.FACES, 1000)
+    told.tell(Step.FACES, 0.0)
+    clock[0] += 5
+    told.expect(Step.COMPARE, 800)
+    told.tell(Step.FACES, 0.25)
+    assert said(tmp_path, name) == (Step.FACES, 0.25)
+    assert amounts(tmp_path, name) == {Step.FACES: Amount(5, 250, 1000), Step.COMPARE: Amount(0, 0, 800)}
+    clock[0] += 15
+    told.tell(Step.DEBLUR, 0.0)
+    assert amounts(tmp_path, name)[Step.FACES] == Amount(20, 1000, 1000), "what is over is done"
+
+
+def test_the_next_node_leaves_alone_what_the_one_before_has_told(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("outofsync.progress.time.monotonic", lambda: clock[0])
+    first = Progress.open(tmp_path, name)
+    for step in (Step.FACES, Step.DEBLUR, Step.COMPARE, Step.SCORE):
+        first.expect(step, 100)
+    first.tell(Step.FACES, 0.0)
+    clock[0] = 2.0
+    first.tell(Step.DEBLUR, 0.5)
+    second = Progress.open(tmp_path, name)
+    second.tell(Step.COMPARE)
+    second.expect(Step.SCORE, 64)
+    share = Share(second, Step.COMPARE, 90)
+    clock[0] = 5.0
+    share.add(45)
+    found = amounts(tmp_path, name)
+    assert found[Step.FACES] == Amount(2, 100, 100)
+    assert found[Step.DEBLUR] == Amount(0, 50, 100)
+    assert found[Step.COMPARE] == Amount(3, 45, 90)
+    assert found[Step.SCORE] == Amount(0, 0, 64)
+    second.tell(Step.SCORE, 0.0)
+    clock[0] = 9.0
+    SharedProgress([second]).finish()
+    assert said(tmp_path, name) == (Step.SCORE, 1.0)
+    assert amounts(tmp_path, name)[Step.SCORE] == Amount(4, 64, 64)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"faces", b"\0" * 500, b"faces 0.5\n".ljust(32) + b"1 2\n", b"\xff" * 160]
+)
+def test_half_an_amount_does_no_harm(content: bytes) -> None:
+    assert amounts_of(content) == {}

@@ -48,7 +48,7 @@ from outofsync_client._jobs import Job
 from outofsync_client._many import Judged, ManyProgress, Outcome
 from outofsync_client._metrics import Metrics, Sample
 from outofsync_client._multipart import UploadProgress, VideoFile
-from outofsync_client._result import FaceTrack, Reason, Result, Segment
+from outofsync_client._result import EarlySegment, FaceTrack, Reason, Result, Segment
 from outofsync_client._retries import Retries
 from outofsync_client._transport import Timeouts
 from outofsync_client._version import __version__ as __version__
@@ -64,6 +64,7 @@ __all__ = [
     "CorruptMediaError",
     "DeblurChoice",
     "DecodeTimeoutError",
+    "EarlySegment",
     "EmptyFileError",
     "FaceTrack",
     "Health",

@@ -191,16 +191,18 @@ class BaseClient:
         retries: Optional[Retries] = None,
         on_upload: Optional[UploadProgress] = None,
         nonce: str = "",
+        key: Optional[str] = None,
     ) -> Flow[T]:
         """What ``read`` makes of the answer and of how long sending took (ms).
 
-        All attempts have one key of idempotency, which is that of the file and options, and of the ``nonce``.
+        All attempts have one key of idempotency, which is that of the file and options, and of the ``nonce``,
+        where no ``key`` is given.
         """
         asked = {name: value for name, value in options.items() if value is not None}
         with ExitStack() as held:
             source, size = yield from open_video(file, held)
             start = source.tell()
-            key = yield from idempotency_key(source, size, path + nonce, asked)
+            named_by = key or (yield from idempotency_key(source, size, path + nonce, asked))
 
             def prepare(address: Address) -> Request:
                 source.seek(start)
@@ -208,7 +210,7 @@ class BaseClient:
                 headers = {
                     "Content-Type": body.content_type,
                     SENT_AT_HEADER: f"{time.time():.6f}",
-                    IDEMPOTENCY_HEADER: key,
+                    IDEMPOTENCY_HEADER: named_by,
                 }
                 return Request("POST", address, path, headers, body)
 

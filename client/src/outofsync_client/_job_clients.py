@@ -19,6 +19,7 @@ from outofsync_client._jobs import (
     name_of,
 )
 from outofsync_client._multipart import UploadProgress, VideoFile
+from outofsync_client._pieces import Resumption
 
 if TYPE_CHECKING:
     from outofsync_client._async_transport import AsyncTransport
@@ -40,6 +41,8 @@ class Jobs:
         priority: Optional[PriorityChoice] = None,
         fresh: bool = False,
         on_upload: Optional[UploadProgress] = None,
+        idempotency_key: Optional[str] = None,
+        resume: Optional[Resumption] = None,
         **options: Any,
     ) -> Job:
         """Hand in a video; the job ends, whatever becomes of this program or of the server.
@@ -47,9 +50,13 @@ class Jobs:
         ``name`` is what lists call it, by itself the file's name; ``priority`` "bulk" lets others go first;
         ``fresh`` has it judged even where the server has this key's answer already; the options are those of
         :meth:`Client.detect`. A large file goes in pieces: one whose connection breaks goes on from there.
+
+        Of one ``idempotency_key`` (1 to 64 letters, digits, ``_``, ``.`` and ``-``) there is one job, however
+        often it is handed in; ``resume`` has a ``place`` and is told of it (``begun``), so that another
+        process can go on with a large file's upload.
         """
-        wishes = Wishes(name or name_of(file), priority, fresh)
-        return self._transport.run(self._flows.submit(file, options, wishes, on_upload))
+        wishes = Wishes(name or name_of(file), priority, fresh, idempotency_key)
+        return self._transport.run(self._flows.submit(file, options, wishes, on_upload, resume))
 
     def get(self, job: JobOrId) -> Job:
         """The job as it is now, with its result if it is done."""
@@ -106,11 +113,13 @@ class AsyncJobs:
         priority: Optional[PriorityChoice] = None,
         fresh: bool = False,
         on_upload: Optional[UploadProgress] = None,
+        idempotency_key: Optional[str] = None,
+        resume: Optional[Resumption] = None,
         **options: Any,
     ) -> Job:
         """See :meth:`Jobs.submit`."""
-        wishes = Wishes(name or name_of(file), priority, fresh)
-        return await self._transport.run(self._flows.submit(file, options, wishes, on_upload))
+        wishes = Wishes(name or name_of(file), priority, fresh, idempotency_key)
+        return await self._transport.run(self._flows.submit(file, options, wishes, on_upload, resume))
 
     async def get(self, job: JobOrId) -> Job:
         """See :meth:`Jobs.get`."""

@@ -13,11 +13,17 @@ from urllib.parse import urlencode
 
 from outofsync_client._answers import Answer
 from outofsync_client._endpoints import Address
-from outofsync_client._exceptions import OutOfSyncError, RequestTimeoutError, error_from_envelope
+from outofsync_client._exceptions import (
+    BadOptionsError,
+    NotFoundError,
+    OutOfSyncError,
+    RequestTimeoutError,
+    error_from_envelope,
+)
 from outofsync_client._flow import Flow, Request
 from outofsync_client._multipart import UploadProgress, VideoFile, open_video
-from outofsync_client._pieces import upload_in_pieces
-from outofsync_client._result import Result
+from outofsync_client._pieces import Resumption, upload_in_pieces
+from outofsync_client._result import EarlySegment, Result, Segment
 from outofsync_client._sender import Read, Sender
 from outofsync_client._transport import NO_CONTENT
 from outofsync_client.protocol import (
@@ -45,7 +51,8 @@ _UNFINISHED = (JobState.RECEIVED, JobState.QUEUED, JobState.RUNNING)
 class Job:
     """One job as the server told of it; ``stage`` and ``done`` (0 … 1) say how far it is while it runs.
 
-    Moments are ISO 8601, UTC. ``answered_by`` is the earlier job whose result this one was given.
+    ``remaining_s`` is how many seconds the rest takes, None while that is not known. Moments are ISO 8601,
+    UTC. ``answered_by`` is the earlier job whose result this one was given.
     """
 
     id: str
@@ -57,6 +64,7 @@ class Job:
     ended: Optional[str]
     stage: Optional[str]
     done: Optional[float]
+    remaining_s: Optional[float]
     attempts: int
     verdict: Optional[str]
     label: Optional[str]
@@ -88,6 +96,13 @@ class Job:
             raise LookupError(f"job {self.id} is {self.state}, and no result came with it")
         return Result.from_dict(values)
 
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """What is scored so far, of a job that was asked for by itself; once it is done, what was found."""
+        if self._values.get("result") is not None:
+            return self.result.segments
+        return tuple(EarlySegment.from_dict(one) for one in self._values.get("segments") or ())
+
     def to_dict(self) -> dict[str, Any]:
         """The job as the server sent it."""
         return dict(self._values)
@@ -98,7 +113,8 @@ class Job:
         progress = values["progress"] or {}
         same = ("id", "state", "file", "sha256", "created", "started", "ended", "attempts")
         found = {name: values[name] for name in (*same, "verdict", "label", "answered_by")}
-        return cls(**found, stage=progress.get("stage"), done=progress.get("done"), _values=values)
+        found.update(stage=progress.get("stage"), done=progress.get("done"))
+        return cls(**found, remaining_s=values.get("remaining_s"), _values=values)
 
 
 JobOrId = Union[Job, str]
@@ -111,6 +127,7 @@ class Wishes:
     name: Optional[str]  # what lists call it
     priority: Optional[PriorityChoice]
     fresh: bool
+    key: Optional[str] = None  # of idempotency; by itself, each call has its own
 
 
 class Upload(Protocol):
@@ -125,6 +142,7 @@ class Upload(Protocol):
         *,
         on_upload: Optional[UploadProgress],
         nonce: str,
+        key: Optional[str],
     ) -> Flow[Job]: ...
 
 
@@ -141,6 +159,7 @@ class JobFlows:
         options: Mapping[str, Any],
         wishes: Wishes,
         on_upload: Optional[UploadProgress],
+        resume: Optional[Resumption] = None,
     ) -> Flow[Job]:
         nonce = uuid.uuid4().hex
         given = {"file": wishes.name, "priority": wishes.priority, "fresh": "true" if wishes.fresh else None}
@@ -148,16 +167,34 @@ class JobFlows:
             source, size = yield from open_video(file, held)
             if size <= LARGE_BYTES:
                 path = _with_query(EDGE_JOBS, given)
-                sending = self._upload(path, source, options, _job_of, on_upload=on_upload, nonce=nonce)
-                return (yield from sending)
+                return (
+                    yield from self._upload(
+                        path, source, options, _job_of, on_upload=on_upload, nonce=nonce, key=wishes.key
+                    )
+                )
+            key = wishes.key or nonce
+            if resume is not None and resume.place is not None:
+                begun = resume.place.rsplit("/", 1)[1]
+                try:  # it may have been complete, and its job's id lost on its way
+                    return (yield from self._submit_upload({**given, "upload": begun}, key))
+                except (NotFoundError, BadOptionsError):
+                    pass
             asked = {name: value for name, value in options.items() if value is not None}
             upload = yield from upload_in_pieces(
-                self._sender, source, size, name=wishes.name, options=asked, on_upload=on_upload
+                self._sender,
+                source,
+                size,
+                name=wishes.name,
+                options=asked,
+                on_upload=on_upload,
+                resume=resume,
             )
-        path = _with_query(EDGE_JOBS, {**given, "upload": upload})
-        headers = {IDEMPOTENCY_HEADER: nonce}
-        job: Job = yield from self._ask("POST", path, lambda answer, _: _job(answer), headers)
-        return job
+        return (yield from self._submit_upload({**given, "upload": upload}, key))
+
+    def _submit_upload(self, given: Mapping[str, Optional[str]], key: str) -> Flow[Job]:
+        """Make a job of an upload in pieces."""
+        path = _with_query(EDGE_JOBS, given)
+        return self._ask("POST", path, lambda answer, _: _job(answer), {IDEMPOTENCY_HEADER: key})
 
     def get(self, job: JobOrId, *, hold_s: int = 0) -> Flow[Job]:
         headers = {PREFER_HEADER: f"{WAIT}={hold_s}"} if hold_s else {}
@@ -235,4 +272,8 @@ def changed(job: Job, before: Optional[Job]) -> bool:
     """Whether there is something new to tell of a job."""
     if before is None:
         return True
-    return (job.state, job.stage, job.done) != (before.state, before.stage, before.done)
+    return _progress(job) != _progress(before)
+
+
+def _progress(job: Job) -> tuple[object, ...]:
+    return job.state, job.stage, job.done, job.remaining_s, len(job.segments)

@@ -6,11 +6,11 @@ import json
 import time
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from typing import IO, Any, Optional
+from typing import IO, Any, Optional, Protocol
 
 from outofsync_client._answers import Answer
 from outofsync_client._endpoints import Address
-from outofsync_client._exceptions import OutOfSyncError, TransportError
+from outofsync_client._exceptions import NotFoundError, OutOfSyncError, TransportError
 from outofsync_client._flow import Flow, Request
 from outofsync_client._multipart import UploadProgress, read_some
 from outofsync_client._retries import Retries
@@ -28,6 +28,19 @@ from outofsync_client.protocol import (
 PIECE_BYTES = 16 << 20  # of one request: what a proxy that keeps requests whole must hold
 MAX_BREAKS = 20  # in a row, without a byte more
 TUS = {TUS_HEADER: TUS_VERSION}
+
+
+class Resumption(Protocol):
+    """Remembers where an upload lies, so that another process can go on with it."""
+
+    @property
+    def place(self) -> Optional[str]:
+        """Of an upload of the same file that was begun before."""
+        ...
+
+    def begun(self, place: str) -> None:
+        """A new upload lies there."""
+        ...
 
 
 class Piece:
@@ -64,11 +77,20 @@ def upload_in_pieces(
     name: Optional[str],
     options: Mapping[str, Any],
     on_upload: Optional[UploadProgress],
+    resume: Optional[Resumption] = None,
 ) -> Flow[str]:
     """Send a file that can be read from anywhere, and return the upload's id."""
     start = source.tell()
-    place = yield from _begin(sender, size, name, options)
-    offset, breaks = 0, 0
+    place, offset, breaks = resume.place if resume else None, 0, 0
+    if place is not None:
+        try:
+            offset = yield from _offset(sender, place)
+        except NotFoundError:  # it stood still for too long
+            place = None
+    if place is None:
+        place = yield from _begin(sender, size, name, options)
+        if resume is not None:
+            resume.begun(place)
     while offset < size:
         try:
             reached = yield from _send(sender, place, source, start, offset, size, on_upload)

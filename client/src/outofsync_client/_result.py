@@ -55,6 +55,21 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class EarlySegment(Segment):
+    """A segment of a job that runs.
+
+    While it is ``preliminary``, its score may still change, and ``probability_fake`` is by lips and voice
+    alone.
+    """
+
+    preliminary: bool
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> EarlySegment:
+        return cls(**vars(Segment.from_dict(values)), preliminary=bool(values.get("preliminary")))
+
+
+@dataclass(frozen=True)
 class FaceTrack:
     """One face over a stretch of time, in seconds; ``box`` is x0, y0, x1, y1 in pixels."""
 

@@ -6,7 +6,7 @@ is made throughout, and what is left out is time saved. Each frame takes the log
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -29,6 +29,9 @@ from outofsync.synchrony.embedding import STEM_REACH
 SEEN = 32  # frames of a stretch
 EVERY = 50  # frames from one stretch to the next
 MAX_READERS = 8  # threads that decode and measure
+
+# The number of a track, and the logits of its stretches so far.
+OnStretch = Callable[[int, Sequence[float]], None]
 
 
 class FaceJudge:
@@ -55,17 +58,32 @@ class FaceJudge:
         return cls(network, device)
 
     @torch.inference_mode()
-    def evaluate(self, tracks: Sequence[FrameStore]) -> list[NDArray[np.float32]]:
-        """Logits (frames,) of each track, in order; a track's numbers never depend on its company."""
-        with FullFloat32():
-            return [self._one(track) for track in tracks]
+    def evaluate(
+        self, tracks: Sequence[FrameStore], *, on_stretch: OnStretch | None = None
+    ) -> list[NDArray[np.float32]]:
+        """Logits (frames,) of each track, in order; a track's numbers never depend on its company.
 
-    def _one(self, track: FrameStore) -> NDArray[np.float32]:
+        ``on_stretch`` is called after each stretch.
+        """
+        with FullFloat32():
+            return [
+                self._one(track, partial(on_stretch, number) if on_stretch else None)
+                for number, track in enumerate(tracks)
+            ]
+
+    def _one(
+        self, track: FrameStore, on_stretch: Callable[[Sequence[float]], None] | None
+    ) -> NDArray[np.float32]:
         starts = starts_of(len(track))
         # Other threads decode and measure the next stretches while the network is at work on one.
         looks = (partial(self._look, track, start) for start in starts)
         readers = min(MAX_READERS, torch.get_num_threads())
-        return spread([self._logit(*seen) for seen in prefetch(looks, readers)], starts, len(track))
+        logits = list[float]()
+        for seen in prefetch(looks, readers):
+            logits.append(self._logit(*seen))
+            if on_stretch is not None:
+                on_stretch(logits)
+        return spread(logits, starts, len(track))
 
     def _look(self, track: FrameStore, start: int) -> tuple[Tensor, ...]:
         return seen_of(small(read_stretch(track, start)), self._network.config)
@@ -103,7 +121,17 @@ def read_stretch(track: FrameStore, start: int) -> Frames:
 
 def spread(logits: Sequence[float], starts: Sequence[int], frames: int) -> NDArray[np.float32]:
     """Logits of stretches → of all frames (frames,), each that of the stretch whose middle is nearest."""
-    middles = np.array(starts) + SEEN / 2
-    edges = (middles[1:] + middles[:-1]) / 2
-    nearest = np.searchsorted(edges, np.arange(frames))
+    nearest = np.searchsorted(_edges(starts), np.arange(frames))
     return np.array(logits, np.float32)[nearest]
+
+
+def known_until(starts: Sequence[int], judged: int, frames: int) -> int:
+    """How many frames of a track, from its first on, have their logit once so many stretches are judged."""
+    return frames if judged >= len(starts) else int(np.ceil(_edges(starts)[judged - 1])) if judged else 0
+
+
+def _edges(starts: Sequence[int]) -> NDArray[np.float64]:
+    """The frames midway between the middles of two stretches."""
+    middles = np.array(starts) + SEEN / 2
+    edges: NDArray[np.float64] = (middles[1:] + middles[:-1]) / 2
+    return edges

@@ -65,7 +65,7 @@ class DeblurNode:
     ) -> None:
         """With a spool, :meth:`run` answers where in it the clips lie instead of the clips."""
         self._restorer = restorer
-        self._crops = CropNode(detector, limits)
+        self._crops = CropNode(detector, limits, blurry_below=restorer.blurry_below)
         self._limits = limits
         self._model = model
         self._spool = spool
@@ -199,6 +199,8 @@ class DeblurNode:
     def _restore_video(self, request: Request) -> bytes:
         options = Options.parse(request.options)
         request.progress.tell(Step.DECODE)
+        for step in (Step.COMPARE, Step.SCORE):  # nothing is judged
+            request.progress.expect(step, 0)
 
         def restored(decoder: Decoder) -> Iterator[Frames]:
             share = Share(request.progress, Step.DEBLUR, decoder.info.duration_s * FRAME_RATE)

@@ -9,29 +9,26 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-
-from outofsync.appearance.schedule import SEEN, FaceJudge, starts_of
+from outofsync.appearance.schedule import FaceJudge
 from outofsync.checkpoints.store import Checkpoint
 from outofsync.clip import Clip, is_clip
-from outofsync.constants import SAMPLES_PER_FRAME
 from outofsync.faces import FaceDetector, RetinaFaceDetector
-from outofsync.findings import Alignment, TrackFinding, speakers
+from outofsync.findings import Alignment, TrackFinding
 from outofsync.judgement import Judgement
 from outofsync.limits import Limits
+from outofsync.nodes.networks import Networks
 from outofsync.nodes.outcome import Outcome, Tally
+from outofsync.nodes.preview import Preview, Rules
 from outofsync.nodes.request import Failure, Request, attempt
-from outofsync.nodes.watched import WatchedFrames
 from outofsync.options import Options
 from outofsync.preparation import prepare
-from outofsync.progress import NOBODY, AbandonedError, Progress, Share, SharedProgress, Step
+from outofsync.progress import NOBODY, AbandonedError, Progress, SharedProgress, Step
 from outofsync.result import Result
 from outofsync.scoring.abstention import Abstention
 from outofsync.scoring.calibration import Calibration
-from outofsync.scoring.score import Scorer, Segment, load_scorer
+from outofsync.scoring.score import Scorer, load_scorer
 from outofsync.spool import Spool
-from outofsync.synchrony.activity import mouth_motion
-from outofsync.synchrony.interface import SyncInput, SyncNetwork
+from outofsync.synchrony.interface import SyncNetwork
 from outofsync.synchrony.registry import load_sync
 from outofsync.timing import Stopwatch
 
@@ -54,9 +51,8 @@ class EnsembleNode:
         spool: Spool | None = None,
     ) -> None:
         """With a spool, :meth:`run` also takes clips that lie in it; published weights have no ``face``."""
-        self._network = network
-        self._face = face
-        self._scorer = scorer
+        self._networks = Networks(network, scorer, face, abstention)
+        self._rules = Rules(scorer, lam, calibration, abstention, looks=face is not None)
         self._detector = detector
         self._lam = lam
         self._calibration = calibration
@@ -106,7 +102,7 @@ class EnsembleNode:
         clips = [clip for clip, _ in pairs]
         results: Iterator[bytes] = iter(())
         try:
-            results = iter(self._answers(clips, tally, SharedProgress([progress for _, progress in pairs])))
+            results = iter(self._answers(clips, tally, [progress for _, progress in pairs]))
             _discard(clips)
         except AbandonedError as error:  # by all of them
             _discard(clips)
@@ -128,8 +124,9 @@ class EnsembleNode:
         return [judgement.result() for judgement in self._judgements(clips, Stopwatch())]
 
     def _judgements(
-        self, clips: Sequence[Clip], watch: Stopwatch, progress: Progress = NOBODY
+        self, clips: Sequence[Clip], watch: Stopwatch, waiting: Sequence[Progress] = ()
     ) -> list[Judgement]:
+        found = self.findings(clips, watch, SharedProgress(waiting), self._previews(clips, waiting))
         return [
             Judgement(
                 clip,
@@ -139,91 +136,36 @@ class EnsembleNode:
                 calibration=self._calibration,
                 abstention=self._abstention,
             )
-            for clip, (findings, alignment) in zip(clips, self.findings(clips, watch, progress), strict=True)
+            for clip, (findings, alignment) in zip(clips, found, strict=True)
+        ]
+
+    def _previews(self, clips: Sequence[Clip], waiting: Sequence[Progress]) -> list[Preview | None]:
+        """What tells of each clip's segments, of those whose segments anybody wants to hear of."""
+        return [
+            Preview(clip, progress.segments, self._rules) if progress.segments.wanted else None
+            for clip, progress in zip(clips, waiting or [NOBODY] * len(clips), strict=True)
         ]
 
     def findings(
-        self, clips: Sequence[Clip], watch: Stopwatch | None = None, progress: Progress = NOBODY
+        self,
+        clips: Sequence[Clip],
+        watch: Stopwatch | None = None,
+        progress: Progress = NOBODY,
+        previews: Sequence[Preview | None] = (),
     ) -> list[tuple[list[TrackFinding], Alignment | None]]:
         """What the networks say about every track of every clip, each network called once.
 
         Faces that speak are read from the offsets of their clip's alignment; it is None where nobody does.
-        ``watch`` is told how long each stage took, all clips together; so is each clip.
+        ``watch`` is told how long each stage took, all clips together; so is each clip. ``previews`` are
+        told what is known of their clips, one for each clip, if there are any.
         Raises :class:`AbandonedError` where ``progress`` does.
         """
-        watch = watch or Stopwatch()
-        found = self._seen_and_heard(clips, watch, progress)
-        heard = [speakers(findings) for findings in found]
-        alignments = [
-            self._alignment(clip, speaking) if speaking else None
-            for clip, speaking in zip(clips, heard, strict=True)
-        ]
-        if self._face is not None:
-            judged = [
-                finding
-                for clip, speaking in zip(clips, heard, strict=True)
-                for finding in speaking
-                if clip.options.mode == "full"
-            ]
-            seen = sum(SEEN * len(starts_of(len(finding.track.frames))) for finding in judged)
-            share = Share(progress, Step.SCORE, seen)
-            with watch.stage("face"):
-                logits = self._face.evaluate(
-                    [WatchedFrames(finding.track.frames, share) for finding in judged]
-                )
-            for finding, generated in zip(judged, logits, strict=True):
-                finding.generated = generated
-        with watch.stage("regressors"):
-            for clip, speaking, alignment in zip(clips, heard, alignments, strict=True):
-                for offset in alignment.offsets if alignment else ():
-                    self._read_from(offset, speaking, clip.options.max_len)
-        for clip in clips:
-            clip.timing_ms |= watch.timing_ms
-        return list(zip(found, alignments, strict=True))
+        return self._networks.findings(clips, watch or Stopwatch(), progress, previews or [None] * len(clips))
 
-    def _seen_and_heard(
-        self, clips: Sequence[Clip], watch: Stopwatch, progress: Progress
-    ) -> list[list[TrackFinding]]:
-        """Delays and the mouth's motion of every track, by clip."""
-        tracks = [(clip, track) for clip in clips for track in clip.tracks]
-        share = Share(progress, Step.COMPARE, sum(len(track.frames) for _, track in tracks))
-        with watch.stage("synchrony"):
-            outputs = self._network.evaluate(
-                [
-                    SyncInput(
-                        WatchedFrames(track.frames, share), clip.audio[track.start * SAMPLES_PER_FRAME :]
-                    )
-                    for clip, track in tracks
-                ],
-                watch=watch,
-            )
-        with watch.stage("motion"):
-            motions = [mouth_motion(track.frames) for _, track in tracks]
-        found = iter(
-            TrackFinding(track, output, motion)
-            for (_, track), output, motion in zip(tracks, outputs, motions, strict=True)
-        )
-        return [[next(found) for _ in clip.tracks] for clip in clips]
-
-    def _alignment(self, clip: Clip, speaking: Sequence[TrackFinding]) -> Alignment:
-        """The constant offset of a video, of all its speakers together."""
-        delays = np.concatenate([finding.delays for finding in speaking])
-        return Alignment.of(delays, self._abstention, as_published=clip.options.mode == "reference")
-
-    def _read_from(self, offset: int, findings: Sequence[TrackFinding], longest: int) -> None:
-        """Score the segments of some tracks as they are once their sound is put right."""
-        for finding in findings:
-            aligned = finding.output.aligned(offset)
-            features = self._scorer.project(aligned.features)
-            finding.features = finding.features if finding.readings else features
-            bounds = finding.bounds(longest)
-            segments = [Segment(aligned.delays[start:stop], features[start:stop]) for start, stop in bounds]
-            finding.read(offset, bounds, self._scorer.score_segments(segments))
-
-    def _answers(self, clips: Sequence[Clip], tally: Tally, progress: Progress) -> list[bytes]:
+    def _answers(self, clips: Sequence[Clip], tally: Tally, waiting: Sequence[Progress]) -> list[bytes]:
         """Results as JSON, with the time that writing them took."""
         shared = Stopwatch()
-        judgements = self._judgements(clips, shared, progress)
+        judgements = self._judgements(clips, shared, waiting)
         tally.spend(shared.timing_ms)
         answers = []
         for clip, judgement in zip(clips, judgements, strict=True):

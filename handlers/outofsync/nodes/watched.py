@@ -12,7 +12,7 @@ from outofsync.progress import Share
 
 
 class WatchedFrames:
-    """The frames of a track; each that is read counts as done.
+    """The frames of a track; those up to the last that was read count as done.
 
     Networks take passes of many tracks together and read ahead a little, so they need not know who is told.
     Reading raises :class:`~outofsync.progress.AbandonedError` once nobody waits.
@@ -21,6 +21,7 @@ class WatchedFrames:
     def __init__(self, frames: FrameStore, share: Share) -> None:
         self._frames = frames
         self._share = share
+        self._reached = 0
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -28,7 +29,8 @@ class WatchedFrames:
     def read(self, start: int, stop: int) -> Frames:
         """uint8 (frames, height, width, 3) RGB."""
         frames = self._frames.read(start, stop)
-        self._share.add(stop - start)
+        self._share.add(max(0, stop - self._reached))
+        self._reached = max(self._reached, stop)
         return frames
 
     def replace(self, index: int, frame: NDArray[np.uint8]) -> None:

@@ -14,7 +14,8 @@ PUBLISHED_BANDS = (0.3, 0.5, 0.7)
 VERDICTS = ("real", "likely_real", "likely_fake", "fake")
 INCONCLUSIVE = "inconclusive"
 EVEN = 0.5  # from here on, one story is likelier than the other
-FACE = "face"  # the part of a calibration that looks at the face alone
+SYNCHRONY = "synchrony"  # the part of a calibration that compares lips and voice …
+FACE = "face"  # … and the part that looks at the face alone
 
 
 class Offsets(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -65,16 +65,43 @@ class SyncOutput:
         features = np.concatenate([self.features[:, :half], self.features[heard_at, half:]], 1)
         return SyncOutput(far[:, columns], features)
 
+    def between(self, start: int, stop: int | None = None) -> SyncOutput:
+        """Some of the windows."""
+        far = None if self.far is None else self.far[start:stop]
+        return SyncOutput(self.delays[start:stop], self.features[start:stop], far)
+
+
+def joined(before: SyncOutput | None, after: SyncOutput) -> SyncOutput:
+    """Windows that follow one another."""
+    if before is None:
+        return after
+    far = None if before.far is None or after.far is None else np.concatenate([before.far, after.far])
+    delays = np.concatenate([before.delays, after.delays])
+    return SyncOutput(delays, np.concatenate([before.features, after.features]), far)
+
+
+# The number of an input, and what is said of its next windows, while those behind them are still to come.
+OnWindows = Callable[[int, SyncOutput], None]
+TOLD_AT_ONCE = 100  # windows
+
 
 class SyncNetwork(Protocol):
     """Evaluates a batch of inputs; an input's numbers never depend on its company."""
 
     feature_size: int
 
-    def evaluate(self, inputs: Sequence[SyncInput], *, watch: Stopwatch | None = None) -> list[SyncOutput]:
+    def evaluate(
+        self,
+        inputs: Sequence[SyncInput],
+        *,
+        watch: Stopwatch | None = None,
+        on_windows: OnWindows | None = None,
+    ) -> list[SyncOutput]:
         """One output for each input, in order; an input too short for a window yields empty arrays.
 
-        ``watch`` is told how long each stage took, all inputs together.
+        ``watch`` is told how long each stage took, all inputs together. ``on_windows`` is called as windows
+        become known, some hundred at a time, up to rounding as the output will have them; the last ones of an
+        input may be left to that.
         """
         ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -27,6 +28,7 @@ import gateway
 from gateway import keys
 from gateway.app import Gateway
 from gateway.settings import GatewaySettings
+from outofsync.progress import AMOUNT_BYTES, LINE_BYTES, Amount, Step
 
 END_S = 30.0  # no wait of a test is longer
 # Of httpx: certificates, which it would read anew for each request, have no part in plain HTTP.
@@ -205,6 +207,14 @@ def wait_until(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "what was waited for never came"
         time.sleep(0.01)
+
+
+def tell_amounts(file: Path, step: Step, share: float, amounts: Sequence[Amount]) -> None:
+    """What a server tells that has been at it for a while: how far it is, and what each step takes."""
+    lines = [f"{step} {share:.3f}\n".ljust(LINE_BYTES)]
+    lines += [f"{amount}\n".ljust(AMOUNT_BYTES) for amount in amounts]
+    with file.open("r+b") as opened:
+        os.pwrite(opened.fileno(), "".join(lines).encode(), 0)
 
 
 @pytest.fixture

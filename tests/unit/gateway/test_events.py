@@ -26,13 +26,15 @@ from unit.gateway.conftest import (
     LiveGateway,
     MakeGateway,
     said,
+    tell_amounts,
     torchserve_error,
     wait_until,
 )
 
 from gateway import app, events, keys
 from gateway.events import Places
-from gateway.progress import sweep
+from gateway.progress_files import progress_file, sweep
+from outofsync.progress import Amount, Step
 
 NAME = "my-request"
 HEADER = "x-outofsync-progress"
@@ -110,7 +112,7 @@ def told(response: httpx.Response) -> Iterator[tuple[str, Any]]:
 
 
 def stage(name: str, done: float | None = None) -> tuple[str, Any]:
-    return "progress", {"stage": name, "done": done}
+    return "progress", {"stage": name, "done": done, "remaining_s": None}
 
 
 def end(status: int) -> tuple[str, Any]:
@@ -136,6 +138,26 @@ def test_what_a_server_tells_is_passed_on(live: LiveGateway, work: Work, threads
         assert list(found) == [end(200)]
     assert answer.result().json() == RESULT
     assert not file.exists()
+
+
+def test_how_long_the_rest_takes_is_told_once_that_is_known(
+    live: LiveGateway, work: Work, threads: ThreadPoolExecutor
+) -> None:
+    answer = threads.submit(detect, live)
+    assert work.begun.wait(END_S)
+    ahead = [Amount(0, 0, 1000), Amount(0, 0, 100), Amount(0, 0, 900), Amount(0, 0, 1500)]
+    with following(live) as response:
+        found = told(response)
+        assert next(found) == stage("queued")
+        tell_amounts(work.file(), Step.FACES, 0.0, ahead)
+        assert next(found) == stage("faces", 0.0), "of no frame yet, nothing is known"
+        tell_amounts(work.file(), Step.FACES, 0.5, [Amount(20, 500, 1000), *ahead[1:]])
+        _, values = next(found)
+        assert (values["stage"], values["done"]) == ("faces", 0.5)
+        assert values["remaining_s"] > 18, "as long again, and what comes then"
+        work.let_go.set()
+        assert list(found)[-1] == end(200)
+    assert answer.result().json() == RESULT
 
 
 def test_a_request_that_is_yet_to_come_is_waited_for(
@@ -337,9 +359,13 @@ def test_a_gateway_that_stops_waits_for_nothing_new(live: LiveGateway, threads: 
 
 def test_what_a_killed_gateway_left_goes(live: LiveGateway) -> None:
     folder = live.servers[0].state / "progress"
-    old, new = folder / ("a" * 32), folder / ("b" * 32)
-    for path in (old, new):
+    old, left = folder / ("a" * 32), folder / ("b" * 32)
+    for path in (old, left, folder / f"{left.name}.segments", folder / f"{'c' * 32}.segments"):
         path.touch()
-    os.utime(old, (0, 0))
-    sweep(live.gateway.pool.servers[0], 3600.0)
-    assert list(folder.iterdir()) == [new]
+    for path in (old, folder / f"{'c' * 32}.segments"):
+        os.utime(path, (0, 0))
+    with progress_file(live.servers[0].state, with_segments=True) as waited_for:
+        assert waited_for is not None
+        sweep(live.servers[0].state, 3600.0)
+        assert set(folder.iterdir()) == {waited_for.path, waited_for.segments}
+    assert list(folder.iterdir()) == []

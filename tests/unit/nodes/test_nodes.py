@@ -17,6 +17,7 @@ from outofsync.findings import Alignment, TrackFinding
 from outofsync.limits import Limits
 from outofsync.media import Decoder
 from outofsync.nodes import CropNode, DeblurNode, EnsembleNode, Request
+from outofsync.nodes.preview import Preview
 from outofsync.progress import Progress
 from outofsync.spool import Spool
 from outofsync.timing import Stopwatch
@@ -223,11 +224,11 @@ def test_clips_of_a_batch_that_broke_are_read_again_one_by_one(
     findings = second.findings
 
     def break_together(
-        batch: Sequence[Clip], watch: Stopwatch, progress: Progress
+        batch: Sequence[Clip], watch: Stopwatch, progress: Progress, previews: Sequence[Preview | None]
     ) -> list[tuple[list[TrackFinding], Alignment | None]]:
         if len(batch) > 1:
             raise RuntimeError("out of memory")
-        return findings(batch, watch, progress)
+        return findings(batch, watch, progress, previews)
 
     monkeypatch.setattr(second, "findings", break_together)
     with pytest.raises(RuntimeError):

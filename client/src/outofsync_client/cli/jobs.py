@@ -17,6 +17,7 @@ from outofsync_client._client import Client
 from outofsync_client._exceptions import NotFoundError, OutOfSyncError
 from outofsync_client._jobs import Job, PriorityChoice, StateChoice
 from outofsync_client._many import Outcome
+from outofsync_client._result import EarlySegment
 from outofsync_client.batch.files import named_videos
 from outofsync_client.cli.display import (
     EXIT_ERROR,
@@ -30,7 +31,14 @@ from outofsync_client.cli.display import (
 from outofsync_client.cli.options import client_of, options_among, with_options, with_server
 from outofsync_client.cli.progress import progress
 from outofsync_client.protocol import JobState
-from outofsync_client.reports.wording import NOTHING, percent, printable, verdict_words
+from outofsync_client.reports.wording import (
+    NOTHING,
+    delay_words,
+    number,
+    percent,
+    printable,
+    verdict_words,
+)
 
 SHOWN = 50  # jobs of a list, unless more are asked for
 
@@ -112,6 +120,7 @@ def show(id: str, as_json: bool, **server: Any) -> int:
         verdict_table([Path(job.file)], [_outcome(job)])
     else:
         _table([job])
+        _segments(job)
     return EXIT_REAL
 
 
@@ -151,17 +160,43 @@ def _outcome(job: Job) -> Outcome:
     return job.failure or job.result
 
 
-def _table(found: list[Job]) -> None:
+def _segments(job: Job) -> None:
+    """What is scored so far."""
+    if not job.segments:
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("from", "to", "fake", "score", "delay", ""):
+        table.add_column(name, justify="right", no_wrap=True)
+    for segment in job.segments:
+        early = "preliminary" if isinstance(segment, EarlySegment) and segment.preliminary else ""
+        times = (f"{moment:.2f} s" for moment in (segment.start, segment.end))
+        known = (percent(segment.probability_fake), number(segment.score), delay_words(segment.peak_delay))
+        table.add_row(*times, *known, early)
+    _console().print(table)
+
+
+def _console() -> Console:
     console = Console()
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
+    return console
+
+
+def _table(found: list[Job]) -> None:
     table = Table(box=None, pad_edge=False)
     for name in ("id", "state", "verdict", "handed in", "file"):
         table.add_column(name, no_wrap=name != "file", overflow="fold")
     for job in found:
         how_far = job.state if job.stage is None else f"{job.stage} {percent(job.done)}"
+        if job.remaining_s is not None:
+            how_far += f", {_duration(job.remaining_s)} left"
         verdict = NOTHING if job.verdict is None else verdict_words(job.verdict)
         moment = job.created[:19].replace("T", " ")
         style = STYLES.get(job.verdict or "", "")
         table.add_row(job.id, how_far, Text(verdict, style), moment, Text(printable(job.file)))
-    console.print(table)
+    _console().print(table)
+
+
+def _duration(seconds: float) -> str:
+    """About how long."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

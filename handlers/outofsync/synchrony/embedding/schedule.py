@@ -7,7 +7,7 @@ take one input at a time, always in float32.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 
@@ -34,7 +34,7 @@ from outofsync.synchrony.embedding import (
     pool_over_time,
 )
 from outofsync.synchrony.embedding.inputs import MelTrack, centre_pictures, gain, mouth_pictures
-from outofsync.synchrony.interface import SyncInput, SyncOutput
+from outofsync.synchrony.interface import TOLD_AT_ONCE, OnWindows, SyncInput, SyncOutput
 from outofsync.timing import Stopwatch
 
 FURTHEST_DELAY = 2 * MAX_DELAY  # frames: all 31 delays around any offset that can be found
@@ -78,7 +78,13 @@ class EmbeddingSynchroniser:
         return cls(network, device, precision)
 
     @torch.inference_mode()
-    def evaluate(self, inputs: Sequence[SyncInput], *, watch: Stopwatch | None = None) -> list[SyncOutput]:
+    def evaluate(
+        self,
+        inputs: Sequence[SyncInput],
+        *,
+        watch: Stopwatch | None = None,
+        on_windows: OnWindows | None = None,
+    ) -> list[SyncOutput]:
         """Delays and features of each input; logits are scaled cosines pooled over about a second.
 
         ``watch`` is told how long ``mouth_pictures``, ``log_mel``, ``visual_encoder``, ``audio_encoder`` and
@@ -89,9 +95,11 @@ class EmbeddingSynchroniser:
         if watch is not None:
             pictures = watch.each("mouth_pictures", pictures)
         with FullFloat32():
-            seen = self._front(self._visual_front, pictures, lengths, "visual_encoder", watch)
-            heard = self._front(self._audio_front, mel, lengths, "audio_encoder", watch)
-            return [self._compare(*pair, watch) for pair in zip(seen, heard, strict=True)]
+            chunks = self._fronts(pictures, mel, watch)
+            return [
+                self._one(length, chunks, watch, partial(on_windows, number) if on_windows else None)
+                for number, length in enumerate(lengths)
+            ]
 
     def _visual_rows(self, inputs: Sequence[SyncInput], lengths: Sequence[int]) -> Iterator[Tensor]:
         """Normalised pictures of one chunk after another: (36, side, side), zero beyond an input's ends.
@@ -127,28 +135,60 @@ class EmbeddingSynchroniser:
                     row = self._mel.span(levelled, start - low, CHUNK)
                 yield row
 
-    def _front(
+    def _fronts(
+        self, pictures: Iterator[Tensor], mel: Iterator[Tensor], watch: Stopwatch | None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """What both fronts make of one chunk after another, (32, width) each, in passes of one size."""
+        while group := list(islice(zip(pictures, mel, strict=True), self._rows)):
+            seen, heard = zip(*group, strict=True)
+            yield from zip(
+                self._pass(self._visual_front, seen, "visual_encoder", watch),
+                self._pass(self._audio_front, heard, "audio_encoder", watch),
+                strict=True,
+            )
+
+    def _pass(self, front: PassRunner, rows: Sequence[Tensor], stage: str, watch: Stopwatch | None) -> Tensor:
+        missing = [torch.zeros_like(rows[0])] * (self._rows - len(rows))
+        with timed(watch, stage, self._device):
+            return front(torch.stack([*rows, *missing]))[: len(rows)]
+
+    def _one(
         self,
-        front: PassRunner,
-        rows: Iterator[Tensor],
-        lengths: Sequence[int],
-        stage: str,
+        length: int,
+        chunks: Iterator[tuple[Tensor, Tensor]],
         watch: Stopwatch | None,
-    ) -> list[Tensor]:
-        """Run a front over all rows in passes of one size, and give each input its own frames back."""
-        outputs = list[Tensor]()
-        while group := list(islice(rows, self._rows)):
-            missing = [torch.zeros_like(group[0])] * (self._rows - len(group))
-            with timed(watch, stage, self._device):
-                outputs.extend(front(torch.stack(group + missing))[: len(group)])
-        done = iter(outputs)
-        width = self._network.config.width
-        return [
-            torch.cat([next(done) for _ in range(0, length, CHUNK)])[:length]
-            if length
-            else torch.zeros(0, width, device=self._device)
-            for length in lengths
-        ]
+        on_windows: Callable[[SyncOutput], None] | None,
+    ) -> SyncOutput:
+        """One input of so many frames, whose chunks come next."""
+        seen, heard = list[Tensor](), list[Tensor]()
+        told = 0
+        for picture, sound in islice(chunks, -(-length // CHUNK)):
+            seen.append(picture)
+            heard.append(sound)
+            known = min(length, len(seen) * CHUNK) - self._margin
+            if on_windows is not None and known >= told + TOLD_AT_ONCE:
+                on_windows(self._some(seen, heard, told, known, watch))
+                told = known
+        if not seen:
+            nothing = torch.zeros(0, self._network.config.width, device=self._device)
+            return self._compare(nothing, nothing, watch)
+        return self._compare(torch.cat(seen)[:length], torch.cat(heard)[:length], watch)
+
+    @property
+    def _margin(self) -> int:
+        """Frames behind a window's first that its numbers depend on, and as many before."""
+        config = self._network.config
+        return FURTHEST_DELAY + config.pool + 2 * TEMPORAL_REACH * config.blocks + WINDOW_FRAMES
+
+    def _some(
+        self, seen: Sequence[Tensor], heard: Sequence[Tensor], start: int, stop: int, watch: Stopwatch | None
+    ) -> SyncOutput:
+        """The windows from ``start`` to ``stop`` of an input of which only the first chunks are known."""
+        first = max(0, start - self._margin) // CHUNK
+        frames = slice(0, stop + self._margin - first * CHUNK)
+        near_seen, near_heard = (torch.cat(list(rows[first:]))[frames] for rows in (seen, heard))
+        found, before = self._compare(near_seen, near_heard, watch), first * CHUNK
+        return found.between(start - before, stop - before)
 
     def _compare(self, seen: Tensor, heard: Tensor, watch: Stopwatch | None) -> SyncOutput:
         """Front outputs (frames, width) of one input → its windows."""

@@ -12,8 +12,9 @@ a video.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from outofsync.constants import DELAYS, MAX_DELAY, SAMPLES_PER_FRAME, WINDOW_FRA
 from outofsync.folding import fold_batch_norms
 from outofsync.precision import FullFloat32
 from outofsync.runner import timed
-from outofsync.synchrony.interface import SyncInput, SyncOutput
+from outofsync.synchrony.interface import TOLD_AT_ONCE, OnWindows, SyncInput, SyncOutput
 from outofsync.synchrony.logmel import CHUNK_SAMPLES, LogMel
 from outofsync.synchrony.published import PublishedConfig, PublishedModel
 from outofsync.synchrony.published.chunking import Compute, Row, chunked, sliding
@@ -80,7 +81,13 @@ class PublishedNetwork:
         return cls(model, device)
 
     @torch.inference_mode()
-    def evaluate(self, inputs: Sequence[SyncInput], *, watch: Stopwatch | None = None) -> list[SyncOutput]:
+    def evaluate(
+        self,
+        inputs: Sequence[SyncInput],
+        *,
+        watch: Stopwatch | None = None,
+        on_windows: OnWindows | None = None,
+    ) -> list[SyncOutput]:
         """Delay logits and zero-delay features of every window of every input.
 
         ``watch`` is told how long ``log_mel``, ``visual_encoder``, ``audio_encoder`` and ``fusion`` took;
@@ -88,13 +95,21 @@ class PublishedNetwork:
         """
         # Reduced precision would move logits by more than the parity that is promised.
         with FullFloat32():
-            return [self._evaluate(one, watch) for one in inputs]
+            return [
+                self._evaluate(one, watch, partial(on_windows, number) if on_windows else None)
+                for number, one in enumerate(inputs)
+            ]
 
-    def _evaluate(self, one: SyncInput, watch: Stopwatch | None) -> SyncOutput:
+    def _evaluate(
+        self, one: SyncInput, watch: Stopwatch | None, on_windows: Callable[[SyncOutput], None] | None
+    ) -> SyncOutput:
         delays = np.empty((one.windows, DELAYS), np.float32)
         features = np.empty((one.windows, self.feature_size), np.float32)
         for window, (logits, feature) in enumerate(self._judgements(one, watch)):
             delays[window], features[window] = logits.numpy(), feature.numpy()
+            if on_windows is not None and not (known := window + 1) % TOLD_AT_ONCE:
+                some = slice(known - TOLD_AT_ONCE, known)
+                on_windows(SyncOutput(delays[some], features[some]))
         return SyncOutput(delays, features)
 
     def _judgements(self, one: SyncInput, watch: Stopwatch | None) -> Iterator[Row]:

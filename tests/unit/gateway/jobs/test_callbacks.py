@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from standardwebhooks import Webhook, WebhookVerificationError
 from unit.gateway.conftest import RESULT, LiveGateway, MakeGateway, said, wait_until
 
@@ -248,3 +251,63 @@ def test_a_name_that_leads_into_a_private_network_is_refused_when_it_is_looked_u
 
     with pytest.raises(RefusedError, match="private network"):
         asyncio.run(look())
+
+
+@pytest.fixture
+def authority() -> trustme.CA:
+    """Nobody's but this test's."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def secure(authority: trustme.CA, receiver: Receiver) -> Receiver:
+    """The receiver, by https."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    receiver.socket = context.wrap_socket(receiver.socket, server_side=True)
+    receiver.place = receiver.place.replace("http:", "https:")
+    receiver.url = f"{receiver.place}/hook?from=us"
+    return receiver
+
+
+def secured(make_gateway: MakeGateway, receiver: Receiver, certificates: Path | None) -> LiveGateway:
+    return make_gateway(jobs=JobSettings(callbacks=(receiver.place,), callbacks_ca=certificates))
+
+
+def test_a_receiver_is_called_by_https_where_its_certificate_is_vouched_for(
+    make_gateway: MakeGateway, secure: Receiver, authority: trustme.CA, tmp_path: Path
+) -> None:
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    live = secured(make_gateway, secure, tmp_path / "ca.pem")
+    secret = live.ask("POST", "/v1/callback-secret").json()["secret"]
+    job = submit(live, secure.url)
+    wait_until(lambda: callback(live, job)["state"] == "delivered")
+    ((_, headers, body),) = secure.heard
+    assert Webhook(secret).verify(body, headers)["data"]["id"] == job
+
+
+@pytest.mark.parametrize("known", ["another authority", "the system's", "another name"])
+def test_a_receiver_whom_nobody_vouches_for_hears_nothing(
+    make_gateway: MakeGateway,
+    receiver: Receiver,
+    authority: trustme.CA,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    known: str,
+) -> None:
+    monkeypatch.setattr(queue, "PAUSES_S", (0.01,))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("another.example" if known == "another name" else "127.0.0.1").configure_cert(
+        context
+    )
+    receiver.socket = context.wrap_socket(receiver.socket, server_side=True)
+    receiver.handle_error = lambda *_: None  # type: ignore[method-assign]  # handshakes are to fail
+    receiver.place = receiver.place.replace("http:", "https:")
+    vouching = trustme.CA() if known == "another authority" else authority
+    vouching.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    live = secured(make_gateway, receiver, None if known == "the system's" else tmp_path / "ca.pem")
+    live.ask("POST", "/v1/callback-secret")
+    job = submit(live, f"{receiver.place}/hook")
+    wait_until(lambda: callback(live, job)["state"] == "given_up")
+    assert {one["problem"] for one in callback(live, job)["attempts"]} == {"ConnectError"}
+    assert receiver.heard == []

@@ -49,7 +49,8 @@ def test_events_tell_what_the_nodes_say_until_the_end(make_gateway: MakeGateway)
             if '"faces"' in heard:
                 go_on.set()
     told_of = events(heard)
-    assert ("progress", {"state": "running", "stage": "faces", "done": 0.25}) in told_of
+    told_so_far = {"state": "running", "stage": "faces", "done": 0.25, "remaining_s": None, "segments": 0}
+    assert ("progress", told_so_far) in told_of
     assert told_of[-1] == ("end", {"state": "done"})
     assert events(live.ask("GET", f"/v1/jobs/{job}/events").text) == [("end", {"state": "done"})]
 

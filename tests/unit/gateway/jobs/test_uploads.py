@@ -155,3 +155,15 @@ def test_what_is_spoken_is_told_without_a_key(live: LiveGateway) -> None:
     answer = live.ask("OPTIONS", "/v1/uploads", key="")
     assert (answer.status_code, answer.headers["tus-version"]) == (204, "1.0.0")
     assert "creation" in answer.headers["tus-extension"]
+
+
+def test_whoever_hangs_up_while_sending_leaves_no_job(live: LiveGateway) -> None:
+    place = urlsplit(live.url)
+    uploads = live.servers[0].state / "jobs" / "uploads"
+    with socket.create_connection((place.hostname, place.port)) as caller:
+        head = f"POST /v1/jobs HTTP/1.1\r\nHost: here\r\nX-Api-Key: {live.key}\r\n"
+        caller.sendall(f"{head}Content-Length: {len(VIDEO)}\r\n\r\n".encode() + VIDEO[:5000])
+        wait_until(lambda: uploads.exists() and list(uploads.iterdir()))
+    wait_until(lambda: not list(uploads.iterdir()))
+    assert live.ask("GET", "/v1/jobs").json()["jobs"] == []
+    assert live.servers[0].asked == []
