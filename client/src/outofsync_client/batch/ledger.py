@@ -51,13 +51,13 @@ class Ledger:
         self._names: set[tuple[str, str]] = set()  # contents and the names they are written down under
         with _replacing(folder / TABLE) as table:
             table.write(_row(COLUMNS))
-            for entry in _whole_lines(folder / RESULTS):
+            for entry in whole_lines(folder / RESULTS):
                 table.write(_row(_cells(entry)))
                 self._note(entry, self._done)
-        for entry in _whole_lines(folder / ERRORS):
+        for entry in whole_lines(folder / ERRORS):
             self._note(entry, self._failed)
         self._results, self._errors, self._table = (
-            _open_text(folder / name, "a") for name in (RESULTS, ERRORS, TABLE)
+            open_text(folder / name, "a") for name in (RESULTS, ERRORS, TABLE)
         )
 
     def __enter__(self) -> Ledger:
@@ -89,7 +89,7 @@ class Ledger:
                 if not self.names(entry["sha256"], path)
             ]
             for entry in again:
-                _append(stream, json.dumps(entry) + "\n")
+                append_line(stream, json.dumps(entry) + "\n")
                 self._note(entry, self._done if name == RESULTS else self._failed)
                 if name == RESULTS:
                     self._table.write(_row(_cells(entry)))
@@ -106,11 +106,11 @@ class Ledger:
         if isinstance(outcome, OutOfSyncError):
             entry["error"] = outcome.to_dict()
             self._note(entry, self._failed)
-            _append(self._errors, json.dumps(entry) + "\n")
+            append_line(self._errors, json.dumps(entry) + "\n")
             return
         entry["result"] = outcome.to_dict()
         self._note(entry, self._done)
-        _append(self._results, json.dumps(entry) + "\n")
+        append_line(self._results, json.dumps(entry) + "\n")
         self._table.write(_row(_cells(entry)))
         self._table.flush()
 
@@ -135,7 +135,7 @@ class Ledger:
                     yield entry
 
 
-def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
+def whole_lines(path: Path) -> Iterator[dict[str, Any]]:
     """What the lines of a file say; a last one that was not written to its end is cut off."""
     if not path.exists():
         return
@@ -166,16 +166,18 @@ def _row(values: Iterable[Any]) -> str:
 def _replacing(path: Path) -> Iterator[IO[str]]:
     """A file that takes the other's place once it is whole."""
     new = path.with_name(f"{path.name}.new")
-    with _open_text(new, "w") as stream:
+    with open_text(new, "w") as stream:
         yield stream
     new.replace(path)
 
 
-def _open_text(path: Path, mode: str) -> IO[str]:
+def open_text(path: Path, mode: str) -> IO[str]:
+    """A file for lines, whatever letters its names hold."""
     return path.open(mode, newline="", encoding="utf-8", errors="backslashreplace")
 
 
-def _append(stream: IO[str], line: str) -> None:
+def append_line(stream: IO[str], line: str) -> None:
+    """Write a line that is on the disk once this returns."""
     stream.write(line)
     stream.flush()
     os.fsync(stream.fileno())

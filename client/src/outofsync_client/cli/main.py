@@ -23,7 +23,7 @@ from outofsync_client._client import Client
 from outofsync_client._exceptions import OutOfSyncError
 from outofsync_client._many import Outcome, judge_many
 from outofsync_client._result import Result
-from outofsync_client.batch import Batch, Ledger, find_videos
+from outofsync_client.batch import Batch, JobBatch, JobJournal, Ledger, find_videos
 from outofsync_client.batch.files import named_videos, read_list
 from outofsync_client.cli.batch import Pace, live, tally
 from outofsync_client.cli.calibrate import calibrate
@@ -195,6 +195,14 @@ def _judge_all(
     return [outcomes[place] for place in sorted(outcomes)]
 
 
+def _check_edge(client: Client) -> None:
+    """A server without an edge takes no jobs."""
+    try:
+        _ = client.jobs
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
 @cli.command(epilog=EXIT_CODES)
 @click.argument("names", nargs=-1, metavar="FILE|FOLDER|PATTERN…")
 @click.option("--from-list", type=click.File(), help="File with a name a line; - is standard input.")
@@ -206,7 +214,14 @@ def _judge_all(
 )
 @click.option("--resume", is_flag=True, help="Pass over what the ledger holds, by content and options.")
 @click.option("--retry-failed", is_flag=True, help="With --resume: try those again that failed before.")
-@click.option("--jobs", type=click.IntRange(1, MAX_JOBS), default=4, show_default=True)
+@click.option(
+    "--jobs", type=click.IntRange(1, MAX_JOBS), default=4, show_default=True, help="Videos at a time."
+)
+@click.option(
+    "--as-jobs",
+    is_flag=True,
+    help="Hand them in as jobs, which go on where this command is killed: --resume.",
+)
 @click.option("--quiet", is_flag=True, help="Print the summary alone.")
 @with_options
 @with_server
@@ -217,6 +232,7 @@ def batch(
     resume: bool,
     retry_failed: bool,
     jobs: int,
+    as_jobs: bool,
     quiet: bool,
     **choices: Any,
 ) -> int:
@@ -226,8 +242,14 @@ def batch(
         paths = list(find_videos([*names, *(read_list(from_list) if from_list else [])]))
         if not paths:
             raise click.UsageError("no video is named")
-        with client_of(**choices) as client, Ledger(output_dir, options, resume=resume) as ledger:
+        with ExitStack() as held:
+            client = held.enter_context(client_of(**choices))
+            ledger = held.enter_context(Ledger(output_dir, options, resume=resume))
             run = Batch(client, ledger, jobs=jobs, retry_failed=retry_failed)
+            if as_jobs:
+                _check_edge(client)
+                journal = held.enter_context(JobJournal(output_dir, ledger.options))
+                run = JobBatch(client, ledger, journal, jobs=jobs, retry_failed=retry_failed)
             pace = Pace(len(paths), run.tally)
             with live(pace, quiet=quiet) as report_progress:
                 for path, outcome in run.run(paths):
