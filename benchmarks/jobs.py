@@ -4,7 +4,8 @@ Callers hand in small files through one gateway on SQLite, then through two on P
 server behind them and the database are killed (SIGKILL) at random moments. A job was accepted where its
 caller had 202. Counted are the jobs accepted; those that ended; *lost* ones, which never did; *doubled* ones,
 which ended more than once; *mixed* ones, whose result is another file's; those that failed; and files judged
-more than once, which costs time and nothing else. The server is a stand-in: measured is what is before it.
+more than once, which costs time and nothing else. The server is a stand-in, as measured is what is before it;
+``--real`` adds a round before TorchServe itself, whose Java and workers are killed.
 """
 
 from __future__ import annotations
@@ -12,27 +13,22 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx
 
-from benchmarks.postgres import PostgresServer, free_port, missing, postgres_server
+from benchmarks.jobs_scene import Scene, scene
+from benchmarks.postgres import missing
 from benchmarks.report import machine, parser, print_table, write_json
 from benchmarks.stand_in import LOG
 
-ROOT = Path(__file__).resolve().parent.parent
 ENDED = ("done", "failed", "cancelled")
-LEASE_S = 3.0
 PAUSE_S = (0.5, 8.0)  # between two kills: a gateway takes seconds to come back
 END_S = 600.0  # for what is left, once nobody is killed any more
 CALLERS = 8
@@ -59,85 +55,6 @@ class Tally:
         return self.accepted == self.ended and not (self.lost or self.doubled or self.mixed)
 
 
-class Killable:
-    """A process that is started again whenever it was killed."""
-
-    def __init__(self, name: str, words: list[str], log: Path) -> None:
-        self.name = name
-        self._words = words
-        self._log = log
-        self._process: subprocess.Popen[bytes] | None = None
-        self.start()
-
-    def start(self) -> None:
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._words, cwd=ROOT, stdout=log, stderr=log)
-
-    def kill(self) -> None:
-        """SIGKILL, and start it anew."""
-        self.end()
-        self.start()
-
-    def end(self) -> None:
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
-
-
-class Scene:
-    """Gateways before a stand-in, on one database."""
-
-    def __init__(self, folder: Path, gateways: int, postgres: PostgresServer | None, seconds: float) -> None:
-        self.state = folder / "state"
-        self.state.mkdir()
-        self.logs: list[Path] = []
-        self._postgres = postgres
-        words = [sys.executable, "-m", "benchmarks.stand_in", str(self.state), "--seconds", str(seconds)]
-        server = Killable("server", words, folder / "server.log")
-        self.victims: list[tuple[str, Callable[[], None]]] = [("server", server.kill)]
-        self._processes = [server]
-        self.urls = []
-        for number in range(gateways):
-            port, log = free_port(), folder / f"gateway-{number}.log"
-            gateway = Killable("gateway", _gateway_words(self.state, port, postgres), log)
-            self.logs.append(log)
-            self.urls.append(f"http://127.0.0.1:{port}")
-            self._processes.append(gateway)
-            self.victims.append(("gateway", gateway.kill))
-        if postgres is not None:
-            self.victims.append(("database", postgres.kill_connections))
-
-    def end(self) -> None:
-        for process in self._processes:
-            process.end()
-
-
-def _gateway_words(state: Path, port: int, postgres: PostgresServer | None) -> list[str]:
-    jobs = {"lease_s": LEASE_S, "database": postgres and postgres.url, "most_unfinished": 1_000_000}
-    chosen = {
-        "states": [str(state)],
-        "keys": None,
-        "port": port,
-        "health_s": 0.5,
-        "notice_s": 0,
-        "jobs": jobs,
-    }
-    return [sys.executable, "-m", "gateway", "--settings", json.dumps(chosen)]
-
-
-@contextmanager
-def scene(gateways: int, postgres: bool, seconds: float) -> Iterator[Scene]:
-    """Everything that is killed, while the block lasts."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="outofsync-jobs-")))
-        database = stack.enter_context(postgres_server()) if postgres else None
-        made = Scene(folder, gateways, database, seconds)
-        stack.callback(made.end)
-        with httpx.Client(timeout=5, trust_env=False) as client:
-            _until(lambda: all(_ready(client, url) for url in made.urls))
-        yield made
-
-
 def round_of(
     *,
     gateways: int,
@@ -147,11 +64,12 @@ def round_of(
     seed: int,
     seconds: float = 0.02,
     pause_s: tuple[float, float] = PAUSE_S,
+    real: bool = False,
 ) -> Tally:
     """Hand in so many jobs, while processes are killed for ``kill_s`` seconds."""
     place = f"{gateways} gateway{'s' * (gateways > 1)}, {'PostgreSQL' if postgres else 'SQLite'}"
-    tally, began = Tally(place), time.monotonic()
-    with scene(gateways, postgres, seconds) as stage:
+    tally, began = Tally(place + ", TorchServe" * real), time.monotonic()
+    with scene(gateways, postgres, seconds, real=real) as stage:
         accepted = _handed_in(stage, jobs, kill_s, pause_s, seed, tally)
         ended = _ended(stage, accepted)
         _count(stage, accepted, ended, tally)
@@ -172,7 +90,7 @@ def _handed_in(
         with httpx.Client(timeout=30, trust_env=False) as client:
             while not stop.is_set() and len(accepted) < jobs:
                 number = next(numbers)
-                body = b"file %d of %d" % (number, seed)
+                body = stage.body(b"file %d of %d" % (number, seed))
                 with suppress(httpx.TransportError):
                     answer = client.post(stage.urls[number % len(stage.urls)] + "/v1/jobs", content=body)
                     if answer.status_code == 202:
@@ -220,7 +138,7 @@ def _count(stage: Scene, accepted: dict[str, str], ended: dict[str, dict[str, An
                 entry = json.loads(line)
                 if entry.get("event") == "job" and entry["state"] in ENDED:
                     endings[entry["job"]] += 1
-    judged = Counter((stage.state / LOG).read_text().split())
+    judged = Counter() if stage.real else Counter((stage.state / LOG).read_text().split())
     tally.accepted, tally.ended = len(accepted), len(ended)
     tally.lost = len(accepted) - len(ended)
     tally.doubled = sum(endings[id] > 1 for id in accepted)
@@ -229,21 +147,8 @@ def _count(stage: Scene, accepted: dict[str, str], ended: dict[str, dict[str, An
         job["state"] == "done" and job["result"]["id"] != accepted[id] for id, job in ended.items()
     )
     tally.judged_again = sum(judged[digest] > 1 for digest in accepted.values())
-
-
-def _ready(client: httpx.Client, url: str) -> bool:
-    try:
-        return client.get(f"{url}/v1/health").status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError("a gateway does not become ready")
-        time.sleep(0.05)
+    if stage.real:
+        tally.judged_again = sum(job["attempts"] > 1 for job in ended.values())
 
 
 def main() -> int:
@@ -251,21 +156,27 @@ def main() -> int:
     options_of.add_argument("--jobs", type=int, default=1000, help="in each round")
     options_of.add_argument("--minutes", type=float, default=1.0, help="of killing, in each round")
     options_of.add_argument("--seed", type=int, default=1)
+    options_of.add_argument(
+        "--real", type=int, metavar="JOBS", help="a round of so many before TorchServe, too"
+    )
     options = options_of.parse_args()
-    places = [(1, False)]
+    places = [(1, False, options.jobs, False)]
     if reason := missing():
         print(f"without PostgreSQL: {reason}")
     else:
-        places.append((2, True))
+        places.append((2, True, options.jobs, False))
+    if options.real:
+        places.append((1, False, options.real, True))
     tallies = [
         round_of(
             gateways=gateways,
             postgres=postgres,
-            jobs=options.jobs,
+            jobs=jobs,
             kill_s=options.minutes * 60,
             seed=options.seed,
+            real=real,
         )
-        for gateways, postgres in places
+        for gateways, postgres, jobs, real in places
     ]
     columns = ["", "accepted", "ended", "lost", "doubled", "mixed", "failed", "judged again", "kills", "s"]
     rows = [

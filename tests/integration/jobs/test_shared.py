@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from benchmarks.jobs import Scene, scene
+from benchmarks.jobs_scene import Scene, scene
 from benchmarks.postgres import missing
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=missing() or "")
