@@ -46,6 +46,7 @@ class Matroska:
     duration_ms: float | None = None
     width: int | None = None
     height: int | None = None
+    cropped: tuple[int, int, int, int] | None = None  # px left, right, top and bottom, not to be shown
     rate: float = SAMPLE_RATE
     channels: int = 1
     first_ms: int = 0  # time of the first cluster
@@ -74,6 +75,9 @@ class Matroska:
         shape = whole(0xB0, width if self.width is None else self.width) + whole(
             0xBA, height if self.height is None else self.height
         )
+        if self.cropped is not None:
+            numbers = (0x54CC, 0x54DD, 0x54BB, 0x54AA)
+            shape += b"".join(whole(number, edge) for number, edge in zip(numbers, self.cropped, strict=True))
         packing = element(0x6D80, element(0x6240, element(0x5034, whole(0x4254, 0)))) if self.packed else b""
         video = element(
             0xAE,

@@ -6,11 +6,13 @@ import struct
 
 import numpy as np
 import pytest
-from media_factory import Media, click, click_time, number_of
+from media_factory import Media, click, click_time, draw, number_of
 
 from outofsync.constants import FRAME_RATE, SAMPLE_RATE
 from outofsync.limits import Limits
 from outofsync.media import Decoder, probe
+from samples.malformed.footage import Footage
+from samples.malformed.matroska import Matroska
 
 pytestmark = pytest.mark.slow  # every case codes and decodes a video
 
@@ -81,11 +83,10 @@ def test_few_frames_a_second_stay_with_their_sound() -> None:
     assert click_time(decoder.audio) == pytest.approx(seen, abs=0.005 + middle / 10)
 
 
-@pytest.mark.parametrize("name", ["clap"])
-def test_a_cropping_rectangle_is_kept_to(name: str) -> None:
+def test_an_aperture_is_kept_to() -> None:
     data = Media(container="mov", width=160, height=120, frames=10).to_bytes()
     # aperture 120 x 100, its middle 10 px to the right and 4 px below that of the picture
-    crop = struct.pack(">I4s8i", 40, name.encode(), 120, 1, 100, 1, 10, 1, 4, 1)
+    crop = struct.pack(">I4s8i", 40, b"clap", 120, 1, 100, 1, 10, 1, 4, 1)
     with Decoder(data, Limits()) as decoder:
         whole = np.concatenate(list(decoder.frames()))
     path = [b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1", b"avcC"]
@@ -93,6 +94,18 @@ def test_a_cropping_rectangle_is_kept_to(name: str) -> None:
         shown = np.concatenate(list(decoder.frames()))
     assert (decoder.info.width, decoder.info.height) == (120, 100)
     assert np.array_equal(shown, whole[:, 14:114, 30:150])
+
+
+@pytest.mark.parametrize("cropped", [(16, 24, 8, 12), (0, 40, 0, 0), (3, 0, 5, 0)])
+def test_what_matroska_crops_is_not_shown(cropped: tuple[int, int, int, int]) -> None:
+    footage = Footage(tuple(draw(number, 160, 120) for number in range(10)), np.zeros(6400, np.float32))
+    with Decoder(Matroska()(footage), Limits()) as decoder:
+        whole = np.concatenate(list(decoder.frames()))
+    with Decoder(Matroska(cropped=cropped)(footage), Limits()) as decoder:
+        shown = np.concatenate(list(decoder.frames()))
+    left, right, top, bottom = cropped
+    assert (decoder.info.width, decoder.info.height) == (160 - left - right, 120 - top - bottom)
+    assert np.array_equal(shown, whole[:, top : 120 - bottom, left : 160 - right])
 
 
 def test_a_front_camera_s_picture_is_mirrored() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from media_factory import click_time
+from media_factory import Media, click, click_time
+from several_programmes import several_programmes
 from several_tracks import Take, several
 
 from outofsync.errors import ErrorCode, OutOfSyncError
@@ -77,3 +78,47 @@ def test_a_subtitle_that_stays_is_no_length() -> None:
     assert at == pytest.approx(0.5, abs=0.01)
     assert info.duration_s == pytest.approx(2.0, abs=0.15)
     assert np.isfinite(at)
+
+
+def programme(at: float, **how: object) -> Media:
+    """One with a click at ``at`` seconds."""
+    return Media(container="mpegts", sound=click(at), sample_rate=48_000, **how)  # type: ignore[arg-type]
+
+
+def test_programmes_are_never_mixed() -> None:
+    """The first that has both is judged, its own picture with its own sound, and the others are named."""
+    data = several_programmes([programme(0.5), programme(1.0, width=320)])
+    at, info = heard(data)
+    assert info.width == 160
+    assert at == pytest.approx(0.5, abs=0.03)
+    assert [track["programme"] for track in info.tracks if track["judged"]] == [1, 1]
+    assert sorted(track["programme"] for track in info.tracks) == [1, 1, 2, 2]
+
+
+def test_a_track_of_another_programme_brings_its_own_companion() -> None:
+    data = several_programmes([programme(0.5), programme(1.0, width=320)])
+    _, info = heard(data)
+    (sound,) = [one["index"] for one in info.tracks if (one["kind"], one["programme"]) == ("audio", 2)]
+    at, info = heard(data, audio_track=sound)
+    assert info.width == 320
+    assert at == pytest.approx(1.0, abs=0.03)
+    assert {track["programme"] for track in info.tracks if track["judged"]} == {2}
+
+
+def test_a_programme_without_a_picture_is_passed_over() -> None:
+    """Radio comes in the same stream; no picture of another programme is put to it."""
+    data = several_programmes([programme(0.5, video=None), programme(1.0, width=320)])
+    at, info = heard(data)
+    assert info.width == 320
+    assert at == pytest.approx(1.0, abs=0.03)
+    assert {track["programme"] for track in info.tracks if track["judged"]} == {2}
+
+
+def test_a_picture_and_a_sound_of_two_programmes_are_no_choice() -> None:
+    data = several_programmes([programme(0.5), programme(1.0, width=320)])
+    _, info = heard(data)
+    (picture,) = [one["index"] for one in info.tracks if (one["kind"], one["programme"]) == ("video", 1)]
+    (sound,) = [one["index"] for one in info.tracks if (one["kind"], one["programme"]) == ("audio", 2)]
+    with pytest.raises(OutOfSyncError, match="No programme") as caught:
+        Decoder(data, Limits(), video_track=picture, audio_track=sound)
+    assert caught.value.code is ErrorCode.BAD_OPTIONS
