@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import traceback
 
 # PyAV imports these late, when no file can be opened any more.
 import av.subtitles.codeccontext
@@ -41,13 +42,22 @@ def main(text: str) -> None:
         link.send(error=error.to_dict())
     except MemoryError:
         _give_up(link, "Decoding this file needs more memory than is allowed.")
-    except Exception:
-        _give_up(link, "The decoder stopped at something in this file that it does not understand.")
+    except Exception as error:
+        sentence = "The decoder stopped at something in this file that it does not understand."
+        _give_up(link, sentence, trace=_trace(error))
     os._exit(0)  # FFmpeg's threads and buffers need no orderly end
 
 
-def _give_up(link: Link, sentence: str) -> None:
-    link.send(error=OutOfSyncError(ErrorCode.CORRUPT_MEDIA, sentence, stage=Stage.DECODE).to_dict())
+def _give_up(link: Link, sentence: str, trace: str = "") -> None:
+    error = OutOfSyncError(ErrorCode.CORRUPT_MEDIA, sentence, stage=Stage.DECODE)
+    link.send(error=error.to_dict(), trace=trace)
+
+
+def _trace(error: Exception) -> str:
+    """Its kind and where it was raised, innermost last; not its words, which may quote the file."""
+    frames = traceback.StackSummary.extract(traceback.walk_tb(error.__traceback__), lookup_lines=False)
+    places = (f"{os.path.basename(one.filename)}:{one.lineno} {one.name}" for one in frames)  # noqa: PTH119
+    return f"{type(error).__name__} at {', '.join(places)}"
 
 
 def _play(task: Task, link: Link, memory: mmap.mmap) -> None:

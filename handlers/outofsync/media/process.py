@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import logging
 import os
 import select
 import signal
@@ -28,6 +29,9 @@ from outofsync.media.protocol import Task
 
 READ_BYTES = 1 << 16
 MAX_LINE = 1 << 16
+MAX_TRACE = 2000  # letters of what goes to the log
+
+logger = logging.getLogger(__name__)
 
 fork_server = ForkServer()  # of this process
 atexit.register(fork_server.close)
@@ -94,6 +98,8 @@ class ChildProcess:
         except (ValueError, KeyError, TypeError, RecursionError):
             raise self.nonsense() from None
         if error:
+            if trace := message.get("trace"):
+                logger.warning("a decoder did not understand its file: %s", _one_line(trace))
             raise error
         return message
 
@@ -193,6 +199,11 @@ class ChildProcess:
 
     def _ended(self, code: ErrorCode, message: str, how: DecoderEnd) -> OutOfSyncError:
         return DecoderDiedError(code, message, how=how, stage=self._stage)
+
+
+def _one_line(said: object) -> str:
+    """What a child says, so that it can forge no line of a log."""
+    return "".join(letter if letter.isprintable() else " " for letter in str(said)[-MAX_TRACE:])
 
 
 def _refuse(word: str) -> None:

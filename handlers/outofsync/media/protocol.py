@@ -9,7 +9,8 @@ The parent has the child started with a task (:class:`Task`). The child answers 
   copied them
 - ``{"missing": n}``: n frames follow for which the file has no picture or no sound
 - ``{"bytes": n}`` and n raw bytes: the sound, or an encoded file; the last message
-- ``{"error": …}``: :meth:`OutOfSyncError.to_dict`; the last message
+- ``{"error": …}``: :meth:`OutOfSyncError.to_dict`; the last message. Beside it may stand ``"trace"``: where
+  the decoder gave up, for the log
 
 To encode, the parent sends batches of raw pictures, each after their COUNT, and END after the last.
 """

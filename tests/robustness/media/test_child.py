@@ -104,6 +104,45 @@ def test_no_memory_at_all_is_still_an_answer() -> None:
     assert caught.value.code is ErrorCode.CORRUPT_MEDIA
 
 
+BREAKS = """import sys
+sys.path.extend(sys.argv[1:])
+from outofsync.media import child
+from outofsync.media.fork_loop import serve
+def broken(*_):
+    raise KeyError("a title in the file")
+child.Source.open = broken
+serve(child.main)"""
+
+
+def test_what_a_decoder_does_not_understand_is_in_the_log_and_not_in_the_answer(
+    boot: Callable[[str], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where it was raised, on one line; not the exception's words, which may quote the file."""
+    boot(BREAKS)
+    with pytest.raises(OutOfSyncError) as caught:
+        probe(Media(frames=10).to_bytes(), Limits())
+    assert caught.value.code is ErrorCode.CORRUPT_MEDIA
+    assert "KeyError" not in caught.value.message
+    (line,) = [record.getMessage() for record in caplog.records if record.name == process.__name__]
+    assert line.startswith("a decoder did not understand its file: KeyError at child.py:")
+    assert line.endswith(" broken")
+    assert "title" not in line
+
+
+def test_a_decoder_forges_no_line_of_the_log(
+    children_that: Callable[[str], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    error = OutOfSyncError(ErrorCode.CORRUPT_MEDIA, "damaged", stage=Stage.DECODE).to_dict()
+    said = json.dumps({"error": error, "trace": "x" * 5000 + "\nOUTOFSYNC {}"}).encode() + b"\n"
+    children_that(f"os.write(1, {said!r}); time.sleep(90)")
+    with pytest.raises(OutOfSyncError, match="damaged"):
+        probe(Media(frames=10).to_bytes(), Limits())
+    (line,) = [record.getMessage() for record in caplog.records if record.name == process.__name__]
+    assert "\n" not in line
+    assert line.endswith("x OUTOFSYNC {}")
+    assert len(line) < 2100
+
+
 def test_waiting_longer_than_allowed() -> None:
     with pytest.raises(OutOfSyncError) as caught:
         probe(Media(frames=10).to_bytes(), Limits(decode_wall_s=0.001))
