@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.fuzzing import media
+from benchmarks.fuzzing.growth import Growth, resident_with_children
 from benchmarks.fuzzing.mutation import Mutator
 from benchmarks.fuzzing.parsers import TARGETS
 from benchmarks.fuzzing.running import FOUND, Finding, run, say
@@ -77,10 +78,13 @@ class Fuzzer:
             service = self._plan.service
             assert service is not None, "it has to be said where the service runs"
             inputs, problem = service.mutated(seed), service.problem
-        opened = _descriptors()
+        opened, growth = _descriptors(), Growth(range(count), resident_with_children)
         for number in range(count):
             if said := problem(data := inputs(number)):
                 yield Finding(name, number, said, data)
+            growth.after(number)
+        if growth.problem:
+            yield Finding(name, count, growth.problem, b"")
         if (left := _descriptors() - opened) > 2:  # the process that forks decoders has one
             yield Finding(name, count, f"{left} descriptors were left open", b"")
 

@@ -14,6 +14,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
+
+from benchmarks.fuzzing.growth import Growth
 
 FOUND = Path(__file__).resolve().parents[2] / "tests" / "robustness" / "fuzzing" / "found"
 LONGEST_S = 30.0  # that one input may take, on a busy machine too
@@ -55,7 +58,7 @@ def run(
     *,
     longest_s: float = LONGEST_S,
 ) -> Iterator[Finding]:
-    """What a reader did not stand of these inputs: errors that it may not raise, its death, and hanging."""
+    """What a reader did not stand of these inputs: errors that it may not raise, death, hanging, leaks."""
     with mmap.mmap(-1, 1 << 16) as shared:
         at = numbers.start
         while at < numbers.stop:
@@ -65,8 +68,8 @@ def run(
                 _work(problem, inputs, range(at, numbers.stop), shared)
             said = _watch(child, shared, longest_s)
             at = _COUNT.unpack_from(shared)[0]
-            if said:
-                yield Finding(target, at, said, inputs(at))
+            if said:  # of a run as a whole, behind its last input
+                yield Finding(target, at, said, inputs(at) if at < numbers.stop else b"")
             at += 1
 
 
@@ -77,16 +80,25 @@ def _work(problem: Problem, inputs: Callable[[int], bytes], numbers: range, shar
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (taken + GROWTH, resource.RLIM_INFINITY))
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    growth = Growth(numbers)
     try:
         for number in numbers:
             _COUNT.pack_into(shared, 0, number)
             if said := problem(inputs(number)):
-                words = said.encode("utf-8", "replace")[:LONGEST_PROBLEM]
-                shared[_COUNT.size : _COUNT.size + len(words) + 1] = words + b"\0"
-                os._exit(1)
+                _leave(said, shared)
+            growth.after(number)
+        _COUNT.pack_into(shared, 0, numbers.stop)
+        if said := growth.problem:
+            _leave(said, shared)
         os._exit(0)
     finally:
         os._exit(2)
+
+
+def _leave(said: str, shared: mmap.mmap) -> NoReturn:
+    words = said.encode("utf-8", "replace")[:LONGEST_PROBLEM]
+    shared[_COUNT.size : _COUNT.size + len(words) + 1] = words + b"\0"
+    os._exit(1)
 
 
 def _watch(child: int, shared: mmap.mmap, longest_s: float) -> str:

@@ -101,3 +101,18 @@ def test_death_hanging_and_errors_are_found_and_the_rest_is_tried(tmp_path: Path
         "ValueError: it errs",
     ]
     assert Finding("made", 1, "", b"dies").keep(tmp_path) in set(kept("made", tmp_path))
+
+
+@pytest.mark.parametrize("kept_bytes", [0, 1 << 14])
+def test_memory_that_is_kept_is_found(kept_bytes: int) -> None:
+    """This test can fail: 16 kB of each input are noticed, and what is given back is not."""
+    held = []
+
+    def read(data: bytes) -> str:
+        momentary = data * (1 << 10)
+        held.append(momentary[:kept_bytes])
+        return ""
+
+    found = list(run("made", read, lambda number: number.to_bytes(1 << 10, "big"), range(1000)))
+    assert [(one.number, one.data) for one in found] == ([(1000, b"")] if kept_bytes else [])
+    assert all("MB more are held" in one.problem for one in found)
