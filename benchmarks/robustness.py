@@ -4,39 +4,34 @@
 
 Four tables: whole files of the kinds that recorders, phones and editors leave, against the same video
 without; calls of the kinds that go wrong, as the tests that hold each; malformed files, against what has to
-come of each (samples/malformed); and the drift of offset and probability over clips written in other ways.
-Limits of the drift: offset the same, median change of probability at most 0.02, largest at most 0.10. Then
-what is left of a video after every kind of end, whether answers are the same to the last bit, and what others
-notice while somebody abuses the service (benchmarks/abuse.py).
+come of each (samples/malformed); and the drift of offset and probability over clips written in other ways
+(benchmarks/drift.py, which goes on where it was cut off). Limits of the drift: offset the same, median change
+of probability at most 0.02, largest at most 0.10. Then what is left of a video after every kind of end,
+whether answers are the same to the last bit, and what others notice while somebody abuses the service
+(benchmarks/abuse.py).
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-import torch
-
 from benchmarks import abuse
-from benchmarks.alterations import ALTERATIONS, UNCHANGED, written
+from benchmarks.abusers import KINDS
+from benchmarks.drift import KEPT, Drift, clips_of, show
 from benchmarks.fuzzing.rounds import Fuzzer, Plan
+from benchmarks.judge import Judge
 from benchmarks.malformed import malformed
-from outofsync.nodes import DeblurNode, EnsembleNode, Request
-from training.evaluation.degradations import read_footage
 
 ROOT = Path(__file__).resolve().parent.parent
-SECONDS = 3.0  # of each clip
-SAME, MEDIAN_MOST, LARGEST_MOST = 0.02, 0.02, 0.10
+SAME = 0.02  # by which a probability may differ where nothing differs
 BASE = "00_base.mp4"
 AS_BASE, JUDGED, NAMED = "as the base", "judged", "refused with a way out"
 # What each shared file has to come to; offsets of those that are made with one.
@@ -86,23 +81,6 @@ LEFTOVERS = (
 DETERMINISM = ("tests/robustness/server/test_determinism.py",)
 
 
-class Judge:
-    """The shipped networks in this process, on one thread."""
-
-    def __init__(self, checkpoints: Path) -> None:
-        torch.set_num_threads(1)
-        self._deblur = DeblurNode.load(checkpoints, "cpu", {})
-        self._ensemble = EnsembleNode.load(checkpoints, "cpu", {})
-        self.decoders: Counter[str] = Counter()  # that a file ended, by how
-
-    def result(self, data: bytes) -> dict[str, Any]:
-        """The result, or the error's envelope."""
-        clips = self._deblur.run([Request(data, None, "")])
-        self.decoders.update(one.decoder for one in self._deblur.tally.take().outcomes if one.decoder)
-        answer: dict[str, Any] = json.loads(self._ensemble.run([Request(clips[0], None, "")])[0])
-        return answer
-
-
 def is_right(name: str, result: dict[str, Any], base: dict[str, Any]) -> bool:
     """Whether a shared file came to what it has to."""
     wanted, offset = CASES[name]
@@ -146,57 +124,11 @@ def tried(names: Sequence[str]) -> tuple[int, int]:
     return run, run - int(suite["failures"]) - int(suite["errors"])
 
 
-def clips_of(shared: Path, most: int) -> list[bytes]:
-    """Our samples, and genuine and made clips of the split ``val`` in turn; ``test`` is not looked at."""
-    found = sorted((ROOT / "samples").glob("*.mp4"))
-    listed = shared / "clips" / "clips.csv"
-    if listed.is_file():
-        with listed.open(encoding="utf-8") as stream:
-            rows = [row for row in csv.DictReader(stream) if row["split"] == "val"]
-        rows = [row for row in rows if float(row["seconds"] or 0) >= SECONDS]
-        real, fake = ([row for row in rows if row["label"] == label] for label in ("real", "fake"))
-        found += [shared / "clips" / row["file"] for pair in zip(real, fake, strict=False) for row in pair]
-    return [path.read_bytes() for path in found[:most] if path.is_file()]
-
-
-def drift(judge: Judge, clips: Sequence[bytes]) -> list[dict[str, Any]]:
-    """A row for each alteration, over the clips that are judged at all when they are only coded again."""
-    changes: dict[str, list[float]] = {how.name: [] for how in ALTERATIONS}
-    moved = dict.fromkeys(changes, 0)
-    lost = dict.fromkeys(changes, 0)
-    for number, data in enumerate(clips, start=1):
-        footage = read_footage(data, SECONDS)
-        base = judge.result(written(footage, UNCHANGED))
-        if base.get("probability_fake") is None:
-            continue
-        for how in ALTERATIONS:
-            result = judge.result(written(footage, how))
-            if result.get("probability_fake") is None:
-                lost[how.name] += 1
-                continue
-            changes[how.name].append(abs(result["probability_fake"] - base["probability_fake"]))
-            moved[how.name] += result["offset_frames"] != base["offset_frames"]
-        print(f"clip {number} of {len(clips)}", file=sys.stderr, flush=True)
-    return [
-        {
-            "what": name,
-            "clips": len(values),
-            "median": round(median(values), 4) if values else None,
-            "largest": round(max(values), 4) if values else None,
-            "offset_moved": moved[name],
-            "not_judged": lost[name],
-            "within": bool(values)
-            and median(values) <= MEDIAN_MOST
-            and max(values) <= LARGEST_MOST
-            and not moved[name] + lost[name],
-        }
-        for name, values in changes.items()
-    ]
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--clips", type=int, default=20, help="of the drift")
+    parser.add_argument("--processes", type=int, default=2, help="that judge altered clips")
+    parser.add_argument("--kept", type=Path, default=KEPT, help="what is known of the drift already")
     parser.add_argument("--inputs", type=int, default=10_000, help="for parsers; make fuzz tries more")
     parser.add_argument("--mutated", type=int, default=500, help="files for the decoder")
     parser.add_argument("--abuse-seconds", type=float, default=15.0, help="of each kind of abuse")
@@ -221,21 +153,15 @@ def main() -> int:
     fuzzer.round(seed=0)
     print(f"parser inputs tried: {fuzzer.parser_inputs}; mutated files tried: {chosen.mutated}")
     print(f"what these came to: {dict(fuzzer.outcomes)}; findings: {len(fuzzer.found)}", flush=True)
-    rows = drift(judge, clips_of(chosen.shared, chosen.clips))
-    print(f"\n{'what changes':<28} clips  median  largest  offset moved  not judged  within")
-    for row in rows:
-        shown = (
-            "     -        -" if row["median"] is None else f"{row['median']:6.3f}   {row['largest']:6.3f}"
-        )
-        print(
-            f"{row['what']:<28} {row['clips']:5}  {shown}  {row['offset_moved']:12}  {row['not_judged']:10}"
-            f"  {'yes' if row['within'] else 'NO'}"
-        )
+    rows = Drift(chosen.checkpoints, chosen.kept).rows(
+        clips_of(chosen.shared, chosen.clips), chosen.processes
+    )
+    show(rows)
     ended, clean = tried(LEFTOVERS)
     print(f"\nends after which a video was searched for: {ended}; leftovers found: {ended - clean}")
     repeated, same = tried(DETERMINISM)
     print(f"the same answer in company, by other workers, after a restart: {same} of {repeated}", flush=True)
-    abused = abuse.measured(list(abuse.KINDS), chosen.abuse_seconds)
+    abused = abuse.measured(list(KINDS), chosen.abuse_seconds)
     abuse.show(abused)
     if chosen.json:
         chosen.json.parent.mkdir(parents=True, exist_ok=True)
@@ -247,7 +173,7 @@ def main() -> int:
             "abuse": abuse.as_dicts(abused),
             "malformed": crafted,
             "fuzzed": {"inputs": fuzzer.parser_inputs, "files": fuzzer.outcomes, "found": len(fuzzer.found)},
-            "drift": rows,
+            "drift": [row.to_dict() for row in rows],
         }
         chosen.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     return 0
