@@ -37,6 +37,7 @@ from training.evaluation.degradations import Footage, read_footage
 SECONDS = 5.0  # of each clip
 SHORTEST_S = 5.0  # of the clips that are taken
 MEDIAN_MOST, LARGEST_MOST = 0.02, 0.10  # change of the probability
+UNFIT = 0.5  # of the synchrony part, from which on another voice is likelier
 KEPT = ROOT / ".cache" / "drift.jsonl"
 LIBRARIES = ("av", "numpy", "onnxruntime", "opencv-python", "torch")
 
@@ -49,6 +50,11 @@ class Answer:
     probability: float | None = None
     offset: int | None = None
     parts: dict[str, float] | None = None  # probability by each part of the calibration alone
+
+    @property
+    def fits(self) -> bool:
+        """Whether lips and voice fit at the offset; where they fit nowhere, the best of all is chance."""
+        return self.parts is not None and self.parts["synchrony"] < UNFIT
 
     @classmethod
     def of(cls, result: dict[str, Any]) -> Answer:
@@ -68,7 +74,7 @@ class Row:
 
     what: str
     changes: tuple[float, ...]  # of the probability
-    offset_moved: int
+    offset_moved: int  # where lips and voice fit
     not_judged: int
 
     @property
@@ -223,7 +229,7 @@ def rows_of(answers: dict[Asked, Answer]) -> list[Row]:
             lost[how.name] += 1
             continue
         changes[how.name].append(abs(answer.probability - base.probability))
-        moved[how.name] += answer.offset != base.offset
+        moved[how.name] += base.fits and answer.offset != base.offset
     return [Row(how.name, tuple(changes[how.name]), moved[how.name], lost[how.name]) for how in ALTERATIONS]
 
 

@@ -33,27 +33,32 @@ from benchmarks.malformed import malformed
 ROOT = Path(__file__).resolve().parent.parent
 SAME = 0.02  # by which a probability may differ where nothing differs
 BASE = "00_base.mp4"
-AS_BASE, JUDGED, NAMED = "as the base", "judged", "refused with a way out"
+AS_BASE, LIKE_BASE = "as the base", "with the base's verdict"
+JUDGED, NAMED = "judged", "refused with a way out"
 # What each shared file has to come to; offsets of those that are made with one.
-CASES: dict[str, tuple[str, int | None]] = {
+CASES: dict[str, tuple[str, int | range | None]] = {
     "01_mkv_starts_at_5s.mkv": (AS_BASE, 0),
     "02_mkv_starts_at_1h.mkv": (AS_BASE, 0),
     "04_subtitle_longer_than_video.mkv": (AS_BASE, 0),
     "06_two_sounds_second_has_more_bits.mp4": (AS_BASE, 0),
     "07_dub_is_default.mkv": (JUDGED, None),
-    "08_times_start_again.ts": (JUDGED, 0),
+    # Both parts, and so two seconds that the base does not show.
+    "08_times_start_again.ts": (LIKE_BASE, 0),
     "10_channels_in_opposite_phase.mp4": (AS_BASE, 0),
-    "11_mirrored_matrix.mp4": (JUDGED, 0),
+    # The pixels are the base's, mirrored, but a network that was taught by faces one way round does not see the
+    # same in them: the probability moves by 0.04.
+    "11_mirrored_matrix.mp4": (LIKE_BASE, 0),
     "13_spatial_second_sound.mov": (AS_BASE, 0),
     "15_ts_cut_inside_a_packet.ts": (JUDGED, 0),
     "16_photo_panned_under_narration.mp4": (JUDGED, None),
     "17_sound_2_frames_early.mp4": (AS_BASE, -2),
     "17_sound_2_frames_late.mp4": (AS_BASE, 2),
     "17_sound_3_frames_late.mp4": (AS_BASE, 3),
-    "18_ffmpeg_r_23.976.mp4": (JUDGED, None),
+    "18_ffmpeg_r_23.976.mp4": (AS_BASE, -1),  # its pictures come 57 ms late
     "19_h264_amr.3gp": (AS_BASE, 0),
-    "20_240fps.mp4": (JUDGED, 0),
-    "21_dts_sound.mkv": (JUDGED, None),
+    "20_240fps.mp4": (JUDGED, range(-1, 1)),  # its coder skips small movements, so that pictures lag
+    # The base's first second, with the 512 samples (10.7 ms) before it that DTS's encoder leaves in the file.
+    "21_dts_sound.mkv": (LIKE_BASE, range(2)),
     "22_._interview.mp4": (NAMED, None),
 }
 REAL = ("real", "likely_real")
@@ -86,9 +91,15 @@ def is_right(name: str, result: dict[str, Any], base: dict[str, Any]) -> bool:
     wanted, offset = CASES[name]
     if wanted == NAMED or "error" in result:
         return wanted == NAMED and "error" in result and result["error"]["code"] == "unsupported_media"
-    if result["verdict"] not in VERDICTS.get(name, REAL) or offset not in (None, result["offset_frames"]):
+    if offset is not None and result["offset_frames"] not in (
+        offset if isinstance(offset, range) else (offset,)
+    ):
         return False
-    return wanted != AS_BASE or abs(result["probability_fake"] - base["probability_fake"]) <= SAME
+    if wanted in (AS_BASE, LIKE_BASE) and result["verdict"] != base["verdict"]:
+        return False
+    if wanted == AS_BASE:
+        return bool(abs(result["probability_fake"] - base["probability_fake"]) <= SAME)
+    return result["verdict"] in VERDICTS.get(name, REAL)
 
 
 def cases(judge: Judge, folder: Path) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ SHARED = {
     "tests/integration/compatibility/": "site",
     "tests/integration/test_access.py": "server",
     "tests/integration/test_measures.py": "server",
+    "tests/integration/test_own_door.py": "server",
     "tests/integration/test_same_as_engine.py": "server",
     "tests/integration/test_workflow.py": "server",
     "tests/robustness/server/": "small server",

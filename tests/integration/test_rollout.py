@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event, Semaphore
+from threading import Barrier, Event, Semaphore
 from typing import Any, Self
 
 import pytest
@@ -24,7 +24,7 @@ from archives.build import build
 from outofsync import __version__
 from outofsync_client import Client
 from serving.lifecycle import running, stop
-from serving.rollout import Models, VersionFailedError
+from serving.rollout import Models, StepInProgressError, VersionFailedError
 from serving.settings import ROOT, ServerSettings
 
 pytestmark = pytest.mark.server
@@ -150,6 +150,30 @@ def test_a_version_lives_its_whole_life_under_load(server: LiveServer, models: M
         clients.wait()
         assert set(clients.answered[-CLIENTS:]) == {before}
     assert set(clients.answered) == {before, after}
+    assert loaded(models) == {__version__: True}
+
+
+def test_of_two_registrations_at_once_one_loads_the_version_and_the_other_is_told(
+    server: LiveServer, models: Models
+) -> None:
+    """As from two terminals: nothing fails in the middle, and nothing is there twice."""
+    start = Barrier(2)
+
+    def register(_: int) -> str:
+        own = Models(server.settings.state, server.settings.model_store)
+        start.wait()
+        try:
+            own.register(NEW)
+        except StepInProgressError as error:
+            return error.code
+        return "registered"
+
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = sorted(pool.map(register, range(2)))
+    assert outcomes == ["registered", StepInProgressError.default_code]
+    assert loaded(models) == {__version__: True, NEW: True}
+    models.register(NEW)  # again, as it was said to
+    models.retire(NEW)
     assert loaded(models) == {__version__: True}
 
 

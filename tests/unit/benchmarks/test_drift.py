@@ -21,24 +21,25 @@ FIRST = ALTERATIONS[0]
 
 def answers(*pairs: tuple[Answer, Answer]) -> dict[drift.Asked, Answer]:
     """Of clips coded again, and written in the first way."""
-    found = {}
+    found: dict[drift.Asked, Answer] = {}
     for number, (base, altered) in enumerate(pairs):
         found |= {(Path(str(number)), UNCHANGED): base, (Path(str(number)), FIRST): altered}
     return found
 
 
 def test_a_row_counts_what_moved_and_what_is_judged_no_more() -> None:
-    base = Answer("real", 0.1, 0)
+    base, another = (Answer("real", 0.1, 0, {"synchrony": share}) for share in (0.1, 0.9))
     row = rows_of(
         answers(
             (base, Answer("real", 0.12, 0)),
             (base, Answer("real", 0.10, 1)),
+            (another, Answer("real", 0.13, 5)),  # nothing fits at any offset
             (base, Answer("inconclusive")),
             (Answer("no_audio"), Answer("no_audio")),  # never judged: says nothing
         )
     )[0]
-    assert (row.median, row.largest) == (0.01, 0.02)
-    assert (len(row.changes), row.offset_moved, row.not_judged, row.within) == (2, 1, 1, False)
+    assert (row.median, row.largest) == (0.02, 0.03)
+    assert (len(row.changes), row.offset_moved, row.not_judged, row.within) == (3, 1, 1, False)
 
 
 @pytest.mark.parametrize(
