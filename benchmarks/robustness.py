@@ -45,8 +45,8 @@ CASES: dict[str, tuple[str, int | range | None]] = {
     # Both parts, and so two seconds that the base does not show.
     "08_times_start_again.ts": (LIKE_BASE, 0),
     "10_channels_in_opposite_phase.mp4": (AS_BASE, 0),
-    # The pixels are the base's, mirrored, but a network that was taught by faces one way round does not see the
-    # same in them: the probability moves by 0.04.
+    # The pixels are the base's, mirrored; a network that learned from faces one way round does not see the
+    # same in them, and the probability moves by 0.04.
     "11_mirrored_matrix.mp4": (LIKE_BASE, 0),
     "13_spatial_second_sound.mov": (AS_BASE, 0),
     "15_ts_cut_inside_a_packet.ts": (JUDGED, 0),

@@ -66,6 +66,8 @@ class Fault:
     message: str
     hint: str
     headers: dict[str, str] = field(default_factory=dict)
+    # Whether what still comes is read for a while, so that whoever sends it sees the answer.
+    read_on: bool = True
 
 
 FAULTS = (
@@ -75,6 +77,7 @@ FAULTS = (
         ErrorCode.BAD_OPTIONS,
         "the request is not well-formed HTTP",
         "Send it anew.",
+        read_on=False,  # heads without end would be read for half a minute
     ),
     Fault(
         (495, 496, 497), 400, ErrorCode.BAD_OPTIONS, "this port speaks HTTPS", "Use https:// in the address."
@@ -176,6 +179,8 @@ def errors_conf() -> str:
         if extra:  # which ends what the location inherits, so that all are named again
             policy = f'    add_header Content-Security-Policy "{POLICY}" always;\n'
             extra = f"    include headers.conf;\n{policy}{extra}"
+        if not fault.read_on:
+            extra += "    lingering_close off;\n"
         parts.append(
             f"error_page {codes} = {name};\n"
             f"location = {name} {{\n"

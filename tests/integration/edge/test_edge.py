@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -211,6 +212,25 @@ def test_logs_are_json_and_hold_no_key(edge: LiveEdge) -> None:
     for name in ("access.log", "gateway.log", "error.log"):
         assert edge.key not in edge.log(name)
     assert edge.servers[0].state.token not in edge.log("gateway.log")
+
+
+def test_heads_without_end_are_hung_up_on(edge: LiveEdge) -> None:
+    """They cost a connection, and not half a minute of reading."""
+    line, most = b"X-Flood: " + b"x" * 7000 + b"\r\n", 10_000
+    sent = 0
+    with connect(edge) as channel, suppress(OSError):
+        channel.sendall(b"POST /v1/detect HTTP/1.1\r\nHost: localhost\r\n")
+        while sent < most:
+            channel.sendall(line)
+            sent += 1
+    assert sent < most, "all of it was read"
+
+
+def test_too_large_a_head_is_answered_where_it_ends(edge: LiveEdge) -> None:
+    head = b"GET /v1/health HTTP/1.1\r\nHost: localhost\r\n" + b"X-Long: " + b"x" * 9000
+    answer = say(edge, head)
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b'"bad_options"' in answer
 
 
 def test_too_large_a_body_is_refused(edge: LiveEdge) -> None:
