@@ -123,7 +123,14 @@ def test_three_hundred_thousand_fields_end_at_the_first(live: LiveGateway) -> No
     assert not live.servers[0].asked
 
 
-def test_a_json_body_is_a_file(live: LiveGateway) -> None:
-    live.detect(b'{"a": 1}', headers={"Content-Type": "application/json"})
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "application/x-www-form-urlencoded", "video/mp4", "multipart/mixed"]
+)
+@pytest.mark.parametrize("sent", [b'{"a": 1}', b"deblur=never&mode=full", bytes(range(256))])
+def test_a_bare_body_is_a_file_whatever_it_calls_itself(
+    live: LiveGateway, sent: bytes, content_type: str
+) -> None:
+    """TorchServe would parse JSON, and fail on what is no urlencoded form."""
+    live.detect(sent, headers={"Content-Type": content_type})
     _, headers, body = live.servers[0].asked[0]
-    assert (headers["content-type"], body) == ("application/octet-stream", b'{"a": 1}')
+    assert (headers["content-type"], body) == ("application/octet-stream", sent)
