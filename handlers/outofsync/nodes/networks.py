@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from outofsync.appearance.schedule import FaceJudge
+from outofsync.appearance.schedule import FaceJudge, known_until, starts_of
 from outofsync.clip import Clip
 from outofsync.constants import SAMPLES_PER_FRAME
 from outofsync.findings import Alignment, TrackFinding, speakers
@@ -86,16 +86,20 @@ class Networks:
         """Have the face network look at the speakers of clips."""
         assert self._face is not None
         speaking = [(spoken, finding) for spoken in judged for finding in spoken.findings]
+        seen = [0] * len(speaking)
 
         def on_stretch(number: int, logits: Sequence[float]) -> None:
-            share.add(0)  # frames are read ahead, and somebody may have left since
             spoken, finding = speaking[number]
+            frames = len(finding.track.frames)
+            known = known_until(starts_of(frames), len(logits), frames)
+            share.add(known - seen[number])  # frames are read ahead: only what is judged counts
+            seen[number] = known
             if spoken.preview is not None:
                 spoken.preview.looked(finding, logits)
 
-        watched = [WatchedFrames(finding.track.frames, share) for _, finding in speaking]
+        frames = [finding.track.frames for _, finding in speaking]
         for (_, finding), logits in zip(
-            speaking, self._face.evaluate(watched, on_stretch=on_stretch), strict=True
+            speaking, self._face.evaluate(frames, on_stretch=on_stretch), strict=True
         ):
             finding.generated = logits
 
