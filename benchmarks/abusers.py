@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Protocol
 
@@ -172,11 +173,12 @@ def _post(site: Site, over: Over, body: bytes, headers: dict[str, str]) -> None:
                 client.post("/v1/detect", content=body, headers=headers)
 
 
-def abuse(kind: str, site: Site, over: Over, threads: int) -> None:
+def abuse(kind: str, site: Site, begun: Event, over: Event, threads: int) -> None:
     """Abuse of one kind from many threads, by a process of its own that takes what is left of the cores.
 
     An abuser has a machine of his own; this one must not take it from the service.
     """
+    short(SECONDS), short(TINY_S), bomb(), fields()  # made before it begins
     os.nice(19)
 
     def go_on() -> None:
@@ -188,6 +190,7 @@ def abuse(kind: str, site: Site, over: Over, threads: int) -> None:
     abusers = [threading.Thread(target=go_on, daemon=True) for _ in range(threads)]
     for one in abusers:
         one.start()
+    begun.set()
     over.wait()
     for one in abusers:
         one.join(5.0)
@@ -197,10 +200,13 @@ def abuse(kind: str, site: Site, over: Over, threads: int) -> None:
 def abused(kind: str, site: Site, threads: int = THREADS) -> Iterator[None]:
     """Abuse of one kind for as long as the block lasts."""
     spawning = multiprocessing.get_context("spawn")
-    over = spawning.Event()
-    process = spawning.Process(target=abuse, args=(kind, site, over, threads), daemon=True)
+    begun, over = spawning.Event(), spawning.Event()
+    process = spawning.Process(target=abuse, args=(kind, site, begun, over, threads), daemon=True)
     process.start()
     try:
+        while not begun.wait(1.0):  # what it needs takes seconds to be imported
+            if not process.is_alive():
+                raise RuntimeError(f"the abuser ended before it began: {kind}")
         yield
     finally:
         over.set()
