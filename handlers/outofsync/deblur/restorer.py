@@ -83,6 +83,11 @@ class Restorer:
         network = load(replace(checkpoint, config=config))
         return cls(network, blurry_below=blurry_below, device=device, precision=precision)
 
+    @property
+    def on_card(self) -> bool:
+        """Whether it works on a graphics card, which is kept busy by many frames at once."""
+        return self._shared is not None
+
     def restore(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """uint8 (frames, height, width, 3) RGB → the same shape, deblurred.
 

@@ -31,7 +31,8 @@ from outofsync.progress import Progress, Share, Step
 from outofsync.spool import Spool, SpoolFile
 from outofsync.timing import Stopwatch
 
-FRAMES_AT_ONCE = 64  # crops held uncoded while they are restored
+# Crops held uncoded while they are restored; whoever leaves meanwhile is waited for.
+CARD_FRAMES_AT_ONCE, FRAMES_AT_ONCE = 64, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +188,9 @@ class DeblurNode:
 
     def _restore(self, track: Track, numbers: Sequence[int], share: Share) -> None:
         """Restore these frames of a track and measure them again."""
-        for first in range(0, len(numbers), FRAMES_AT_ONCE):
-            group = numbers[first : first + FRAMES_AT_ONCE]
+        at_once = CARD_FRAMES_AT_ONCE if self._restorer.on_card else FRAMES_AT_ONCE
+        for first in range(0, len(numbers), at_once):
+            group = numbers[first : first + at_once]
             blurred = np.concatenate([track.frames.read(number, number + 1) for number in group])
             restored = self._restorer.restore(blurred)
             for number, frame in zip(group, restored, strict=True):
