@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil
 
-# Bytes by which it may grow. The reader of networks grew by 2.3 MB over 4,000 inputs and by 2.0 over 16,000: in
-# steps, as caches do, and not with the inputs. All others stayed below 0.3.
+# Bytes by which it may grow. The reader of networks grew by 2.3 MB over 4,000 inputs and by 2.0 over 16,000:
+# in steps, as caches do, and not with the inputs. All others stayed below 0.3.
 MOST = 4 << 20
 FEWEST = 400  # inputs: of fewer, what is held is what caches and allocators begin with
 SAMPLES = 400  # of a run
