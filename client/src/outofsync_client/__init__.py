@@ -48,6 +48,7 @@ from outofsync_client._jobs import Job
 from outofsync_client._many import Judged, ManyProgress, Outcome
 from outofsync_client._metrics import Metrics, Sample
 from outofsync_client._multipart import UploadProgress, VideoFile
+from outofsync_client._pieces import Resumption
 from outofsync_client._result import EarlySegment, FaceTrack, Reason, Result, Segment
 from outofsync_client._retries import Retries
 from outofsync_client._transport import Timeouts
@@ -87,6 +88,7 @@ __all__ = [
     "Reason",
     "RequestTimeoutError",
     "Result",
+    "Resumption",
     "Retries",
     "Sample",
     "Segment",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from outofsync_client.batch.files import find_videos
 from outofsync_client.batch.jobs import JobBatch
-from outofsync_client.batch.journal import JobJournal
+from outofsync_client.batch.journal import HandedIn, JobJournal
 from outofsync_client.batch.ledger import Ledger
 from outofsync_client.batch.runner import Batch, Tally
 
-__all__ = ["Batch", "JobBatch", "JobJournal", "Ledger", "Tally", "find_videos"]
+__all__ = ["Batch", "HandedIn", "JobBatch", "JobJournal", "Ledger", "Tally", "find_videos"]
