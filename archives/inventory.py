@@ -21,8 +21,9 @@ PAGE_LOCK = ROOT / "client" / "web" / "package-lock.json"
 PROJECT_LICENCE = "MIT"
 CLASSIFIER = "License :: "
 KNOWN_OTHERWISE = {
-    "cuda-toolkit": "LicenseRef-NVIDIA-Proprietary"
-}  # a name for the libraries that it asks for
+    "cuda-toolkit": "LicenseRef-NVIDIA-Proprietary",  # a name for the libraries that it asks for
+    "combine-errors": "MIT",  # its Readme says so, its metadata nothing
+}
 _HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
 
 
@@ -68,10 +69,14 @@ def libraries(requirements: Path = REQUIREMENTS) -> list[Part]:
 def page_libraries(lock: Path = PAGE_LOCK) -> list[Part]:
     """What is built into the page; the tools that build it are left out."""
     packages = json.loads(lock.read_text(encoding="utf-8"))["packages"]
-    return [
-        Part("npm", path.removeprefix("node_modules/"), values["version"], values.get("license", ""), True)
+    shipped = {
+        path.removeprefix("node_modules/"): values
         for path, values in packages.items()
         if path and not values.get("dev")
+    }
+    return [
+        Part("npm", name, values["version"], values.get("license") or KNOWN_OTHERWISE.get(name, ""), True)
+        for name, values in shipped.items()
     ]
 
 
