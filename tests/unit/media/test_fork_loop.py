@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import psutil
@@ -21,31 +21,32 @@ from outofsync.media.protocol import ENDED
 NUMBER = 32  # bytes that hold a process's number
 # What is ready is gone through in the order of its registration, as poll has it: a child's end before its
 # parent's leaving. epoll gives any order, this one among them.
-PROGRAM = f"""import os, selectors, signal, sys
+PROGRAM = f"""import os, selectors, sys
 sys.path[:0] = {[ENGINE, *sys.path]!r}
 selectors.DefaultSelector = selectors.PollSelector
 from outofsync.media.fork_loop import serve
 def main(text):
     os.write(0, str(os.getpid()).encode())
-    signal.pause()
+    os.read(0, 1)  # until nobody holds its link any more
 serve(main)"""
 
 
 @dataclass
 class Loop:
-    """A process that forks children which wait until they are killed."""
+    """A process that forks children which wait until they are killed, or until ``links`` is closed."""
 
     process: subprocess.Popen[bytes]
     control: socket.socket
+    links: ExitStack
 
     def fork(self) -> tuple[int, socket.socket]:
         """A child's number, and where its end is told."""
         report, theirs = socket.socketpair()
         link, childs = socket.socketpair()
-        with theirs, link, childs:
+        self.links.enter_context(link)
+        with theirs, childs:
             socket.send_fds(self.control, [b"task"], [theirs.fileno(), childs.fileno()])
-            childs.close()
-            number = link.recv(NUMBER)
+        number = link.recv(NUMBER)
         assert number, "nobody was forked"
         return int(number), report
 
@@ -59,10 +60,10 @@ class Loop:
 @pytest.fixture
 def loop() -> Iterator[Loop]:
     control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with control:
+    with control, ExitStack() as links:
         with theirs:
             process = subprocess.Popen([sys.executable, "-c", PROGRAM], stdin=theirs.fileno())
-        yield Loop(process, control)
+        yield Loop(process, control, links)
         process.kill()
         process.wait()
 
