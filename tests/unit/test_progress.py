@@ -133,15 +133,19 @@ def test_half_a_line_does_no_harm(line: bytes) -> None:
     assert parse(line) in (None, (Step.FACES, None))
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What Progress takes for the time, in seconds; its only entry may be set."""
+    seconds = [0.0]
+    monkeypatch.setattr("outofsync.progress.time.monotonic", lambda: seconds[0])
+    return seconds
+
+
 def amounts(folder: Path, name: str) -> dict[Step, Amount]:
     return amounts_of((folder / name).read_bytes())
 
 
-def test_how_much_there_is_to_do_is_told_beside(
-    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = [100.0]
-    monkeypatch.setattr("outofsync.progress.time.monotonic", lambda: clock[0])
+def test_how_much_there_is_to_do_is_told_beside(tmp_path: Path, name: str, clock: list[float]) -> None:
     told = Progress.open(tmp_path, name)
     told.tell(Step.DECODE)
     assert amounts(tmp_path, name) == {}
@@ -158,10 +162,8 @@ def test_how_much_there_is_to_do_is_told_beside(
 
 
 def test_the_next_node_leaves_alone_what_the_one_before_has_told(
-    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, name: str, clock: list[float]
 ) -> None:
-    clock = [0.0]
-    monkeypatch.setattr("outofsync.progress.time.monotonic", lambda: clock[0])
     first = Progress.open(tmp_path, name)
     for step in (Step.FACES, Step.DEBLUR, Step.COMPARE, Step.SCORE):
         first.expect(step, 100)

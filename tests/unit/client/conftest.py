@@ -209,6 +209,15 @@ def client(server: StubServer) -> Iterator[Client]:
         yield client
 
 
+@pytest.fixture
+def open_gate() -> Iterator[threading.Event]:
+    """Judging waits until this is set, as it is at first."""
+    event = threading.Event()
+    event.set()
+    yield event
+    event.set()
+
+
 @pytest.fixture(scope="session")
 def make_result() -> Callable[..., dict[str, Any]]:
     """A result as a server sends it, in sync unless told otherwise."""

@@ -40,15 +40,6 @@ def answers(make_result: MakeResult) -> dict[bytes, dict[str, Any]]:
 
 
 @pytest.fixture
-def open_gate() -> Iterator[threading.Event]:
-    """Judging waits until this is set, as it is at first."""
-    event = threading.Event()
-    event.set()
-    yield event
-    event.set()
-
-
-@pytest.fixture
 def live(
     make_gateway: MakeGateway,
     answers: dict[bytes, dict[str, Any]],

@@ -25,22 +25,13 @@ OPTIONS = {"deblur": "never"}
 
 
 @pytest.fixture
-def gate() -> Iterator[threading.Event]:
-    """Judging waits until this is set, as it is at first."""
-    event = threading.Event()
-    event.set()
-    yield event
-    event.set()
-
-
-@pytest.fixture
 def live(
-    make_gateway: MakeGateway, make_result: Callable[..., dict[str, Any]], gate: threading.Event
+    make_gateway: MakeGateway, make_result: Callable[..., dict[str, Any]], open_gate: threading.Event
 ) -> LiveGateway:
     mute = {"code": "no_audio", "status": 422, "stage": "decode", "message": "mute", "hint": ""}
 
     def answer(_path: str, body: bytes) -> Response:
-        assert gate.wait(END_S)
+        assert open_gate.wait(END_S)
         if b"mute" in body:
             return said({"error": {**mute, "request_id": ""}})
         return said(make_result(verdict="fake" if b"fake" in body else "real"))
@@ -110,13 +101,13 @@ def test_a_server_without_an_edge_takes_none(
     assert (refused.exit_code, "edge" in refused.stderr) == (3, True)
 
 
-def test_so_many_are_under_way_and_no_more(run: Run, live: LiveGateway, gate: threading.Event) -> None:
-    gate.clear()
+def test_so_many_are_under_way_and_no_more(run: Run, live: LiveGateway, open_gate: threading.Event) -> None:
+    open_gate.clear()
     thread = threading.Thread(target=run, args=("--output-dir", "out", "--as-jobs", "--jobs", "2"))
     thread.start()
     wait_until(lambda: judged(live) == 2)
     assert len(live.ask("GET", "/v1/jobs").json()["jobs"]) == 2
-    gate.set()
+    open_gate.set()
     thread.join()
 
 
@@ -234,9 +225,9 @@ def test_a_server_that_is_away_ends_no_job(
 
 
 def test_a_cancelled_job_is_said_to_be(
-    client: Client, gate: threading.Event, tmp_path: Path, video: Path
+    client: Client, open_gate: threading.Event, tmp_path: Path, video: Path
 ) -> None:
-    gate.clear()
+    open_gate.clear()
     found: list[Any] = []
     thread = threading.Thread(target=lambda: found.extend(batch_of(client, tmp_path / "out", video)))
     thread.start()
@@ -248,7 +239,7 @@ def test_a_cancelled_job_is_said_to_be(
 
     wait_until(job)
     client.jobs.cancel(str(job()))
-    gate.set()
+    open_gate.set()
     thread.join()
     ((_, outcome),) = found
     assert outcome.code == "cancelled"

@@ -6,16 +6,15 @@ import json
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from unit.gateway.conftest import LiveGateway, MakeGateway, wait_until
-from unit.gateway.jobs.test_routes import Gate, ended, get, submit
+from unit.gateway.jobs.conftest import Gate
+from unit.gateway.jobs.test_routes import ended, get, submit
 
-from benchmarks.postgres import PostgresServer, missing, postgres_server
 from gateway import job_worker
 from gateway.jobs import desk
 from gateway.jobs.settings import JobSettings
@@ -25,32 +24,19 @@ OWN_FOLDER, OWN_FILE = 0o700, 0o600
 NAME = "a-name-that-stands-nowhere-else"
 
 
-@pytest.fixture(params=["SQLite", "PostgreSQL"])
-def database(request: pytest.FixtureRequest) -> Iterator[PostgresServer | None]:
-    with ExitStack() as stack:
-        if request.param == "PostgreSQL":
-            if reason := missing():
-                pytest.skip(reason)
-            yield stack.enter_context(postgres_server())
-        else:
-            yield None
-
-
 @pytest.fixture
-def live(
-    make_gateway: MakeGateway, database: PostgresServer | None, monkeypatch: pytest.MonkeyPatch
-) -> LiveGateway:
+def live(make_gateway: MakeGateway, database: str | None, monkeypatch: pytest.MonkeyPatch) -> LiveGateway:
     monkeypatch.setattr(desk, "SWEEP_S", 0.0)
     monkeypatch.setattr(job_worker, "FOLLOW_S", 0.01)
-    jobs = JobSettings(database=database.url if database else None, lease_s=0.5)
+    jobs = JobSettings(database=database, lease_s=0.5)
     return make_gateway(jobs=jobs, prepare=lambda server: (server.state / "progress").mkdir())
 
 
 @pytest.fixture
-def rows(live: LiveGateway, database: PostgresServer | None) -> Iterator[sa.Engine]:
+def rows(live: LiveGateway, database: str | None) -> Iterator[sa.Engine]:
     """The database as whoever has broken into it sees it."""
     folder = live.servers[0].state / "jobs"
-    url = f"sqlite:///{folder / FILE}" if database is None else with_driver(database.url)
+    url = f"sqlite:///{folder / FILE}" if database is None else with_driver(database)
     engine = sa.create_engine(url)
     yield engine
     engine.dispose()

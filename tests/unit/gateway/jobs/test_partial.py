@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from unit.gateway.conftest import LiveGateway, MakeGateway, said, tell_amounts, wait_until
-from unit.gateway.jobs.test_routes import Gate, ended, get, submit
+from unit.gateway.jobs.conftest import Gate
+from unit.gateway.jobs.test_routes import ended, get, submit
 
 from gateway import job_worker
 from gateway.jobs.tables import FILE, JOBS
@@ -27,14 +27,6 @@ def live(make_gateway: MakeGateway, monkeypatch: pytest.MonkeyPatch) -> LiveGate
     monkeypatch.setattr(job_worker, "FOLLOW_S", 0.01)
     monkeypatch.setattr(job_worker, "SEGMENTS_S", 0.01)
     return make_gateway(prepare=lambda server: (server.state / "progress").mkdir())
-
-
-@pytest.fixture
-def gate(live: LiveGateway) -> Iterator[Gate]:
-    made = Gate()
-    live.servers[0].answer = made.answer
-    yield made
-    made.open.set()
 
 
 def node(live: LiveGateway) -> Progress:

@@ -3,42 +3,17 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.responses import Response
-from unit.gateway.conftest import END_S, RESULT, LiveGateway, MakeGateway, said, wait_until
+from unit.gateway.conftest import RESULT, LiveGateway, MakeGateway, said, wait_until
+from unit.gateway.jobs.conftest import Gate
 
 from gateway import keys
 from gateway.jobs.settings import JobSettings
 
 WAIT = {"Prefer": "wait=20"}
-
-
-@dataclass
-class Gate:
-    """A server's work, which ends when it is let go."""
-
-    answered: Any = field(default_factory=lambda: RESULT)
-    status: int = 200
-    open: threading.Event = field(default_factory=threading.Event)
-
-    def answer(self, _path: str, _body: bytes) -> Response:
-        assert self.open.wait(END_S)
-        return said(self.answered, self.status)
-
-
-@pytest.fixture
-def gate(live: LiveGateway) -> Iterator[Gate]:
-    """Work that takes until it is let go."""
-    made = Gate()
-    live.servers[0].answer = made.answer
-    yield made
-    made.open.set()
 
 
 def submit(

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
-import pytest
 import sqlalchemy as sa
 
-from benchmarks.postgres import missing, postgres_server
 from gateway.jobs.tables import FILE, JOBS, METADATA, connect, with_driver
 
 LATER = ("remaining_s", "scored", "crashes", "segments")
 
 
-@pytest.fixture(params=["SQLite", "PostgreSQL"])
-def database(request: pytest.FixtureRequest) -> Iterator[str | None]:
-    with ExitStack() as stack:
-        if request.param == "PostgreSQL":
-            if reason := missing():
-                pytest.skip(reason)
-            yield stack.enter_context(postgres_server()).url
-        else:
-            yield None
-
-
-@pytest.mark.slow
 def test_columns_that_came_later_are_added(database: str | None, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / FILE}" if database is None else with_driver(database)
     before = sa.create_engine(url)
