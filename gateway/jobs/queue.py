@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from contextvars import Context
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSClient, SetEnqueueOptions, SetWorkflowID
@@ -28,15 +29,18 @@ CALLBACKS_AT_ONCE = 1000  # most of which sleep
 PAUSES_S = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, *[7200.0] * 3, *[14400.0] * 4)
 FILE = "queue.sqlite"
 CONNECTIONS = 20  # to that file
+LISTEN_S = 0.1  # between two looks for messages, which there never are: the end waits for one
 FORMAT = "1"  # of the workflows below: an engine leaves alone what another format has begun
 AGAIN_S = 2.0  # between two attempts at a job that no server could take …
 ATTEMPTS = 2000  # … which wait for a server themselves, so that these last a day or so
 RECOVERIES = 1000  # of one job, after gateways that died over it
 
-Work = Callable[[str], Awaitable[None]]  # on a job; raises LaterError where it is to be tried again
+T = TypeVar("T")
+
+Work = Callable[[str], Coroutine[Any, Any, None]]  # on a job; raises LaterError where it is to be tried again
 
 # About a job that has ended, the attempt's number from 1, and whether it is the last: whether that is enough.
-CallBack = Callable[[str, int, bool], Awaitable[bool]]
+CallBack = Callable[[str, int, bool], Coroutine[Any, Any, bool]]
 
 
 @dataclass
@@ -77,23 +81,23 @@ _bridge: _Bridge | None = None
 )
 async def _judge(job: str) -> None:
     assert _bridge is not None  # the engine runs between open and close
-    work = asyncio.run_coroutine_threadsafe(_run(_bridge.work, job), _bridge.loop)
-    await asyncio.wrap_future(work)
-
-
-async def _run(work: Work, job: str) -> None:
-    await work(job)
+    await _there(_bridge.work(job), _bridge.loop)
 
 
 @DBOS.step(name="call back")
 async def _call_back(job: str, number: int, last: bool) -> bool:
     assert _bridge is not None
-    calling = asyncio.run_coroutine_threadsafe(_call(_bridge.call_back, job, number, last), _bridge.loop)
-    return await asyncio.wrap_future(calling)
+    return await _there(_bridge.call_back(job, number, last), _bridge.loop)
 
 
-async def _call(call_back: CallBack, job: str, number: int, last: bool) -> bool:
-    return await call_back(job, number, last)
+async def _there(work: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> T:
+    """Do a step's work in the gateway's own loop.
+
+    In a context of its own: in a step's, the engine takes what is put into a queue for part of that step, and
+    nothing comes of it.
+    """
+    done = Context().run(asyncio.run_coroutine_threadsafe, work, loop)
+    return await asyncio.wrap_future(done)
 
 
 @DBOS.workflow(name="job", max_recovery_attempts=RECOVERIES)
@@ -148,6 +152,7 @@ class JobQueue:
                     "application_version": FORMAT,
                     "log_level": "WARNING",
                     "run_migrations": False,
+                    "notification_listener_polling_interval_sec": LISTEN_S,
                 }
             )
             DBOS.launch()

@@ -32,7 +32,7 @@ def seen(server: LiveServer, request_id: str) -> list[str]:
 
 
 def working_threads(server: LiveServer) -> int:
-    """Java's threads, without its event loops: those are pools of fixed size that fill as connections come."""
+    """Java's threads, without its event loops: pools of fixed size that fill as connections come."""
     tasks = Path("/proc", str(server.java().pid), "task").glob("*/comm")
     return sum(not task.read_text().startswith("epollEventLoop") for task in tasks)
 

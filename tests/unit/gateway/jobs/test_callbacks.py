@@ -98,6 +98,15 @@ def test_the_end_of_a_job_is_told_and_signed(live: LiveGateway, receiver: Receiv
         Webhook(secret).verify(body.replace("real", "fake"), headers)
 
 
+def test_it_is_told_at_once_and_not_when_somebody_next_keeps_house(
+    make_gateway: MakeGateway, receiver: Receiver
+) -> None:
+    live = make_gateway(jobs=JobSettings(callbacks=(receiver.place,), lease_s=86_400.0))
+    assert live.ask("POST", "/v1/callback-secret").status_code == 201
+    job = submit(live, receiver.url)
+    wait_until(lambda: callback(live, job)["state"] == "delivered")
+
+
 def test_what_was_not_heard_is_said_again_under_the_same_id(
     live: LiveGateway, receiver: Receiver, secret: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,12 +84,14 @@ def test_what_is_begun_anew_begins_with_none(live: LiveGateway, gate: Gate) -> N
     told.segments.tell([segment(0.0)])
     wait_until(lambda: get(live, job)["segments"])
     dead = {"code": 500, "type": "WorkerDied", "message": "Worker died."}
-    live.servers[0].answer = Gate().answer
+    second = Gate()
+    live.servers[0].answer = second.answer
     gate.answered, gate.status = dead, 500
     gate.open.set()
     wait_until(lambda: len(live.servers[0].asked) > 1)
     wait_until(lambda: get(live, job)["segments"] == [])
     live.ask("DELETE", f"/v1/jobs/{job['id']}")
+    second.open.set()
 
 
 def test_how_long_the_rest_takes_is_in_the_job(live: LiveGateway, gate: Gate) -> None:
