@@ -164,7 +164,8 @@ class JobService:
             raise
 
     async def _take(self, desk: Desk, id: str, submission: Submission, wishes: Wishes) -> Job:
-        job = await self._call(desk, partial(desk.take, reuse=not wishes.fresh), id, submission)
+        take = partial(desk.take, reuse=not wishes.fresh, idle=not self._works)
+        job = await self._call(desk, take, id, submission)
         self._log.note(job, State.DONE if job.answered_by else State.RECEIVED)
         return job
 

@@ -15,6 +15,8 @@ from gateway.pace import Pace
 from outofsync_client.protocol import STATE_FILE
 from outofsync_client.protocol.state import RunningServer, read_state
 
+LOOK_S = 0.25  # between two looks for a server, where none is up
+
 logger = logging.getLogger("gateway")
 
 
@@ -91,8 +93,10 @@ class Pool:
                 left = started + (queue_s if up else patience_s) - time.monotonic()
                 if left <= 0:
                     raise busy("every server is busy" if up else "no server is ready")
+                # Its file may be there again before anybody has noticed that it was gone, and told of it.
+                pause = left if up else min(left, LOOK_S)
                 try:
-                    await asyncio.wait_for(self._changed.wait(), left)
+                    await asyncio.wait_for(self._changed.wait(), pause)
                 except TimeoutError:
                     continue
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -127,19 +128,22 @@ class Desk:
         """Raises ``FullError`` where a key may not have a job more."""
         self.store.check_room(holder, self._limits)
 
-    def take(self, id: str, submission: Submission, *, reuse: bool) -> Job:
+    def take(self, id: str, submission: Submission, *, reuse: bool, idle: bool) -> Job:
         """Keep a job whose upload is here, and have it worked on unless its answer is known.
 
+        ``idle`` says that nothing is under way here, so that nothing waits before it either.
         Raises ``FullError`` where its key has too many.
         """
         job = self.store.add(id, submission, self._limits, reuse=reuse)
         if job.id != id or not job.unfinished:
             self.uploads.remove(id)
         if job.state is State.RECEIVED:
-            self._enqueue(job)
-        elif job.id == id:
+            if not (idle and job.id == id and self._queue.begin(id)):
+                self._enqueue(job)
+            return replace(job, state=State.QUEUED)  # or further by now
+        if job.id == id:
             self.announce(job)
-        return self.store.get(job.id) or job
+        return job
 
     def cancel(self, id: str) -> bool:
         """End a job before its time; False where it has ended already. A run hears of that by itself."""

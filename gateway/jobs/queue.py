@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextvars import Context
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -19,7 +21,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from dbos import DBOS, DBOSClient, SetEnqueueOptions, SetWorkflowID
 
-from gateway.jobs.job import LaterError
+from gateway.jobs.job import AwayError, LaterError
 from gateway.jobs.tables import empty_journal, sqlite_engine, with_driver
 
 NAME = "outofsync"
@@ -32,6 +34,7 @@ CONNECTIONS = 20  # to that file
 LISTEN_S = 0.1  # between two looks for messages, which there never are: the end waits for one
 FORMAT = "1"  # of the workflows below: an engine leaves alone what another format has begun
 AGAIN_S = 2.0  # between two attempts at a job that no server could take …
+BEGIN_S = 30.0  # until a job is written down and begun, unless the engine has ended
 ATTEMPTS = 2000  # … which wait for a server themselves, so that these last a day or so
 RECOVERIES = 1000  # of one job, after gateways that died over it
 
@@ -50,6 +53,8 @@ class _Bridge:
     work: Work
     call_back: CallBack
     loop: asyncio.AbstractEventLoop
+    engine_loop: asyncio.AbstractEventLoop | None = None  # known once the engine runs
+    alone: str | None = None  # the job that was begun without queueing, while it is under way
 
 
 class Known(Enum):
@@ -102,7 +107,11 @@ async def _there(work: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) 
 
 @DBOS.workflow(name="job", max_recovery_attempts=RECOVERIES)
 async def _workflow(job: str) -> None:
-    await _judge(job)
+    try:
+        await _judge(job)
+    finally:
+        if _bridge is not None and _bridge.alone == job:
+            _bridge.alone = None
 
 
 @DBOS.workflow(name="callback", max_recovery_attempts=RECOVERIES)
@@ -112,6 +121,17 @@ async def _callback(job: str) -> None:
         if await _call_back(job, number, pause_s is None) or pause_s is None:
             return
         await DBOS.sleep_async(pause_s)
+
+
+@DBOS.workflow(name="start")
+async def _start() -> None:
+    assert _bridge is not None
+    _bridge.engine_loop = asyncio.get_running_loop()
+
+
+async def _begin(job: str) -> None:
+    with SetWorkflowID(job):
+        await DBOS.start_workflow_async(_workflow, job)
 
 
 class JobQueue:
@@ -132,6 +152,8 @@ class JobQueue:
     ) -> JobQueue:
         """Start the engine, which calls ``work`` in ``loop``; ``name`` tells gateways apart that share work.
 
+        ``at_once`` jobs are under way at a time; every ``poll_s`` seconds it looks for more.
+
         Raises SQLAlchemy's errors where the database cannot be reached.
         """
         global _bridge
@@ -140,9 +162,10 @@ class JobQueue:
         _quiet()
         _bridge = _Bridge(work, call_back, loop)
         engine = None if database is not None else _sqlite(folder / FILE)
+        spare = at_once > 1
         try:
             url = _url(database, folder)
-            _prepare(url, at_once, poll_s)
+            _prepare(url, at_once - spare, poll_s)
             DBOS(
                 config={
                     "name": NAME,
@@ -156,19 +179,47 @@ class JobQueue:
                 }
             )
             DBOS.launch()
+            with SetWorkflowID(f"{name}-start"):
+                starting: Any = DBOS.start_workflow(_start)
+            starting.get_result()
+            DBOS.delete_workflows([f"{name}-start"])
         except BaseException:
-            cls(engine).close()
+            cls(engine, spare).close()
             raise
-        return cls(engine)
+        return cls(engine, spare)
 
-    def __init__(self, engine: sa.Engine | None) -> None:
-        """``engine`` is ours to end; see :meth:`open`."""
+    def __init__(self, engine: sa.Engine | None, spare: bool) -> None:
+        """``engine`` is ours to end, ``spare`` says whether a place is kept for a job that does not queue."""
         self._engine = engine
+        self._spare = spare
+        self._beginning = threading.Lock()
 
     def put(self, job: str, turn: int) -> None:
         """Have a job worked on, lowest turn first; nothing where the engine knows it."""
         with SetWorkflowID(job), SetEnqueueOptions(priority=turn):
             DBOS.enqueue_workflow(QUEUE, _workflow, job)
+
+    def begin(self, job: str) -> bool:
+        """Have a new job worked on now, where no other is that was begun so.
+
+        The queue is looked at seldom, since each look costs something and nobody may be waiting; a lone
+        caller need not wait for it. False where the job has to queue; raises :class:`AwayError` where the
+        engine ends meanwhile.
+        """
+        bridge = _bridge
+        with self._beginning:
+            if not self._spare or bridge is None or bridge.engine_loop is None or bridge.alone is not None:
+                return False
+            bridge.alone = job
+        beginning = asyncio.run_coroutine_threadsafe(_begin(job), bridge.engine_loop)
+        try:
+            beginning.result(BEGIN_S)
+        except BaseException as error:
+            bridge.alone = None
+            if isinstance(error, FutureTimeoutError):
+                raise AwayError("the engine is ending") from None
+            raise
+        return True
 
     def announce(self, job: str) -> None:
         """Have a job's end told to its callback; nothing where the engine knows that."""
@@ -192,7 +243,8 @@ class JobQueue:
             load_output=False,
         )
         for queue in (QUEUE, CALLBACKS):
-            if begun := [status.workflow_id for status in found if status.queue_name == queue]:
+            # What was begun without queueing is in none.
+            if begun := [status.workflow_id for status in found if (status.queue_name or QUEUE) == queue]:
                 DBOS.resume_workflows(begun, queue_name=queue)
         return len(found)
 

@@ -77,6 +77,17 @@ def test_a_server_that_starts_anew_is_waited_for(make_gateway: MakeGateway) -> N
     back.join()
 
 
+def test_a_server_that_was_away_for_a_moment_that_nobody_noticed_is_waited_for(
+    make_gateway: MakeGateway,
+) -> None:
+    live = make_gateway(patience_s=3600.0)
+    (live.servers[0].state / "server.json").unlink()
+    back = threading.Timer(0.2, live.servers[0].publish)
+    back.start()
+    assert live.detect().json() == RESULT
+    back.join()
+
+
 def test_without_any_server_the_caller_is_told_to_come_back(make_gateway: MakeGateway) -> None:
     live = make_gateway(patience_s=0.2)
     (live.servers[0].state / "server.json").unlink()

@@ -57,6 +57,18 @@ def test_a_job_is_taken_and_its_answer_is_there_when_it_is_asked_for(live: LiveG
     assert uploads(live) == []
 
 
+def test_a_lone_job_does_not_wait_until_the_queue_is_looked_at(make_gateway: MakeGateway) -> None:
+    live = make_gateway(jobs=JobSettings(poll_s=3600.0))
+    for _ in range(2):
+        assert ended(live, submit(live))["state"] == "done"
+
+
+def test_where_one_at_a_time_is_allowed_every_job_queues(make_gateway: MakeGateway) -> None:
+    live = make_gateway(jobs=JobSettings(poll_s=3600.0, at_once=1))
+    job = submit(live)
+    assert live.ask("GET", f"/v1/jobs/{job['id']}", headers={"Prefer": "wait=1"}).json()["state"] == "queued"
+
+
 def test_a_form_is_judged_as_it_would_be_at_once(live: LiveGateway) -> None:
     form: dict[str, Any] = {
         "files": {"data": ("a/b/talk.mp4", b"video")},
