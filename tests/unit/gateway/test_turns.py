@@ -103,7 +103,7 @@ def test_a_body_that_hardly_comes_is_given_up(live: LiveGateway, monkeypatch: py
     monkeypatch.setattr(request_context, "PATIENCE_S", 0.2)
 
     def drip() -> Iterator[bytes]:
-        for _ in range(100):
+        for _ in range(30):
             yield b"x"
             time.sleep(0.05)
 
