@@ -16,11 +16,12 @@ from gateway.jobs.callbacks import Callbacks
 from gateway.jobs.job import AwayError, Job, State, Submission
 from gateway.jobs.members import Members
 from gateway.jobs.pieces import SUFFIX, PieceStore
-from gateway.jobs.queue import CallBack, JobQueue, Known, Work
+from gateway.jobs.queue import JobQueue, Known
 from gateway.jobs.settings import UPLOAD_S, JobSettings
 from gateway.jobs.store import JobStore, Limits
 from gateway.jobs.tables import connect
 from gateway.jobs.uploads import PARTIAL, Uploads
+from gateway.jobs.workflows import CallBack, Work
 
 UPLOADS = "uploads"  # folder of them
 ROUNDS = 5  # in the time of a lease

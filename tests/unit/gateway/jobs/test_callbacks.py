@@ -19,7 +19,7 @@ from unit.gateway.conftest import RESULT, LiveGateway, MakeGateway, said, wait_u
 
 from gateway import keys
 from gateway.callback_sender import RefusedError, Target, is_public
-from gateway.jobs import queue
+from gateway.jobs import workflows
 from gateway.jobs.settings import JobSettings
 
 
@@ -110,7 +110,7 @@ def test_it_is_told_at_once_and_not_when_somebody_next_keeps_house(
 def test_what_was_not_heard_is_said_again_under_the_same_id(
     live: LiveGateway, receiver: Receiver, secret: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue, "PAUSES_S", (0.01, 0.01, 0.01))
+    monkeypatch.setattr(workflows, "PAUSES_S", (0.01, 0.01, 0.01))
     receiver.statuses = [500, 302, 200]
     job = submit(live, receiver.url)
     wait_until(lambda: callback(live, job)["state"] == "delivered")
@@ -125,7 +125,7 @@ def test_it_is_given_up_in_the_end_or_where_the_receiver_is_gone(
     live: LiveGateway, receiver: Receiver, secret: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert secret
-    monkeypatch.setattr(queue, "PAUSES_S", (0.01,))
+    monkeypatch.setattr(workflows, "PAUSES_S", (0.01,))
     receiver.statuses = [410, 500, 503]
     for answers in ([410], [500, 503]):
         job = submit(live, receiver.url)
@@ -304,7 +304,7 @@ def test_a_receiver_whom_nobody_vouches_for_hears_nothing(
     monkeypatch: pytest.MonkeyPatch,
     known: str,
 ) -> None:
-    monkeypatch.setattr(queue, "PAUSES_S", (0.01,))
+    monkeypatch.setattr(workflows, "PAUSES_S", (0.01,))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("another.example" if known == "another name" else "127.0.0.1").configure_cert(
         context
