@@ -17,21 +17,13 @@ from outofsync.result import FaceTrack, Result, ScoredSegment, Still
 from outofsync.scoring.abstention import Abstention
 from outofsync.scoring.calibration import Assessment, Calibration
 from outofsync.scoring.evidence import Evidence
+from outofsync.scoring.loudness import is_silent
 from outofsync.scoring.offset import offset_of
 from outofsync.scoring.score import SegmentScore
 from outofsync.scoring.verdict import SYNCHRONY, Verdict, inconclusive, judge
 
 DEFAULT_RULES = Abstention()
 DECIMALS = 6  # finer than anything measured here, coarser than rounding in the networks
-
-
-def loudness(audio: NDArray[np.int16]) -> float:
-    """Root mean square of the loudest half second of int16 (samples,), in their units."""
-    block = 8_000
-    blocks = [
-        audio[start : start + block].astype(np.float64) for start in range(0, max(1, audio.size), block)
-    ]
-    return max(float(np.sqrt(np.mean(part**2))) if part.size else 0.0 for part in blocks)
 
 
 class Judgement:
@@ -111,7 +103,7 @@ class Judgement:
     def _verdict(self, score: float | None, assessment: Assessment | None) -> Verdict:
         if not self._findings:
             return inconclusive()  # the clip says already that it shows no face
-        if loudness(self._clip.audio) < self._abstention.silent_below:
+        if is_silent(self._clip.audio, self._abstention):
             return inconclusive(Reason.SILENCE)
         if self._alignment is None or self._overall is None or score is None:
             return inconclusive(Reason.TOO_SHORT)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from outofsync.clip import Clip, Track
 from outofsync.findings import Alignment, TrackFinding, speakers
 from outofsync.frames import RawFrames
-from outofsync.judgement import Judgement, loudness
+from outofsync.judgement import Judgement
 from outofsync.options import Options
 from outofsync.scoring.abstention import Abstention
 from outofsync.scoring.calibration import Calibration, Part
@@ -122,11 +122,6 @@ def test_what_cannot_be_judged(findings: list[TrackFinding], audio: NDArray[np.i
 def test_no_tracks_give_a_result_without_numbers() -> None:
     answer = result()
     assert (answer["verdict"], answer["score"], answer["offset_frames"]) == ("inconclusive", None, None)
-
-
-def test_loudness_is_that_of_the_loudest_half_second() -> None:
-    quiet_then_loud = np.concatenate([np.zeros(16_000), np.full(8_000, 500)]).astype(np.int16)
-    assert loudness(quiet_then_loud) == pytest.approx(500)
 
 
 FITS = Calibration(parts={"synchrony": Part(("fit",), (3.0,), (1.0,), (-2.0,), 0.0)}, usual_fit=6.0)

@@ -26,7 +26,7 @@ KEPT_SIZE = 80
 _GREY_MEAN, _GREY_SPREAD = 110.0, 55.0
 
 _LOUDNESS = 2000.0  # root mean square that every track is brought to, in int16 units
-_SILENCE = 20.0  # what is quieter stays as quiet
+_SILENCE = 2.0  # what is quieter stays as quiet
 _SAMPLES_AT_ONCE = 1 << 20
 _MEL_FLOOR = 0.05  # quieter than any speech at that loudness: hides digital silence and coding noise
 _MEL_MEAN, _MEL_SPREAD = 1.0, 2.0

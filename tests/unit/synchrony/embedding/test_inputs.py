@@ -37,6 +37,7 @@ def test_loudness_is_levelled_and_silence_stays() -> None:
     quiet, loud = torch.randn(16_000) * 300, torch.randn(16_000) * 9000
     assert level(quiet).square().mean().sqrt() == pytest.approx(2000, rel=1e-3)
     assert level(loud).square().mean().sqrt() == pytest.approx(2000, rel=1e-3)
+    assert level(loud / 1000).square().mean().sqrt() == pytest.approx(2000, rel=1e-3), "turned down by 60 dB"
     assert not level(torch.zeros(100)).any()
 
 
