@@ -313,4 +313,4 @@ def test_jobs_are_counted_and_every_change_of_state_is_a_line_of_the_log(
 def test_nothing_of_the_engine_runs_before_there_is_a_job(live: LiveGateway) -> None:
     live.detect()
     assert not (live.servers[0].state / "jobs").exists()
-    assert live.gateway.jobs._desk is None
+    assert live.gateway.jobs.engine.desk is None

@@ -139,7 +139,7 @@ def test_a_key_has_so_many_at_a_time(make_gateway: MakeGateway) -> None:
 
 def test_what_stands_still_expires(live: LiveGateway) -> None:
     upload = begin(live)
-    desk = live.gateway.jobs._desk
+    desk = live.gateway.jobs.engine.desk
     assert desk is not None
     (path,) = (live.servers[0].state / "jobs" / "uploads").iterdir()
     desk.pieces.expire(-1.0)
