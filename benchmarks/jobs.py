@@ -167,17 +167,20 @@ def main() -> int:
         places.append((2, True, options.jobs, False))
     if options.real:
         places.append((1, False, options.real, True))
-    tallies = [
-        round_of(
-            gateways=gateways,
-            postgres=postgres,
-            jobs=jobs,
-            kill_s=options.minutes * 60,
-            seed=options.seed,
-            real=real,
+    tallies: list[Tally] = []
+    for gateways, postgres, jobs, real in places:
+        tallies.append(
+            round_of(
+                gateways=gateways,
+                postgres=postgres,
+                jobs=jobs,
+                kill_s=options.minutes * 60,
+                seed=options.seed,
+                real=real,
+            )
         )
-        for gateways, postgres, jobs, real in places
-    ]
+        if options.json:  # what a round has found is kept, whatever becomes of the next
+            write_json(options.json, {"machine": machine(), "rounds": [asdict(tally) for tally in tallies]})
     columns = ["", "accepted", "ended", "lost", "doubled", "mixed", "failed", "judged again", "kills", "s"]
     rows = [
         [
@@ -195,8 +198,6 @@ def main() -> int:
         for t in tallies
     ]
     print_table("Jobs while processes are killed", columns, rows)
-    if options.json:
-        write_json(options.json, {"machine": machine(), "rounds": [asdict(tally) for tally in tallies]})
     return 0 if all(tally.kept_its_word for tally in tallies) else 1
 
 

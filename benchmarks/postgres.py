@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -19,6 +19,7 @@ import psutil
 PACKAGES = Path("/usr/lib/postgresql")  # where Debian keeps its programs, by version
 USERS = ("postgres", "nobody")  # whom it is run as by root, which it refuses to be
 START_S = 60.0
+STOP_S = 30.0
 USER = "outofsync"
 
 
@@ -63,13 +64,18 @@ class PostgresServer:
         """End all its connections as if a process of its own had died: it recovers by itself."""
         backends = _children(self.process.pid) if self.process else []
         for pid in backends[:1]:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def stop(self) -> None:
         """End it, with its connections."""
         if self.process is not None:
             self.process.send_signal(signal.SIGINT)
-            self.process.wait()
+            try:
+                self.process.wait(STOP_S)
+            except subprocess.TimeoutExpired:  # it recovers from the death of a connection, or would
+                self.process.kill()
+                self.process.wait()
 
     def _answers(self) -> bool:
         words = [_needed("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self._port)]
@@ -123,5 +129,9 @@ def _user() -> int | None:
 
 def _children(pid: int) -> list[int]:
     """The processes that serve its connections."""
-    children = psutil.Process(pid).children()
-    return [child.pid for child in children if USER in " ".join(child.cmdline())]
+    found = []
+    for child in psutil.Process(pid).children():
+        with suppress(psutil.Error):  # one that ends just now serves nobody
+            if USER in " ".join(child.cmdline()):
+                found.append(child.pid)
+    return found
