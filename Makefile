@@ -20,7 +20,7 @@ SERVE := $(RUN) -m serving
 SERVE_OPTIONS = --state "$(STATE)" --model-store "$(MODEL_STORE)" --device "$(DEVICE)" \
 	$(if $(PORT),--port $(PORT)) $(if $(WORKFLOW_ONLY),--workflow-only)
 
-# As many tests at a time as there are cores, each on one thread.
+# As many tests at a time as there are cores, each on one thread; the fast ones, which wait half of their time, four.
 PYTEST_UNIT := OMP_NUM_THREADS=1 $(RUN) -m pytest tests/unit -n auto --maxprocesses 4 --dist loadfile
 
 # Those that start servers wait for them half of the time: three at a time, and those that share a server in turn.
@@ -56,7 +56,7 @@ check: setup ## the quick answer: style, types and the fast unit tests side by s
 	@$(MAKE) --no-print-directory -j 2 lint fast
 
 fast: setup
-	@$(PYTEST_UNIT) -m "not slow" -q
+	@$(PYTEST_UNIT) -n 4 -m "not slow" -q
 
 test: setup ## run linters and the whole test suite (ARGS="-k decode")
 ifeq ($(ARGS),)
