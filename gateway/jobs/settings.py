@@ -21,7 +21,7 @@ class JobSettings:
     folder: Path | None = None  # of uploads, and of SQLite's files; several gateways that share work share it
     database: str | None = None  # postgresql://…; None: SQLite in the folder
     at_once: int = 8  # judged at a time by one gateway
-    poll_s: float = 0.25  # between two looks for work: where none is under way, a job does not wait for one
+    poll_s: float = 0.1  # between two looks for work: where none is under way, a job does not wait for one
     lease_s: float = 15.0  # a gateway that has said nothing for so long is dead, and its jobs are taken over
     retention_s: float = 7 * DAY_S  # of results; a job is known to have been for as long again
     callbacks: tuple[str, ...] = ()  # whom this server may call; see gateway/callback_sender.py
