@@ -26,6 +26,10 @@ PYTEST_UNIT := OMP_NUM_THREADS=1 $(RUN) -m pytest tests/unit -n auto --maxproces
 # Those that start servers wait for them half of the time: three at a time, and those that share a server in turn.
 PYTEST_SERVERS := $(RUN) -m pytest tests --ignore tests/unit -n 3 --dist loadfile -W default
 
+# Real processes on a busy machine: what fails is tried once more, and named in the summary if it then passes.
+# make check does not do so.
+RETRIED := --reruns 1 -r R
+
 # Which branches they must reach; `coverage report` then says what is missing.
 COVERED := --cov --cov-report= --cov-fail-under=93
 
@@ -66,10 +70,10 @@ else
 endif
 
 unit: setup
-	@$(PYTEST_UNIT) --durations 20 $(COVERED)
+	@$(PYTEST_UNIT) $(RETRIED) --durations 20 $(COVERED)
 
 servers: setup
-	@$(PYTEST_SERVERS) --durations 20
+	@$(PYTEST_SERVERS) $(RETRIED) --durations 20
 
 serve: archives ## start a server and return once it is ready (PORT=8080 DEVICE=cpu STATE=.state)
 	@$(SERVE) start $(SERVE_OPTIONS)

@@ -31,6 +31,7 @@ import psutil
 from archives.build import build
 from benchmarks.abusers import KINDS, SECONDS, Site, abused, short
 from benchmarks.engine import CHECKPOINTS
+from benchmarks.ports import free_port
 from benchmarks.report import parser, percentile, print_table, write_json
 from gateway import keys
 from outofsync_client.protocol import LOOPBACK
@@ -99,7 +100,7 @@ def deployed(store: Path | None = None, *, turns: bool = True) -> Iterator[Servi
             store = folder / "model_store"
             build(CHECKPOINTS, store)
         state = folder / "state"
-        edge = EdgeSettings(states=(state,), port=_free_port())
+        edge = EdgeSettings(states=(state,), port=free_port())
         stack.enter_context(running(ServerSettings(state=state, model_store=store, plain_models=False)))
         names = (*(f"other-{number}" for number in range(OTHERS)), "abuser")
         edge.folder.mkdir(parents=True, exist_ok=True)
@@ -117,7 +118,7 @@ def deployed(store: Path | None = None, *, turns: bool = True) -> Iterator[Servi
 @contextmanager
 def _gateway(edge: EdgeSettings) -> Iterator[str]:
     """A gateway whose callers do not wait for each other; its address."""
-    port = _free_port()
+    port = free_port()
     words = ["--state", str(edge.states[0]), "--keys", str(edge.key_file), "--port", str(port)]
     words += ["--shared", str(NO_SHARE)]
     with (edge.states[0] / "gateway.log").open("wb") as log:
@@ -139,13 +140,6 @@ def _gateway(edge: EdgeSettings) -> Iterator[str]:
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex((LOOPBACK, port)) == 0
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass

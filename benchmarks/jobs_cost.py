@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 
 from benchmarks.footage import stored
-from benchmarks.postgres import free_port
+from benchmarks.ports import free_port
 from benchmarks.report import machine, median, parser, percentile, print_table, write_json
 from benchmarks.server import served_from
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.postgres import PostgresServer, free_port, postgres_server
+from benchmarks.ports import free_port
+from benchmarks.postgres import PostgresServer, postgres_server
 from benchmarks.real_server import RealServer
 
 ROOT = Path(__file__).resolve().parent.parent

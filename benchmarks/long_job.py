@@ -22,7 +22,8 @@ import httpx
 from benchmarks.cancelling import stage_of
 from benchmarks.footage import stored
 from benchmarks.jobs_scene import Killable, gateway_words
-from benchmarks.postgres import PostgresServer, free_port, missing, postgres_server
+from benchmarks.ports import free_port
+from benchmarks.postgres import PostgresServer, missing, postgres_server
 from benchmarks.real_server import RealServer
 from benchmarks.report import parser, print_table, write_json
 from outofsync.progress import Step

@@ -24,13 +24,13 @@ import requests
 
 from benchmarks import load
 from benchmarks.engine import Engine
+from benchmarks.ports import free_port
 from benchmarks.report import median, parser, print_table, write_json
 from benchmarks.schedule import Comparison, compare, read_clip
 from benchmarks.server import detect_url, served
 from benchmarks.serving import clips
 from outofsync.constants import FRAME_RATE, MAX_WINDOWS
 from outofsync_client.protocol import LOOPBACK
-from serving.torchserve.ports import choose_ports
 
 REQUESTS = {1: 8, 8: 16}  # by the number of clients
 START_S = 120.0
@@ -51,7 +51,7 @@ class Measured:
 @contextmanager
 def fastapi_server() -> Iterator[str]:
     """The address of a FastAPI server's method, for as long as the block lasts."""
-    port = choose_ports(None).management  # any free one
+    port = free_port()
     command = [sys.executable, "-m", "benchmarks.fastapi_peer", "--port", str(port)]
     environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "CUDA_VISIBLE_DEVICES": ""}
     server = subprocess.Popen(command, cwd=load.ROOT, env=environment)

@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,6 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+
+from benchmarks.ports import free_port
 
 PACKAGES = Path("/usr/lib/postgresql")  # where Debian keeps its programs, by version
 USERS = ("postgres", "nobody")  # whom it is run as by root, which it refuses to be
@@ -93,13 +94,6 @@ def postgres_server() -> Iterator[PostgresServer]:
             yield server
         finally:
             server.stop()
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def missing() -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -16,6 +15,7 @@ import pytest
 import requests
 from server_fixture import LiveServer
 
+from benchmarks.ports import free_port
 from gateway import keys
 from serving.edge.__main__ import parse, start, stop
 from serving.edge.settings import EdgeSettings
@@ -73,12 +73,6 @@ class LiveEdge:
 
 
 MakeEdge = Callable[..., LiveEdge]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def edge_before(servers: list[LiveServer], left: ExitStack, *words: str) -> LiveEdge:

@@ -56,27 +56,42 @@ def choosing(check: Check) -> Iterator[None]:
         yield
 
 
-def choose_ports(wanted: int | None, before: Ports | None = None) -> Ports:
-    """Free ports, those of ``before`` if they all are; raises :class:`ServeError` if ``wanted`` is taken."""
-    with ExitStack() as held:  # all are held until the last is found, so that no two are the same
-        if before is not None and all(_bind(held, port) is not None for port in astuple(before)):
-            return before
+@contextmanager
+def reserved_ports(wanted: int | None, before: Ports | None = None) -> Iterator[Ports]:
+    """Free ports, those of ``before`` if they all are; raises :class:`ServeError` if ``wanted`` is taken.
+
+    Until the block ends the kernel, which may choose any port that is free, gives none of them to an outgoing
+    connection for its own end; who listens with SO_REUSEADDR, as TorchServe does, gets it.
+    """
     with ExitStack() as held:
-        first = _bind(held, DEFAULT_PORT if wanted is None else wanted)
-        if first is None and wanted is not None:
-            raise ServeError(f"port {wanted} is in use; free it or choose another: make serve PORT=…")
-        inference = first or _bind(held, 0)
-        others = [_bind(held, 0) for _ in range(4)]
-        return Ports(*(port for port in (inference, *others) if port is not None))
+        yield _same(held, before) or _chosen(held, wanted)
+
+
+def _same(held: ExitStack, before: Ports | None) -> Ports | None:
+    """The ports of an earlier life, None where one of them is taken now."""
+    with ExitStack() as bound:
+        if before is None or any(_bind(bound, port) is None for port in astuple(before)):
+            return None
+        held.push(bound.pop_all())
+        return before
+
+
+def _chosen(held: ExitStack, wanted: int | None) -> Ports:
+    first = _bind(held, DEFAULT_PORT if wanted is None else wanted)
+    if first is None and wanted is not None:
+        raise ServeError(f"port {wanted} is in use; free it or choose another: make serve PORT=…")
+    inference = first or _bind(held, 0)
+    others = [_bind(held, 0) for _ in range(4)]
+    return Ports(*(port for port in (inference, *others) if port is not None))
 
 
 def _bind(held: ExitStack, port: int) -> int | None:
     """Bind a loopback port (0: any), or None where it is taken."""
-    listener = held.enter_context(socket.socket())
+    bound = held.enter_context(socket.socket())
     # As TorchServe will: connections of a server that has just stopped do not block its port.
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((LOOPBACK, port))
+        bound.bind((LOOPBACK, port))
     except OSError:
         return None
-    return int(listener.getsockname()[1])
+    return int(bound.getsockname()[1])

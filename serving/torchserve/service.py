@@ -15,7 +15,7 @@ from serving.state import StateFolder
 from serving.supervisor import Check
 from serving.torchserve.draining import drain
 from serving.torchserve.leftovers import Leftovers
-from serving.torchserve.ports import Ports, choose_ports, choosing
+from serving.torchserve.ports import Ports, choosing, reserved_ports
 from serving.torchserve.server import Server
 
 MAX_THREADS = 2000  # of Java: each request that a worker dies under leaves one or two behind for ever
@@ -37,9 +37,9 @@ class TorchServe:
         return "TorchServe"
 
     def start(self, check: Check) -> None:
-        with choosing(check):
-            self._ports = choose_ports(self._settings.port, self._ports)
-            server = self._server = Server(self._settings, self._folder, self._ports)
+        with choosing(check), reserved_ports(self._settings.port, self._ports) as ports:
+            self._ports = ports
+            server = self._server = Server(self._settings, self._folder, ports)
             server.start()
             server.wait_for(server.listen, check)
         self._folder.publish(server.wait_for(server.load, check))

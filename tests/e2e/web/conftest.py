@@ -18,9 +18,9 @@ import requests
 from browser import FLAGS, chromium
 from e2e.web.clips import joined
 from e2e.web.tab import GENUINE, MANIPULATED, SAMPLES, Complaints, Tab
-from edge_fixture import free_port
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from benchmarks.ports import free_port
 from gateway.jobs.settings import JobSettings
 from gateway.settings import GatewaySettings
 from outofsync_client.protocol import LOOPBACK

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.footage import footage
+from benchmarks.ports import free_port
 from outofsync_cluster.fence import fenced
 from outofsync_cluster.places import Storage
 from serving.settings import ROOT
@@ -208,9 +208,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 @pytest.fixture
 def bucket(catalogue: Path) -> Iterator[str]:
     """The address of a storage server with the catalogue in the bucket ``videos``."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     words = ["-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", str(port)]
     server = subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"

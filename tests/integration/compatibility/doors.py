@@ -14,10 +14,11 @@ from typing import Any
 import psutil
 import pytest
 from decoders import decoders
-from edge_fixture import LiveEdge, free_port
+from edge_fixture import LiveEdge
 from server_fixture import LiveServer
 from under_load import wait_for
 
+from benchmarks.ports import free_port
 from outofsync_client import AsyncClient, Client, OutOfSyncError, Retries
 from outofsync_client.management import Management
 from outofsync_client.protocol import model_of

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 import yaml
-from edge_fixture import edges, free_port
+from edge_fixture import edges
 from fault_proxy import FaultProxy, Reset, answer
 from integration.compatibility.doors import (
     DIRECT,
@@ -32,6 +32,7 @@ from untrained import write_checkpoints
 
 import outofsync_client as oos
 from archives.build import SETTINGS, build
+from benchmarks.ports import free_port
 from gateway.openapi import DOCUMENT
 from outofsync.errors import ErrorCode
 from outofsync.limits import Limits

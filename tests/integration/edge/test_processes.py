@@ -13,8 +13,9 @@ from typing import Any
 import psutil
 import pytest
 import requests
-from edge_fixture import free_port, installed
+from edge_fixture import installed
 
+from benchmarks.ports import free_port
 from serving.edge.__main__ import start, stop
 from serving.edge.settings import EdgeSettings
 from serving.settings import ServeError

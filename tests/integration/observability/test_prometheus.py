@@ -17,9 +17,10 @@ import psutil
 import pytest
 import requests
 from decoders import decoders
-from edge_fixture import LiveEdge, MakeEdge, free_port, installed
+from edge_fixture import LiveEdge, MakeEdge, installed
 from media_factory import Media, beginning
 
+from benchmarks.ports import free_port
 from serving.settings import ROOT
 
 pytestmark = pytest.mark.server

@@ -11,10 +11,11 @@ from threading import Event
 import psutil
 import pytest
 import requests
-from edge_fixture import LiveEdge, MakeEdge, free_port
+from edge_fixture import LiveEdge, MakeEdge
 from media_factory import Media
 from server_fixture import LiveServer
 
+from benchmarks.ports import free_port
 from serving.lifecycle import start
 
 pytestmark = pytest.mark.server

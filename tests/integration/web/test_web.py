@@ -19,8 +19,8 @@ from typing import Any
 import psutil
 import pytest
 import requests
-from edge_fixture import free_port
 
+from benchmarks.ports import free_port
 from serving.lifecycle import running
 from serving.settings import ROOT, ServerSettings
 from serving.state import ServerState, StateFolder

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import requests
-from edge_fixture import free_port
 from media_factory import Media
 from server_fixture import LiveServer
 
+from benchmarks.ports import free_port
 from outofsync_client import BusyError, Client, OutOfSyncError, Result, Retries
 from serving.lifecycle import running
 from serving.settings import ROOT, ServerSettings

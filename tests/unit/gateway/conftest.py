@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -25,6 +24,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 import gateway
+from benchmarks.ports import free_port
 from gateway import keys
 from gateway.app import Gateway
 from gateway.settings import GatewaySettings
@@ -158,13 +158,6 @@ class LiveGateway:
 
     def metric(self, name: str, **labels: str) -> float:
         return self.gateway.metrics.registry.get_sample_value(name, labels) or 0.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

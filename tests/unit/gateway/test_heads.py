@@ -12,8 +12,10 @@ from urllib.parse import urlsplit
 import httpx
 import jsonschema  # type: ignore[import-untyped]
 import pytest
-from unit.gateway.conftest import END_S, LOOPBACK, Background, FakeServer, free_port, gateway_process
+from unit.gateway.conftest import END_S, LOOPBACK, Background, FakeServer, gateway_process
 from unit.gateway.test_openapi import schema
+
+from benchmarks.ports import free_port
 
 HEADER_S = 1.0
 

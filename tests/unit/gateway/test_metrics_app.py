@@ -23,13 +23,13 @@ from unit.gateway.conftest import (
     Background,
     FakeServer,
     LiveGateway,
-    free_port,
     gateway_process,
     health,
     judged,
     wait_until,
 )
 
+from benchmarks.ports import free_port
 from gateway.metrics_app import metrics_app
 
 

@@ -23,7 +23,7 @@ from serving.settings import (
     to_document,
 )
 from serving.torchserve import java
-from serving.torchserve.ports import Ports, choose_ports
+from serving.torchserve.ports import Ports, reserved_ports
 
 Parse = Callable[[list[str]], tuple[str, Any]]
 PORTS = Ports(1001, 1002, 1003, 1004, 1005)
@@ -39,15 +39,17 @@ def test_a_port_that_was_asked_for_and_is_taken_is_a_sentence() -> None:
         taken.bind((LOOPBACK, 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(ServeError, match=f"port {port} is in use.*PORT="):
-            choose_ports(port)
+        refused = pytest.raises(ServeError, match=f"port {port} is in use.*PORT=")
+        with refused, reserved_ports(port):
+            pass
 
 
 def test_a_free_port_that_was_asked_for_is_used() -> None:
     with socket.socket() as free:
         free.bind((LOOPBACK, 0))
         port = free.getsockname()[1]
-    assert choose_ports(port).inference == port
+    with reserved_ports(port) as ports:
+        assert ports.inference == port
 
 
 def test_another_port_is_found_where_the_default_is_taken() -> None:
@@ -58,12 +60,35 @@ def test_another_port_is_found_where_the_default_is_taken() -> None:
             taken.listen()
         except OSError:
             pass  # somebody else's server takes it: as good
-        assert choose_ports(None).inference != DEFAULT_PORT
+        with reserved_ports(None) as ports:
+            assert ports.inference != DEFAULT_PORT
 
 
 def test_no_two_ports_are_the_same() -> None:
-    ports = choose_ports(None)
-    assert len({*vars(ports).values()}) == 5
+    with reserved_ports(None) as ports:
+        assert len({*vars(ports).values()}) == 5
+
+
+def test_the_ports_of_an_earlier_life_are_taken_again_unless_one_is_in_use() -> None:
+    with reserved_ports(None) as before:
+        pass
+    with reserved_ports(None, before) as again:
+        assert again == before
+    with socket.socket() as taken:
+        taken.bind((LOOPBACK, before.metrics))
+        with reserved_ports(None, before) as others:
+            assert before.metrics not in vars(others).values()
+
+
+def test_until_torchserve_listens_no_connection_gets_one_of_its_ports() -> None:
+    with reserved_ports(None) as ports, socket.socket() as torchserve:
+        for port in vars(ports).values():
+            with socket.socket() as connection, pytest.raises(OSError, match="in use"):
+                connection.bind((LOOPBACK, port))
+        torchserve.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        torchserve.bind((LOOPBACK, ports.inference))
+        torchserve.listen()
+        socket.create_connection((LOOPBACK, ports.inference)).close()
 
 
 def test_every_listener_is_on_loopback() -> None:

@@ -21,13 +21,13 @@ from unit.gateway.conftest import (
     LOOPBACK,
     RESULT,
     FakeServer,
-    free_port,
     killed_gateway,
     said,
     wait_until,
 )
 from unit.gateway.jobs.test_callbacks import Receiver, receiver
 
+from benchmarks.ports import free_port
 from gateway.jobs.job import State
 from gateway.jobs.tables import FILE, GATEWAYS, JOBS
 
