@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import httpx
 from starlette.applications import Starlette
@@ -18,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from gateway.access import EVERYBODY, Access, access_of
+from gateway.access import Access, access_of
 from gateway.background import TaskSupervisor
 from gateway.endpoint import STOPPED, Endpoint, Work, error_response
 from gateway.errors import method_not_allowed, no_such_request, not_found
@@ -26,26 +24,26 @@ from gateway.events import ARRIVAL_S, Places, events
 from gateway.events import HEADERS as EVENTS_HEADERS
 from gateway.events import MEDIA_TYPE as EVENTS_TYPE
 from gateway.health import HealthMonitor
-from gateway.job_routes import JobRoutes, preferences
+from gateway.job_routes import JobRoutes
 from gateway.job_service import JobService
 from gateway.metrics import Metrics
 from gateway.openapi import DOCUMENT
 from gateway.page_files import ROUTES as PAGE_ROUTES
 from gateway.page_files import PageFiles
 from gateway.pipelines import version_summary
-from gateway.progress import RequestTracker, TrackedRequest
+from gateway.progress import RequestTracker
 from gateway.progress_files import sweep
 from gateway.reports import REQUEST_BYTES, Renderer
 from gateway.request_context import RequestContext
 from gateway.request_log import OTHER_ROUTE
-from gateway.routing import Prediction, Router
+from gateway.routing import Router
 from gateway.servers import Pool, Server
 from gateway.settings import GatewaySettings
 from gateway.shadow import Shadow
 from gateway.turns import Turns
-from gateway.upload import Upload
 from gateway.upload_routes import UploadRoutes
 from gateway.upstream import Upstream
+from gateway.video_routes import VideoRoutes
 from outofsync_client.protocol import (
     EDGE,
     EDGE_CALLBACK_SECRET,
@@ -59,15 +57,9 @@ from outofsync_client.protocol import (
     EDGE_REPORT,
     EDGE_UPLOAD,
     EDGE_UPLOADS,
-    PIPELINE_HEADER,
-    RESPOND_ASYNC,
 )
 
 LEGACY_DETECT = "/detect"
-LEGACY_FIELDS = ("score", "label", "verdict", "probability_fake", "id")  # the first two, and a little more
-VIDEO_TYPE = "video/mp4"
-
-logger = logging.getLogger("gateway")
 
 
 @dataclass
@@ -121,95 +113,6 @@ class Gateway:
         """Be ready no longer; what is in flight has ``drain_s`` seconds from now on."""
         self.stops_at = min(self.stops_at, time.monotonic() + self.settings.drain_s)
 
-    async def detect(self, context: RequestContext) -> Response:
-        """The result, as the workflow gives it; a job, where the caller would rather not wait for that."""
-        if RESPOND_ASYNC in preferences(context):
-            return await self._job_routes().submit_detect(context)
-        return await self._detect(context, lambda result: result)
-
-    async def detect_legacy(self, context: RequestContext) -> Response:
-        """The result in the words of older systems."""
-        named = {"request_id": context.request_id}
-        return await self._detect(
-            context, lambda result: {name: result.get(name) for name in LEGACY_FIELDS} | named
-        )
-
-    async def _detect(
-        self, context: RequestContext, shape: Callable[[dict[str, Any]], dict[str, Any]]
-    ) -> Response:
-        holder = context.authenticate(self.access)
-        request, upload = context.upstream_request(self.settings.request_bytes)
-        tracked = self._track(context, holder, upload)
-        await self._turn(context, holder, upload)
-        kept = False
-        try:
-            work = self.router.detect(request, upload, tracked)
-            prediction = await context.cancel_on_disconnect(work, upload)
-            self._note_prediction(context, prediction)
-            if pipeline := self.shadow.candidate_for(prediction):
-                kept = self.shadow.compare(pipeline, prediction, request, upload)
-        finally:
-            self._note_upload(context, upload)
-            if not kept:
-                upload.close()
-        headers = {PIPELINE_HEADER: prediction.pipeline} if prediction.pipeline else {}
-        return JSONResponse(shape(prediction.result), headers=headers)
-
-    async def deblur(self, context: RequestContext) -> Response:
-        """The video with sharper faces, passed on as it comes."""
-        holder = context.authenticate(self.access)
-        request, upload = context.upstream_request(self.settings.request_bytes)
-        tracked = self._track(context, holder, upload)
-
-        await self._turn(context, holder, upload)
-
-        def on_attempt(server: Server, number: int) -> None:
-            context.log_fields |= {"server": server.name, "attempts": number}
-
-        answer = self.router.deblur(request, upload, tracked, on_attempt)
-        opening = context.resources.enter_async_context(answer)
-        try:
-            video = await context.cancel_on_disconnect(opening, upload)
-        finally:
-            self._note_upload(context, upload)
-            upload.close()
-        headers = {} if video.length is None else {"Content-Length": str(video.length)}
-        return StreamingResponse(video.chunks, media_type=VIDEO_TYPE, headers=headers)
-
-    async def _turn(self, context: RequestContext, holder: str, upload: Upload) -> None:
-        """Wait until it is this caller's turn, which lasts until the answer has been sent."""
-        if holder == EVERYBODY:  # nobody can be told from anybody else
-            return
-        turn = context.resources.enter_async_context(self.turns.of(holder))
-        try:
-            await context.cancel_on_disconnect(turn, upload)
-        except BaseException:
-            upload.close()
-            raise
-
-    def _track(self, context: RequestContext, holder: str, upload: Upload) -> TrackedRequest:
-        """Let the request be followed from now on, until its answer has been sent."""
-        tracked = self.tracker.begin(holder, context.request_id, upload, context.length)
-        context.resources.callback(
-            lambda: self.tracker.end(holder, context.request_id, tracked, context.status)
-        )
-        return tracked
-
-    def _note_prediction(self, context: RequestContext, prediction: Prediction) -> None:
-        context.log_fields |= {
-            "server": prediction.server.name,
-            "pipeline": prediction.pipeline,
-            "role": prediction.role,
-            "attempts": prediction.attempts,
-            "verdict": prediction.result.get("verdict"),
-        }
-
-    def _note_upload(self, context: RequestContext, upload: Upload) -> None:
-        """Say so where no disk could hold an upload: it could not have been sent again."""
-        if not upload.repeatable:
-            self.metrics.unrepeatable.inc()
-            logger.warning("request %s: there was no room to keep its upload", context.request_id)
-
     async def events(self, context: RequestContext) -> Response:
         """How far a request is that the same caller has sent, or is about to."""
         holder = context.authenticate(self.access)
@@ -254,11 +157,15 @@ class Gateway:
 
     def app(self) -> Starlette:
         """The ASGI application; its lifespan watches the servers."""
-        jobs = self._job_routes()
-        uploads = UploadRoutes(self.jobs, self.access, max_bytes=self.settings.request_bytes)
+        most = self.settings.request_bytes
+        jobs = JobRoutes(self.jobs, self.access, self.renderer, self.followers, max_bytes=most)
+        videos = VideoRoutes(
+            self.router, self.shadow, self.access, self.turns, self.tracker, self.metrics, jobs, most
+        )
+        uploads = UploadRoutes(self.jobs, self.access, max_bytes=most)
         routes = [
-            self._route("POST", EDGE.detect, self.detect),
-            self._route("POST", EDGE.deblur, self.deblur),
+            self._route("POST", EDGE.detect, videos.detect),
+            self._route("POST", EDGE.deblur, videos.deblur),
             self._route("POST", EDGE_REPORT, self.report),
             self._route("GET", EDGE_EVENTS, self.events),
             self._routes(EDGE_JOBS, GET=jobs.page, POST=jobs.submit),
@@ -271,7 +178,7 @@ class Gateway:
             self._route("GET", EDGE.health, self.health),
             self._route("GET", EDGE_MODELS, self.models),
             self._route("GET", EDGE_DOCUMENT, self.document),
-            self._route("POST", LEGACY_DETECT, self.detect_legacy),
+            self._route("POST", LEGACY_DETECT, videos.detect_legacy),
             *(self._route("GET", address, self.page_file) for address in PAGE_ROUTES),
         ]
         return Starlette(
@@ -279,10 +186,6 @@ class Gateway:
             exception_handlers={HTTPException: self._unknown_route},
             lifespan=self._lifespan,
         )
-
-    def _job_routes(self) -> JobRoutes:
-        most = self.settings.request_bytes
-        return JobRoutes(self.jobs, self.access, self.renderer, self.followers, max_bytes=most)
 
     def _route(self, method: str, path: str, work: Work) -> Route:
         return self._routes(path, **{method: work})

@@ -10,9 +10,6 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
 
 from outofsync_client import OutOfSyncError
 from outofsync_client.calibration import Calibration
@@ -20,12 +17,12 @@ from outofsync_client.cli.display import EXIT_ERROR, EXIT_REAL
 from outofsync_client.cli.options import with_places
 from outofsync_client.cli.server import nearest_state
 from outofsync_client.protocol import NODES
-from outofsync_client.reports.wording import number, percent, printable, verdict_words
-from serving.rollout import MAX_WORKERS, Comparison, Models, VersionSummary
+from outofsync_client.reports.wording import percent, printable, verdict_words
+from serving.rollout import MAX_WORKERS, Models
 from serving.rollout.inspecting import inspect, is_file_name, sign_file
+from serving.rollout.tables import comparison_summary, comparison_table, node_table, version_table
 from serving.signing import trust
 
-ROLE_STYLES = {"promoted": "bold green", "canary": "yellow", "shadow": "yellow", "built": "bright_black"}
 SHOWN_EVENTS = 10
 
 
@@ -69,26 +66,9 @@ def list_(models: Models, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([one.to_dict() for one in versions]))
         return
-    table = Table()
-    for name in ("version", "part", "deblur", "ensemble", "loaded"):
-        table.add_column(name, no_wrap=True)
-    for one in versions:
-        loaded = {True: "ready", False: "not ready", None: "-"}[one.ready]
-        table.add_row(
-            one.version, Text(_part(one), ROLE_STYLES.get(one.role, "")), one.deblur, one.ensemble, loaded
-        )
-    Console().print(table)
+    Console().print(version_table(versions))
     if any(one.role == "promoted" and one.answers is False for one in versions):
         click.echo("the promoted version does not answer yet: a step was interrupted; repeat it", err=True)
-
-
-def _part(one: VersionSummary) -> str:
-    """What a version does, in words."""
-    if one.role == "canary":
-        return f"canary, {percent(one.share)} of requests"
-    if one.role == "shadow":
-        return f"shadow, judges {percent(one.share)} again"
-    return one.role
 
 
 @models.command()
@@ -101,15 +81,7 @@ def show(models: Models, version: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(asdict(described)))
         return
-    table = Table()
-    for name in ("node", "version", "archive", "workers", "waiting"):
-        table.add_column(name)
-    for one in described.nodes:
-        workers = ", ".join(f"{worker.pid} {worker.status.lower()}" for worker in one.workers or ())
-        archive = f"[bold red]{escape(one.problem)}" if one.problem else f"{one.archive} ({one.sha256[:12]}…)"
-        waiting = "-" if one.queued is None else str(one.queued)
-        table.add_row(one.node, one.version, archive, workers or "not loaded", waiting)
-    Console().print(table)
+    Console().print(node_table(described.nodes))
     for event in described.events:
         click.echo(f"{event.at}  {event.step}")
 
@@ -242,35 +214,8 @@ def compare(models: Models, version: str, files: tuple[Path, ...], as_json: bool
         click.echo(json.dumps(asdict(comparison)))
         return
     if files:
-        Console().print(_pairs(comparison))
-    click.echo(_summary(comparison))
-
-
-def _pairs(comparison: Comparison) -> Table:
-    table = Table()
-    for name in ("file", comparison.promoted, comparison.candidate, "difference"):
-        table.add_column(name)
-    for pair in comparison.pairs:
-        predictions = [
-            f"{verdict_words(side.verdict)}, {percent(side.probability_fake)}"
-            for side in (pair.promoted, pair.candidate)
-        ]
-        style = "" if pair.agrees else "bold yellow"
-        table.add_row(Text(printable(pair.file), style), *predictions, number(pair.difference))
-    return table
-
-
-def _summary(comparison: Comparison) -> str:
-    count = len(comparison.pairs)
-    if not count:
-        return (
-            "nothing was compared yet: name files, or send shadow traffic (outofsync models canary --shadow)"
-        )
-    words = f"{comparison.agreeing} of {count} verdicts agree"
-    if differences := comparison.differences:
-        mean = sum(differences) / len(differences)
-        words += f"; probabilities differ by {mean:.3f} on average, {max(differences):.3f} at most"
-    return words
+        Console().print(comparison_table(comparison))
+    click.echo(comparison_summary(comparison))
 
 
 @models.command()

@@ -11,45 +11,32 @@ to it; then it works from another machine as well.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Callable, Optional, TypeVar, Union
+from typing import Any, Optional, TypeVar, Union
 
 import httpx
 
 from outofsync_client._endpoints import checked_url
-from outofsync_client._exceptions import AuthenticationError, OutOfSyncError, UnreachableError
-from outofsync_client._network import Certificate, proxy_for, tls_context
-from outofsync_client.protocol import ErrorCode
-from outofsync_client.protocol.answers import refuses_token
+from outofsync_client._exceptions import UnreachableError
+from outofsync_client._management import (
+    ANSWER_S,
+    Connection,
+    Credentials,
+    ManagementError,
+    http_client,
+    raise_for_refusal,
+)
+from outofsync_client._network import Certificate
 from outofsync_client.protocol.state import read_state
 
 READY = "READY"
-CONNECT_S, ANSWER_S = 5.0, 60.0  # every call returns at once but for a server under great load
-RENEWAL_S = 3.0  # new tokens are in the state folder long before
-POLL_S = 0.1
-_TOKEN_HINT = "Pass the management token; TorchServe makes new ones, which are in its state folder."
 
 Self = TypeVar("Self", bound="Management")
 
 __all__ = ["LoadedVersion", "Management", "ManagementError", "Worker"]
-
-
-class ManagementError(OutOfSyncError):
-    """TorchServe refused, or said nothing usable."""
-
-    default_code = ErrorCode.MANAGEMENT
-
-
-@dataclass(frozen=True)
-class Credentials:
-    """The address of a management API, and the token that it asks for."""
-
-    url: str
-    token: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -115,7 +102,7 @@ class Management:
         Raises ValueError for a URL or a certificate that cannot be used.
         """
         credentials = Credentials(checked_url(url), token)
-        self._use(lambda: credentials, _http_client(url, verify, cert, timeout))
+        self._connection = Connection(lambda: credentials, http_client(url, verify, cert, timeout))
 
     @classmethod
     def of_state(cls: type[Self], folder: Union[str, Path], *, timeout: float = ANSWER_S) -> Self:
@@ -129,17 +116,12 @@ class Management:
             return Credentials(server.management_url, server.management_token)
 
         management = cls.__new__(cls)
-        management._use(look, _http_client("", True, None, timeout))
+        management._connection = Connection(look, http_client("", True, None, timeout))
         return management
-
-    def _use(self, look: Callable[[], Credentials], client: httpx.Client) -> None:
-        self._look = look
-        self._known: Optional[Credentials] = None
-        self._client = client
 
     def close(self) -> None:
         """Close its connections."""
-        self._client.close()
+        self._connection.close()
 
     def __enter__(self: Self) -> Self:
         return self
@@ -220,10 +202,10 @@ class Management:
 
         None where the answer has one of the statuses that are ``as_good`` as success.
         """
-        response = self._send(method, path, query, timeout)
+        response = self._connection.send(method, path, query, timeout=timeout)
         if response.status_code in as_good:
             return None
-        _raise_for_refusal(response, f"{method} /{path}")
+        raise_for_refusal(response, f"{method} /{path}")
         try:
             return response.json()
         except ValueError:
@@ -231,83 +213,8 @@ class Management:
 
     def tell(self, method: str, path: str, query: Optional[Mapping[str, str]] = None) -> None:
         """Any call whose answer says nothing but that it was understood."""
-        _raise_for_refusal(self._send(method, path, query, None), f"{method} /{path}")
-
-    def _send(
-        self, method: str, path: str, query: Optional[Mapping[str, str]], timeout: Optional[float]
-    ) -> httpx.Response:
-        """The answer; where what is known is out of date, from the server of now, with its new tokens."""
-        known, self._known = self._known, self._known or self._look()
-        try:
-            response = self._attempt(self._known, method, path, query, timeout)
-        except UnreachableError:
-            self._known = None
-            if known is None or (now := self._look()) == known:
-                raise
-            self._known = now  # it was started anew, elsewhere
-            response = self._attempt(now, method, path, query, timeout)
-        deadline = time.monotonic() + RENEWAL_S
-        while refuses_token(response.status_code, _object(response)) and time.monotonic() < deadline:
-            now = self._look()
-            if now is self._known:
-                break  # it never changes
-            if now == self._known:
-                time.sleep(POLL_S)  # TorchServe knows new tokens a moment before the state folder does
-                continue
-            self._known = now
-            response = self._attempt(now, method, path, query, timeout)
-        return response
-
-    def _attempt(
-        self,
-        credentials: Credentials,
-        method: str,
-        path: str,
-        query: Optional[Mapping[str, str]],
-        timeout: Optional[float],
-    ) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {credentials.token}"}
-        limits = httpx.USE_CLIENT_DEFAULT if timeout is None else httpx.Timeout(timeout, connect=CONNECT_S)
-        try:
-            return self._client.request(
-                method, f"{credentials.url}/{path}", params=query, headers=headers, timeout=limits
-            )
-        except httpx.HTTPError as error:
-            raise UnreachableError(
-                f"TorchServe's management interface does not answer ({type(error).__name__})"
-            ) from None
-
-
-def _http_client(url: str, verify: Union[bool, str], cert: Certificate, timeout: float) -> httpx.Client:
-    """Neither .netrc nor a proxy for this machine's own addresses replaces or sees the token."""
-    return httpx.Client(
-        verify=tls_context(verify, cert) if url.startswith("https:") else False,
-        proxy=proxy_for(url) if url else None,
-        trust_env=False,
-        timeout=httpx.Timeout(timeout, connect=CONNECT_S),
-    )
+        raise_for_refusal(self._connection.send(method, path, query), f"{method} /{path}")
 
 
 def _path(model: str, version: Optional[str] = None) -> str:
     return f"models/{model}" if version is None else f"models/{model}/{version}"
-
-
-def _raise_for_refusal(response: httpx.Response, asked: str) -> None:
-    if refuses_token(response.status_code, _object(response)):
-        raise AuthenticationError("TorchServe refuses the management token", hint=_TOKEN_HINT)
-    if not response.is_success:
-        said = f"TorchServe refused {asked}: {_message(response)}"
-        raise ManagementError(said, status=response.status_code)
-
-
-def _object(response: httpx.Response) -> dict[str, Any]:
-    """The JSON object of an answer, an empty one where it is none."""
-    try:
-        values = response.json()
-    except ValueError:
-        return {}
-    return values if isinstance(values, dict) else {}
-
-
-def _message(response: httpx.Response) -> str:
-    return str(_object(response).get("message", f"HTTP {response.status_code}"))

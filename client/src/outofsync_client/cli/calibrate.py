@@ -28,7 +28,6 @@ from outofsync_client.calibration import (
 )
 from outofsync_client.calibration._calibrating import CALIBRATION_FILE, calibration_of, default_name
 from outofsync_client.calibration._calibration import FALSE_ALARMS, LOWEST_ALARM
-from outofsync_client.cli.batch import Pace, live
 from outofsync_client.cli.display import EXIT_REAL
 from outofsync_client.cli.options import (
     MAX_JOBS,
@@ -38,6 +37,7 @@ from outofsync_client.cli.options import (
     with_places,
     with_server,
 )
+from outofsync_client.cli.pace import Pace, live
 from outofsync_client.cli.server import nearest_state
 from outofsync_client.extensions import versions_at
 from outofsync_client.reports.wording import number, percent, printable

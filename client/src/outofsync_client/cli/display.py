@@ -42,6 +42,11 @@ STYLES = {
 ERROR_STYLE = "bold magenta"
 PLAIN_WIDTH = 120  # where no terminal says how wide it is
 
+EXIT_CODES = (
+    "Exit codes: 0 every video is real or likely real, 1 some are fake or likely fake, 2 some are "
+    "inconclusive, 3 an error (it outweighs a fake, and a fake an inconclusive video)."
+)
+
 
 class _Warnings(logging.Handler):
     """Lines on the standard error output of the moment: a progress bar moves out of their way."""

@@ -11,11 +11,18 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from outofsync_client._client import Client
 from outofsync_client._exceptions import OutOfSyncError
 from outofsync_client._version import __version__
+from outofsync_client.cli.display import EXIT_ERROR, EXIT_REAL
+from outofsync_client.cli.options import opened, with_server
 from outofsync_client.cli.server import find_state
 from outofsync_client.protocol.state import read_state
 
@@ -34,6 +41,22 @@ class Finding:
     ok: Optional[bool]
     detail: str
     fix: str = ""
+
+
+@click.command()
+@with_server
+def doctor(**server: Any) -> int:
+    """Look at this machine and its server, and say how to mend what is not well."""
+    marks = {True: ("ok", "green"), False: ("bad", "bold red"), None: ("-", "bright_black")}
+    table = Table(box=None, show_header=False, pad_edge=False)
+    broken = False
+    for finding in examine(Path.cwd(), lambda: opened(**server)):
+        broken = broken or finding.ok is False
+        word, style = marks[finding.ok]
+        detail = finding.detail if finding.ok is not False else f"{finding.detail}\n→ {finding.fix}"
+        table.add_row(Text(word, style), finding.what, Text(detail))
+    Console().print(table)
+    return EXIT_ERROR if broken else EXIT_REAL
 
 
 def examine(directory: Path, open_client: Callable[[], Client]) -> Iterator[Finding]:

@@ -1,19 +1,23 @@
-"""``outofsync serve-status``: what a server says of itself, and what it has done since it started."""
+"""``outofsync health`` and ``serve-status``: what a server says of itself, and has done since it started."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Optional
 
-from rich.console import Group, RenderableType
+import click
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from outofsync_client._base import Health
 from outofsync_client._client import Client
+from outofsync_client._exceptions import OutOfSyncError
 from outofsync_client._metrics import Metrics
-from outofsync_client.cli.display import STYLES
+from outofsync_client.cli.display import EXIT_ERROR, EXIT_REAL, STYLES
+from outofsync_client.cli.options import client_of, with_server
 from outofsync_client.reports.wording import percent, verdict_words
 
 VERDICTS, ERRORS = "outofsync_verdicts_total", "outofsync_errors_total"
@@ -52,6 +56,37 @@ class Status:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+@click.command("serve-status")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+@with_server
+def serve_status(as_json: bool, **server: Any) -> int:
+    """Show what serves, its processes, what waits, and what was judged: 0 if it is ready, else 3."""
+    with client_of(**server) as client:
+        try:
+            status = status_of(client)
+        except OutOfSyncError as error:
+            raise click.ClickException(str(error)) from None
+    if as_json:
+        click.echo(json.dumps(status.to_dict()))
+    else:
+        Console().print(shown(status), soft_wrap=True)
+    return EXIT_REAL if status.health.ready else EXIT_ERROR
+
+
+@click.command()
+@with_server
+def health(**server: Any) -> int:
+    """Tell whether the server is ready: 0 if the whole chain answers, else 3."""
+    with client_of(**server) as client:
+        try:
+            found = client.health()
+        except OutOfSyncError as error:
+            raise click.ClickException(str(error)) from None
+        state = "ready" if found.ready else f"not ready: {found.problem}"
+        click.echo(f"{client.url}: {found.status}, {state} ({found.seconds:.2f} s)")
+    return EXIT_REAL if found.ready else EXIT_ERROR
 
 
 def status_of(client: Client) -> Status:

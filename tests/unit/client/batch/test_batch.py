@@ -15,7 +15,7 @@ from command_runner import outofsync
 from unit.client.conftest import TOKEN
 
 from outofsync_client.batch.runner import Tally
-from outofsync_client.cli.batch import Pace
+from outofsync_client.cli.pace import Pace
 
 if TYPE_CHECKING:
     from unit.client.conftest import Received, StubServer
