@@ -122,7 +122,7 @@ class Progress:
         self._amounts[step] = replace(self._amounts.get(step, _NOTHING), expected=frames)
 
     def finish(self) -> None:
-        """The last step is done."""
+        """The last step is done, or the last of this node's."""
         if self._step is not None and self._descriptor is not None:
             now = time.monotonic()
             self._end_step(now)

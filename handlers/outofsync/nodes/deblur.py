@@ -159,6 +159,7 @@ class DeblurNode:
         watch = Stopwatch()
         with watch.stage("deblur"):
             clip.deblur = self._restore_blurry(clip, progress)
+        progress.finish()
         clip.timing_ms |= watch.timing_ms
         clip.handed_on_s = time.time()
         return clip
