@@ -13,8 +13,11 @@ from collections.abc import Mapping
 from outofsync.progress import COUNTED, Amount, Step
 
 # Seconds a frame takes on the two cores that `python -m benchmarks.remaining` was run on.
-PRIOR_S = {Step.FACES: 0.0165, Step.DEBLUR: 0.024, Step.COMPARE: 0.0040, Step.SCORE: 0.0037}
-PRIOR_FRAMES = 50.0  # as much as this many frames of the request itself, that is believed
+PRIOR_S = {Step.FACES: 0.0039, Step.DEBLUR: 0.0097, Step.COMPARE: 0.0014, Step.SCORE: 0.0015}
+# As much as this many frames of the request itself, or this share of a step's, that is believed: the first
+# ones of each step take longer, while something is made ready.
+PRIOR_FRAMES, PRIOR_SHARE = 50.0, 0.1
+ANSWER_S = 0.00005  # a frame, once all is known, until a caller has it: writing, reading, keeping it
 LEAST_FRAMES = 50.0  # of a request, before anything is said of it
 LEARNT_FRAMES = 250.0  # of a step, from which something is learnt: the first frames of each cost more
 KEPT = 0.7  # of what is known, when a request more is answered
@@ -39,14 +42,14 @@ class Pace:
         if step not in COUNTED:
             return None
         at = COUNTED.index(Step(step))
-        ahead = [amounts.get(later) for later in COUNTED[at:]]
-        if None in ahead or sum(amount.done for amount in amounts.values()) < LEAST_FRAMES:
+        ahead = COUNTED[at:]
+        if not amounts.keys() >= set(ahead) or sum(one.done for one in amounts.values()) < LEAST_FRAMES:
             return None
-        here, *later = ((name, amounts[name]) for name in COUNTED[at:])
-        name, amount = here
+        (name, amount), *later = ((name, amounts[name]) for name in ahead)
         cost = self._cost(name, amounts)
-        own = (amount.spent_s + cost * PRIOR_FRAMES) / (amount.done + PRIOR_FRAMES)
-        rest = own * max(0.0, amount.expected - amount.done)
+        prior = max(PRIOR_FRAMES, PRIOR_SHARE * amount.expected)
+        own = (amount.spent_s + cost * prior) / (amount.done + prior)
+        rest = own * max(0.0, amount.expected - amount.done) + ANSWER_S * amounts[Step.SCORE].expected
         return rest + sum(self._cost(name, amounts) * amount.expected for name, amount in later)
 
     def _cost(self, step: Step, amounts: Mapping[Step, Amount]) -> float:

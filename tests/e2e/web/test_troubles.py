@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
+from e2e.web.clips import padded
 from e2e.web.conftest import MakeGateway, Served, Visit
 from e2e.web.tab import ANSWER_MS, GENUINE, HAND_IN, MANIPULATED, Tab, say
 from playwright.sync_api import expect
@@ -42,10 +44,17 @@ def test_a_server_that_is_gone_is_told_and_tried_again(visit: Visit, make_gatewa
     tab.verdict(GENUINE.name)
 
 
-def test_a_gateway_that_is_started_anew_midway_loses_nothing(visit: Visit, served: Served) -> None:
+def unseen_before(tmp_path: Path) -> Path:
+    """The manipulated sample in a file like no other, which no earlier test has had judged."""
+    return padded(MANIPULATED, 64, tmp_path / MANIPULATED.name)
+
+
+def test_a_gateway_that_is_started_anew_midway_loses_nothing(
+    visit: Visit, served: Served, tmp_path: Path
+) -> None:
     tab = visit()
     with tab.page.expect_request(HAND_IN):
-        tab.choose(MANIPULATED)
+        tab.choose(unseen_before(tmp_path))
     served.gateway().kill()
     tab.verdict(MANIPULATED.name)
 
@@ -57,11 +66,11 @@ def test_a_server_that_is_busy_is_tried_again(visit: Visit, make_gateway: MakeGa
         tab.verdict(video.name)
 
 
-def test_a_server_that_is_started_anew_midway(visit: Visit, served: Served) -> None:
+def test_a_server_that_is_started_anew_midway(visit: Visit, served: Served, tmp_path: Path) -> None:
     """Its supervisor starts it again; until then the page waits, or says so and is asked again."""
     tab = visit()
     with tab.page.expect_request(HAND_IN):
-        tab.choose(MANIPULATED)
+        tab.choose(unseen_before(tmp_path))
     StateFolder(served.server_state).processes()[1].kill()
     done = tab.page.get_by_role("link", name=tab.say("job.open.label", name=MANIPULATED.name))
     again = tab.button("job.again", name=MANIPULATED.name)

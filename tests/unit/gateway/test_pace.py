@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from gateway.pace import PRIOR_S, Pace, rounded
+from gateway.pace import ANSWER_S, PRIOR_S, Pace, rounded
 from outofsync.progress import COUNTED, Amount, Step
 
 FRAMES = {Step.FACES: 15000.0, Step.DEBLUR: 900.0, Step.COMPARE: 14000.0, Step.SCORE: 14000.0}
@@ -19,13 +19,14 @@ def moments(
 ) -> Iterator[tuple[Step, dict[Step, Amount], float]]:
     """A request at every hundredth of each step: the step, what is told of it, and what is left in truth."""
     amounts = {step: Amount(0, 0, frames) for step, frames in FRAMES.items()}
+    answer_s = ANSWER_S * FRAMES[Step.SCORE]
     for place, step in enumerate(COUNTED):
         later = sum(costs[name] * FRAMES[name] for name in COUNTED[place + 1 :])
         share = every
         while share <= 1.0:
             done = share * FRAMES[step]
             amounts[step] = replace(amounts[step], spent_s=costs[step] * done, done=done)
-            yield step, dict(amounts), later + costs[step] * (FRAMES[step] - done)
+            yield step, dict(amounts), later + costs[step] * (FRAMES[step] - done) + answer_s
             share += every
 
 
@@ -71,6 +72,20 @@ def test_nothing_is_learnt_from_a_few_frames() -> None:
     assert max(errors(pace, dict(PRIOR_S))) < 0.05
 
 
+def test_what_is_made_ready_first_is_not_taken_for_the_pace() -> None:
+    """The first 20 frames of every step take a second more."""
+    pace = Pace()
+    pace.learn({step: Amount(cost * 15000, 15000, 15000) for step, cost in PRIOR_S.items()})
+    amounts = {step: Amount(0.0, 0.0, 15000.0) for step in COUNTED}
+    told = pace.remaining_s(Step.FACES, amounts | {Step.FACES: Amount(1.0, 100.0, 15000.0)})
+    assert told == pytest.approx(15000 * sum(PRIOR_S.values()), rel=0.2)
+    told = pace.remaining_s(
+        Step.SCORE,
+        {step: Amount(9.0, 15000.0, 15000.0) for step in COUNTED} | {Step.SCORE: Amount(1.0, 100.0, 15000.0)},
+    )
+    assert told == pytest.approx(15000 * PRIOR_S[Step.SCORE], rel=0.5)
+
+
 def test_it_does_not_jump() -> None:
     costs = {step: 1.1 * cost for step, cost in PRIOR_S.items()}
     said = [Pace().remaining_s(step, amounts) for step, amounts, _ in moments(costs)][10:]
@@ -88,7 +103,7 @@ def test_what_cannot_be_known_is_not_said() -> None:
     assert pace.remaining_s(Step.FACES, {}) is None
     assert pace.remaining_s(Step.FACES, {Step.FACES: Amount(1.0, 100, 1000)}) is None, "what comes is unknown"
     assert pace.remaining_s(Step.FACES, dict.fromkeys(COUNTED, Amount(0.1, 1, 1000))) is None, "too early"
-    assert pace.remaining_s(Step.SCORE, {Step.SCORE: Amount(5.0, 1000, 1000)}) == 0.0
+    assert pace.remaining_s(Step.SCORE, {Step.SCORE: Amount(5.0, 1000, 1000)}) == 1000 * ANSWER_S
 
 
 def test_nobody_is_told_more_than_he_wants_to_know() -> None:
