@@ -12,7 +12,8 @@ from unit.gateway.jobs.test_routes import ended, get, submit
 
 from gateway import job_worker
 from gateway.jobs.tables import FILE, JOBS
-from outofsync.progress import Amount, Progress, Step
+from gateway.pace import PRIOR_S
+from outofsync.progress import COUNTED, Amount, Progress, Step
 
 HEADER = "x-outofsync-progress"
 
@@ -98,7 +99,9 @@ def test_how_long_the_rest_takes_is_in_the_job(live: LiveGateway, gate: Gate) ->
     job, _ = begun(live)
     assert get(live, job)["remaining_s"] is None
     file = live.servers[0].state / "progress" / live.servers[0].asked[-1][1][HEADER]
-    tell_amounts(file, Step.SCORE, 0.25, [*[Amount(10, 1000, 1000)] * 3, Amount(10, 1000, 4000)])
+    slower = 0.01 / PRIOR_S[Step.SCORE]  # than the machine that was measured, in every step
+    before = [Amount(slower * PRIOR_S[step] * 1000, 1000, 1000) for step in COUNTED[:-1]]
+    tell_amounts(file, Step.SCORE, 0.25, [*before, Amount(10, 1000, 4000)])
     wait_until(lambda: get(live, job)["remaining_s"])
     assert live.ask("GET", "/v1/jobs").json()["jobs"][0]["remaining_s"] == pytest.approx(30, rel=0.1)
     gate.open.set()
