@@ -160,7 +160,14 @@ class Gateway:
         most = self.settings.request_bytes
         jobs = JobRoutes(self.jobs, self.access, self.renderer, self.followers, max_bytes=most)
         videos = VideoRoutes(
-            self.router, self.shadow, self.access, self.turns, self.tracker, self.metrics, jobs, most
+            router=self.router,
+            shadow=self.shadow,
+            access=self.access,
+            turns=self.turns,
+            tracker=self.tracker,
+            metrics=self.metrics,
+            jobs=jobs,
+            max_bytes=most,
         )
         uploads = UploadRoutes(self.jobs, self.access, max_bytes=most)
         routes = [

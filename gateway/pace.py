@@ -41,8 +41,7 @@ class Pace:
         """Seconds until a request at this step is answered; None while that cannot be known."""
         if step not in COUNTED:
             return None
-        at = COUNTED.index(Step(step))
-        ahead = COUNTED[at:]
+        ahead = COUNTED[COUNTED.index(Step(step)) :]
         if not amounts.keys() >= set(ahead) or sum(one.done for one in amounts.values()) < LEAST_FRAMES:
             return None
         (name, amount), *later = ((name, amounts[name]) for name in ahead)

@@ -72,7 +72,7 @@ def _same(held: ExitStack, before: Ports | None) -> Ports | None:
     with ExitStack() as bound:
         if before is None or any(_bind(bound, port) is None for port in astuple(before)):
             return None
-        held.push(bound.pop_all())
+        held.enter_context(bound.pop_all())
         return before
 
 
