@@ -126,7 +126,7 @@ def served(model_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         time.sleep(0.1)
     yield Served(json.loads(ready.read_text())["url"], state, process)
     process.terminate()
-    process.wait()
+    assert process.wait() == 0, "the page has been ended by somebody else"
 
 
 @pytest.fixture(scope="module")
