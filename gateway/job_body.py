@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from gateway.errors import bad_options, empty_file, too_large
 from gateway.form import CONTENT_TYPE, FILE, OPTIONS, Form
 from gateway.jobs.job import Priority
-from gateway.renderer import MAX_NAME_LETTERS, base_name
+from gateway.report_request import MAX_NAME_LETTERS, base_name
 from gateway.request_context import SAFE_ID, RequestContext
 from outofsync.errors import OutOfSyncError
 from outofsync.options import Options

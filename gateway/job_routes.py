@@ -18,7 +18,7 @@ from gateway.job_answers import attempt_described, described
 from gateway.job_body import JobBody, Wishes, key_of_idempotency
 from gateway.job_service import JobService
 from gateway.jobs.job import ID_LETTERS, Job, State
-from gateway.renderer import FORMATS
+from gateway.report_request import FORMATS
 from gateway.reports import Renderer
 from gateway.request_context import RequestContext
 from gateway.upload import Upload

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import resource
-import struct
 import sys
 import tempfile
 import warnings
@@ -18,34 +17,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from gateway.report_request import FORMATS, LENGTH, RefusedError, ReportRequest
 from outofsync_client import Result
 from outofsync_client.reports import save_report, write_delays, write_json
 
-LENGTH = struct.Struct(">Q")
 MEMORY_BYTES = 4 << 30
 MAX_REPORT_BYTES = 64 << 20  # of a report
-MAX_NAME_LETTERS = 255  # of a file's name
 # More than any video of ten minutes has; drawing takes its time by them.
 MAX_ROWS = {"delays": 100_000, "features": 100_000, "segments": 5_000, "tracks": 1_000, "reasons": 100}
 MAX_STILLS = 5_000
-FORMATS = {  # what each is called in a results folder, and its type
-    "html": ("{}_report.html", "text/html; charset=utf-8"),
-    "pdf": ("{}_report.pdf", "application/pdf"),
-    "csv": ("{}_delays.csv", "text/csv; charset=utf-8"),
-    "json": ("{}.json", "application/json"),
-}
-FIELDS = {"result", "file", "format"}
-
-
-class RefusedError(Exception):
-    """This cannot be drawn; the message says why."""
 
 
 def rendered(body: bytes) -> tuple[dict[str, str], bytes]:
     """Name and type of a report, and the report; raises :class:`RefusedError`."""
-    asked = _asked(body)
-    name, kind = asked["file"], asked["format"]
-    values = dict(asked["result"])
+    asked = ReportRequest.parse(body)
+    name, kind = asked.file, asked.format
+    values = dict(asked.result)
     noted = values.pop("request", None)  # as a results folder keeps it
     options = noted.get("options") if isinstance(noted, dict) else None
     result = _result(values)
@@ -56,33 +43,6 @@ def rendered(body: bytes) -> tuple[dict[str, str], bytes]:
         if path.stat().st_size > MAX_REPORT_BYTES:
             raise RefusedError("the report would be too large")
         return {"name": pattern.format(Path(name).stem or "video"), "type": media_type}, path.read_bytes()
-
-
-def _asked(body: bytes) -> dict[str, Any]:
-    try:
-        asked = json.loads(body, parse_constant=_no_number)
-    except (ValueError, RecursionError):
-        raise RefusedError("the request is not JSON") from None
-    if not isinstance(asked, dict) or set(asked) != FIELDS:
-        raise RefusedError("a report is asked for by result, file and format")
-    if not isinstance(asked["format"], str) or asked["format"] not in FORMATS:
-        raise RefusedError(f"format must be one of {', '.join(FORMATS)}")
-    if not isinstance(asked["file"], str) or not 0 < len(asked["file"]) <= MAX_NAME_LETTERS:
-        raise RefusedError(f"file must be a name of at most {MAX_NAME_LETTERS} letters")
-    asked["file"] = base_name(asked["file"])
-    if not isinstance(asked["result"], dict):
-        raise RefusedError("result must be an object, as /v1/detect answers it")
-    return asked
-
-
-def _no_number(text: str) -> float:
-    raise ValueError(f"{text} is no JSON")
-
-
-def base_name(file: str) -> str:
-    """A file's name without folders, and without what cannot be printed."""
-    last = file.replace("\\", "/").rsplit("/", 1)[-1]
-    return "".join(letter for letter in last if letter.isprintable()) or "video"
 
 
 def _result(values: Mapping[str, Any]) -> Result:

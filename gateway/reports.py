@@ -15,7 +15,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from gateway.errors import bad_report, busy, internal
-from gateway.renderer import LENGTH
+from gateway.report_request import LENGTH
 from gateway.upload import Upload
 
 REQUEST_BYTES = 64 << 20

@@ -21,7 +21,7 @@ from gateway.errors import EdgeError, bad_options, busy, edge_error, no_such_upl
 from gateway.job_body import canonical_options
 from gateway.job_service import JobService
 from gateway.jobs.settings import UPLOAD_S
-from gateway.renderer import MAX_NAME_LETTERS, base_name
+from gateway.report_request import MAX_NAME_LETTERS, base_name
 from gateway.request_context import RequestContext
 from outofsync_client.protocol import (
     EDGE_UPLOAD,

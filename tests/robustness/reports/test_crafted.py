@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from unit.gateway.test_reports import result
 
-from gateway.renderer import RefusedError, rendered
+from gateway.renderer import rendered
+from gateway.report_request import RefusedError
 
 FAR = 10**400
 HOSTILE: list[Any] = [None, FAR, "\x00\ud800" * 999, [[]], {}]

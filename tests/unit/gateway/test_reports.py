@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,8 @@ import pytest
 from unit.gateway.conftest import LiveGateway, MakeGateway, wait_until
 
 from gateway import reports
-from gateway.renderer import RefusedError, rendered
+from gateway.renderer import rendered
+from gateway.report_request import RefusedError
 from gateway.reports import Report
 from outofsync_client import Result
 from outofsync_client.reports import ReportFolder
@@ -114,6 +116,14 @@ def test_a_process_draws_one_after_another_and_is_kept(live: LiveGateway) -> Non
         answers = list(pool.map(lambda _: ask(live, "csv").status_code, range(3)))
     assert answers == [200] * 3
     assert len(drawing()) == 1
+
+
+def test_a_gateway_does_not_load_what_draws() -> None:
+    """It would start later, and hold fifty megabytes more in each of its processes."""
+    looks = "import gateway.__main__, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", looks], capture_output=True, text=True, check=True).stdout
+    assert "gateway.reports" in loaded.split()
+    assert "matplotlib" not in loaded.split()
 
 
 def drawing() -> list[psutil.Process]:
