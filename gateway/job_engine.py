@@ -71,8 +71,8 @@ class JobEngine:
         while True:
             desk = await self.opened()
             with suppress(AwayError):
-                await asyncio.to_thread(desk.call, desk.keep_house, frozenset(self._works))
-                self._log.note_waiting(await asyncio.to_thread(desk.call, desk.store.waiting))
+                works = frozenset(self._works)
+                self._log.note_waiting(await asyncio.to_thread(desk.call, desk.keep_house, works))
             await asyncio.sleep(desk.round_s)
 
     async def close(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from gateway.jobs.callbacks import Callbacks
-from gateway.jobs.job import AwayError, Job, State, Submission
+from gateway.jobs.job import AwayError, Job, State, Submission, Waiting
 from gateway.jobs.members import Members
 from gateway.jobs.pieces import SUFFIX, PieceStore
 from gateway.jobs.queue import JobQueue, Known
@@ -170,8 +170,11 @@ class Desk:
                 self._queue.forget([id])
                 self.uploads.remove(id)
 
-    def keep_house(self, at_work: Collection[str]) -> None:
-        """One round of what each of the gateways does now and then; ``at_work`` are the jobs it is at."""
+    def keep_house(self, at_work: Collection[str]) -> Waiting:
+        """One round of what each of the gateways does now and then; ``at_work`` are the jobs it is at.
+
+        Returns what is ahead of all of them.
+        """
         self._members.renew()
         for name in self._members.dead():
             if (claimed := self._members.claim(name)) is None:
@@ -186,6 +189,9 @@ class Desk:
             self._swept = time.monotonic()
             self.forget(self.store.expire(self._settings.retention_s))
             self._sweep_uploads()
+        waiting = self.store.waiting()
+        self._queue.expect(any(waiting.counts.values()))
+        return waiting
 
     def _enqueue(self, job: Job) -> None:
         self._queue.put(job.id, job.turn)

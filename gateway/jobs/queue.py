@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Iterable
 from enum import Enum, auto
 from pathlib import Path
@@ -38,6 +39,7 @@ QUEUE, CALLBACKS = "jobs", "callbacks"
 CALLBACKS_AT_ONCE = 1000  # most of which sleep
 FILE = "queue.sqlite"
 CONNECTIONS = 20  # to that file
+SELDOM_S = 1.0  # between two looks for work where none is to be expected
 LISTEN_S = 0.1  # between two looks for messages, which there never are: the end waits for one
 
 
@@ -102,19 +104,36 @@ class JobQueue:
             DBOS.launch()
             start_engine(name)
         except BaseException:
-            cls(engine, bridge if spare else None).close()
+            cls(engine, bridge if spare else None, poll_s).close()
             raise
-        return cls(engine, bridge if spare else None)
+        return cls(engine, bridge if spare else None, poll_s)
 
-    def __init__(self, engine: sa.Engine | None, bridge: Bridge | None) -> None:
+    def __init__(self, engine: sa.Engine | None, bridge: Bridge | None, poll_s: float) -> None:
         """``engine`` is ours to end; over the ``bridge`` goes a job that need not queue, if one may."""
         self._engine = engine
         self._bridge = bridge
+        self._poll_s = self._pause_s = poll_s
+        self._pacing = threading.Lock()
 
     def put(self, job: str, turn: int) -> None:
         """Have a job worked on, lowest turn first; nothing where the engine knows it."""
         with SetWorkflowID(job), SetEnqueueOptions(priority=turn):
             DBOS.enqueue_workflow(QUEUE, run_job, job)
+        self.expect(True)
+
+    def expect(self, work: bool) -> None:
+        """Whether there is work: where there is none, the queue is looked at once a second.
+
+        Ten looks a second cost a thirtieth of a core, for as long as the gateway runs. A queue that others
+        share is theirs to fill, and one that every job goes through is to be quick: both are left alone.
+        """
+        if self._engine is None or self._bridge is None:
+            return
+        with self._pacing:
+            pause_s = self._poll_s if work else max(self._poll_s, SELDOM_S)
+            if pause_s != self._pause_s and (queue := DBOS.retrieve_queue(QUEUE)) is not None:
+                queue.set_polling_interval_sec(pause_s)
+                self._pause_s = pause_s
 
     def begin(self, job: str) -> bool:
         """Have a new job worked on now, where no other is that was begun so.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,29 @@ def test_where_one_at_a_time_is_allowed_every_job_queues(make_gateway: MakeGatew
     live = make_gateway(jobs=JobSettings(poll_s=3600.0, at_once=1))
     job = submit(live)
     assert live.ask("GET", f"/v1/jobs/{job['id']}", headers={"Prefer": "wait=1"}).json()["state"] == "queued"
+
+
+def test_the_queue_is_looked_at_seldom_where_nothing_waits(make_gateway: MakeGateway) -> None:
+    live = make_gateway(jobs=JobSettings(poll_s=0.05, lease_s=1.0))
+    gate = Gate()
+    live.servers[0].answer = gate.answer
+
+    def pause_s() -> float:
+        file = live.servers[0].state / "jobs" / "queue.sqlite"
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as queue:
+            asked = "SELECT polling_interval_sec FROM queues WHERE name = 'jobs'"
+            return float(queue.execute(asked).fetchone()[0])
+
+    jobs = [submit(live, body) for body in (b"1", b"2")]  # the second finds the first under way, and queues
+    assert pause_s() == 0.05
+    gate.open.set()
+    assert [ended(live, job)["state"] for job in jobs] == ["done"] * 2
+    wait_until(lambda: pause_s() == 1.0)
+    gate.open.clear()
+    jobs = [submit(live, body) for body in (b"3", b"4")]
+    assert pause_s() == 0.05, "at once, not a round later"
+    gate.open.set()
+    assert [ended(live, job)["state"] for job in jobs] == ["done"] * 2
 
 
 def test_a_form_is_judged_as_it_would_be_at_once(live: LiveGateway) -> None:
