@@ -18,9 +18,9 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from serving.processes import POLL_S
 from serving.settings import ServeError
 
+WATCH_S = 0.2  # between two looks at services that run
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0  # before a service is started anew; twice as long each time
 TERMINATORS = (signal.SIGTERM, signal.SIGINT)
 
@@ -77,7 +77,7 @@ class Supervisor:
                     for one in self._services:
                         one.turn(self._check)
                     self._check()
-                    time.sleep(POLL_S)
+                    time.sleep(WATCH_S)
             finally:
                 for terminator in TERMINATORS:
                     signal.signal(terminator, signal.SIG_IGN)
