@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from outofsync.scoring.abstention import Abstention
 from outofsync.scoring.calibration import Calibration, Part, Videos, chosen
 from outofsync.scoring.evidence import Evidence
-from outofsync.scoring.offset import is_tolerated
+from outofsync.scoring.offset import RESOLUTION, is_tolerated
 from outofsync.scoring.verdict import FACE, SYNCHRONY
 from training.spans import balanced_weights
 
@@ -180,11 +180,14 @@ def fit_abstention(cases: Sequence[Case]) -> Abstention:
     """Believe an offset from the confidence on at which few clips that have none would be said to have one.
 
     Another clip's sound has none, and neither that nor a generated face must often be excused by one. What a
-    genuine clip is sure of is believed: cameras and captures do leave such offsets.
+    genuine clip is sure of is believed: cameras and captures do leave such offsets. One that lies hardly
+    beyond the broadcast window excuses nothing, since a video is judged there.
     """
     unmoved = [case for case in cases if not case.moved]
     weights = weights_of(unmoved)
-    strayed = np.array([case.confidence * (not is_tolerated(case.offset)) for case in unmoved])
+    strayed = np.array(
+        [case.confidence * (not is_tolerated(case.offset, within=RESOLUTION)) for case in unmoved]
+    )
     sides = np.array([case.side for case in unmoved])
     sure = max(
         float(np.quantile(strayed[rows], 1 - share, weights=weights[rows], method="inverted_cdf"))

@@ -2,9 +2,12 @@
 
     python -m training.regressors --clips .cache/clips --sync checkpoints/sync.safetensors \\
         --face checkpoints/face.safetensors --output checkpoints/scoring.safetensors
+    python -m training.regressors --regressors checkpoints/scoring.safetensors --output runs/again.safetensors
 
-The clips used here were held out of the synchronisation network's training: on clips it has learnt, the
-network is surer than it will ever be again, and every new video would look unusual.
+With ``--regressors`` those of that checkpoint are kept, as are its rules of when a verdict is withheld, and
+the calibration alone is fitted. Otherwise they learn from clips that were held out of the synchronisation
+network's training: on clips it has learnt, the network is surer than it will ever be again, and every new
+video would look unusual.
 """
 
 from __future__ import annotations
@@ -176,6 +179,16 @@ def project(features: NDArray[np.floating], projection: dict[str, Tensor]) -> ND
     return projected
 
 
+def fitted(sync: Path, clips: Path, settings: RegressorTraining) -> Checkpoint:
+    """Projection and regressors of genuine clips that a synchronisation network has not learnt."""
+    network = load_sync(Checkpoint.load(sync, kind="sync"))
+    genuine = [clip for clip in prepared(clips, split="train") if held_out(clip)]
+    outputs = outputs_of(network, genuine)
+    windows = sum(len(output.delays) for output in outputs)
+    print(f"{len(outputs)} genuine tracks, {windows} windows", flush=True)
+    return fit_scoring(outputs, settings)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -188,22 +201,18 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("checkpoints/scoring.safetensors"))
     parser.add_argument("--workers", type=int, default=2, help="processes that make the calibration's cases")
     parser.add_argument("--steps", type=int, default=RegressorTraining.steps)
+    parser.add_argument("--regressors", type=Path, help="a scoring checkpoint whose regressors are kept")
     arguments = parser.parse_args()
-    network = load_sync(Checkpoint.load(arguments.sync, kind="sync"))
-    genuine = [clip for clip in prepared(arguments.clips, split="train") if held_out(clip)]
-    outputs = outputs_of(network, genuine)
-    windows = sum(len(output.delays) for output in outputs)
-    print(f"{len(outputs)} genuine tracks, {windows} windows", flush=True)
-    checkpoint = fit_scoring(outputs, RegressorTraining(steps=arguments.steps))
+    if arguments.regressors is None:
+        checkpoint = fitted(arguments.sync, arguments.clips, RegressorTraining(steps=arguments.steps))
+    else:
+        checkpoint = Checkpoint.load(arguments.regressors, kind="scoring")
 
-    checkpoint.save(arguments.output)  # not yet calibrated: what the cases are made with
+    checkpoint.save(arguments.output)  # what the cases are made with, whatever its calibration
     networks = Networks(arguments.sync, arguments.output, arguments.face if arguments.face.exists() else None)
     cases = cases_of(networks, arguments.clips, workers=arguments.workers)
-    config = {
-        "lam": 0.0,
-        "calibration": calibrate(cases).to_dict(),
-        "abstention": fit_abstention(cases).to_dict(),
-    }
+    rules = checkpoint.config.get("abstention") or fit_abstention(cases).to_dict()
+    config = {"lam": 0.0, "calibration": calibrate(cases).to_dict(), "abstention": rules}
     replace(checkpoint, config=config).save(arguments.output)
     print(f"{arguments.output} written; calibrated on {len(cases)} spans of val", flush=True)
 

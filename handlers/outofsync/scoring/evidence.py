@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from outofsync.constants import MAX_DELAY
+from outofsync.scoring.offset import expected_distance
 
 EDGE = 2  # frames from no delay
 NEAR = 3  # frames from a peak that are the peak's own
@@ -32,7 +33,7 @@ class Evidence:
     feature_score: float  # squared-error part
     fit: float  # logit at the video's offset above the median over delays: how well lips and voice fit
     contrast: float  # logit at the segment's best delay above the median: how well they would fit if moved
-    wander: float  # frames, absolute, from the video's offset to the segment's own
+    wander: float  # frames, absolute, from the video's offset to where the segment is to be expected to fit
     edge: float  # logit at the video's offset above that two frames away: how exactly they fit
     margin: float  # logit within a frame of the offset above the best elsewhere: how surely they fit there
     level: float  # logit at the video's offset: how well they fit, whatever they would do elsewhere
@@ -55,7 +56,6 @@ class Evidence:
         those among the 31.
         """
         mean = np.asarray(delays, np.float64).mean(0)
-        best = int(mean.argmax())
         median = float(np.median(mean))
         around = (mean[MAX_DELAY - EDGE] + mean[MAX_DELAY + EDGE]) / 2
         if elsewhere is None:
@@ -66,7 +66,7 @@ class Evidence:
             feature_score=score.feature_score,
             fit=level - median,
             contrast=contrast_of(delays),
-            wander=float(abs(best - MAX_DELAY)),
+            wander=expected_distance(delays),
             edge=float(level - around),
             margin=float(mean[MAX_DELAY - 1 : MAX_DELAY + 2].max() - elsewhere.max()),
             level=level,

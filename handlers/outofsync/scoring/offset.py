@@ -24,17 +24,37 @@ _LOG_PRIOR = -STRAYING * np.minimum(_BEYOND, STRAYED)
 def offset_of(delays: Floats) -> tuple[int, float]:
     """The delay (frames) at which sound and picture most likely lie, and how sure that is (0 … 1).
 
-    Takes (windows, 31) logits. Positive: the sound comes late. Logits count by the root of the seconds that
-    they are the mean of, since the seconds of a video partly repeat one another; how often video strays from
-    the broadcast window counts as much in a short video as in a long one. Confidence is the share of the
-    delay distribution within a frame of its peak.
+    Takes (windows, 31) logits. Positive: the sound comes late. How often video strays from the broadcast
+    window counts as much in a short video as in a long one. Confidence is the share of the delay
+    distribution within a frame of its peak.
     """
-    mean = np.asarray(delays, np.float64).mean(0)
-    logits = mean * max(1.0, len(delays) / FRAME_RATE) ** 0.5 + _LOG_PRIOR
+    logits = _together(delays) + _LOG_PRIOR
     best = int(logits.argmax())
-    distribution = np.exp(logits - logits[best])
-    near = distribution[max(0, best - 1) : best + 2]
-    return best - MAX_DELAY, float(near.sum() / distribution.sum())
+    near = _softmax(logits)[max(0, best - 1) : best + 2]
+    return best - MAX_DELAY, float(near.sum())
+
+
+def expected_distance(delays: Floats) -> float:
+    """Frames, absolute, from no delay to where lips and voice fit, as (windows, 31) logits let one expect.
+
+    The distance of the best delay alone would leap: where two fit alike, the least grain tips the scales.
+    """
+    return float(_softmax(_together(delays)) @ np.abs(_DELAYS))
+
+
+def _together(delays: Floats) -> NDArray[np.float64]:
+    """Logits (31,) of all windows together: they count by the root of the seconds that they are the mean of,
+    since the seconds of a video partly repeat one another.
+    """
+    weight = max(1.0, len(delays) / FRAME_RATE) ** 0.5
+    logits: NDArray[np.float64] = np.asarray(delays, np.float64).mean(0) * weight
+    return logits
+
+
+def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    exponentials = np.exp(logits - logits.max())
+    shares: NDArray[np.float64] = exponentials / exponentials.sum()
+    return shares
 
 
 def tolerated_offset(delays: Floats) -> int:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from untrained import write_checkpoints
 
+from outofsync.checkpoints.store import Checkpoint
 from outofsync.clip import Clip, Track
 from outofsync.frames import RawFrames
+from training import regressors
 from training.calibration import GENERATED, GENUINE, VOICE, Case
 from training.cases import Networks, cases_of
 from training.preparation.ledger import append
@@ -34,15 +38,27 @@ def add(folder: Path, name: str, *, split: str = "val", **facts: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clips = tmp_path_factory.mktemp("clips")
     add(clips, "ann.mp4", identity="ann")
     add(clips, "bob.mp4", identity="bob")
     add(clips, "made.mp4", identity="carl", label="fake", generator="Maker")
     add(clips, "learnt.mp4", identity="dora", split="train")
-    folder = write_checkpoints(tmp_path_factory.mktemp("networks"))
-    networks = Networks(*(folder / f"{name}.safetensors" for name in ("sync", "scoring", "face")))
-    return cases_of(networks, clips, workers=1)
+    return clips
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_checkpoints(tmp_path_factory.mktemp("networks"))
+
+
+@pytest.fixture(scope="module")
+def cases(clips: Path, networks: Path) -> list[Case]:
+    return cases_of(
+        Networks(*(networks / f"{name}.safetensors" for name in ("sync", "scoring", "face"))),
+        clips,
+        workers=1,
+    )
 
 
 def test_nobody_of_another_split_is_among_the_cases(cases: list[Case]) -> None:
@@ -69,3 +85,22 @@ def test_a_case_holds_the_whole_and_its_segments(cases: list[Case]) -> None:
         assert min(levels) - 0.5 <= case.whole.level <= max(levels) + 0.5
         assert case.whole.generated == pytest.approx(np.mean([part.generated for part in case.evidence]))
         assert case.whole.generated != 0
+
+
+def test_the_calibration_alone_is_fitted_anew(
+    clips: Path, networks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regressors and projection stay as they are, bit for bit."""
+    named = {name: networks / f"{name}.safetensors" for name in ("sync", "scoring", "face")}
+    made = tmp_path / "scoring.safetensors"
+    words = ["--clips", clips, "--sync", named["sync"], "--face", named["face"], "--workers", 1]
+    words += ["--regressors", named["scoring"], "--output", made]
+    monkeypatch.setattr(sys, "argv", ["regressors", *map(str, words)])
+    regressors.main()
+    before, after = (Checkpoint.load(path, kind="scoring") for path in (named["scoring"], made))
+    assert before.tensors.keys() == after.tensors.keys()
+    assert all(torch.equal(tensor, after.tensors[name]) for name, tensor in before.tensors.items())
+    assert {part["names"][0] for part in after.config["calibration"]["parts"].values()} == {
+        "delay_score",
+        "generated",
+    }
