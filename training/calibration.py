@@ -36,7 +36,7 @@ USED = {
         "contrast",
         "edge",
         "margin",
-        "wander",
+        "distance",
         "level",
         "prominence",
     ),

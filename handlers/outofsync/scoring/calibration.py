@@ -180,6 +180,8 @@ class Calibration:
         """Read a checkpoint's calibration; raises :class:`CheckpointError` for one of another layout."""
         try:
             parts = {name: Part(**_tuples(part)) for name, part in values["parts"].items()}
+            if unknown := {name for part in parts.values() for name in part.names} - set(Evidence.names()):
+                raise KeyError(unknown)
             promise = {name: tuple(bounds) for name, bounds in values.get("promise", {}).items()}
             return cls(**_tuples({**values, "parts": parts, "promise": promise}))
         except (KeyError, TypeError):

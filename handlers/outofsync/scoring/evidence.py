@@ -33,7 +33,7 @@ class Evidence:
     feature_score: float  # squared-error part
     fit: float  # logit at the video's offset above the median over delays: how well lips and voice fit
     contrast: float  # logit at the segment's best delay above the median: how well they would fit if moved
-    wander: float  # frames, absolute, from the video's offset to where the segment is to be expected to fit
+    distance: float  # frames, absolute, from the video's offset to where the segment is to be expected to fit
     edge: float  # logit at the video's offset above that two frames away: how exactly they fit
     margin: float  # logit within a frame of the offset above the best elsewhere: how surely they fit there
     level: float  # logit at the video's offset: how well they fit, whatever they would do elsewhere
@@ -66,7 +66,7 @@ class Evidence:
             feature_score=score.feature_score,
             fit=level - median,
             contrast=contrast_of(delays),
-            wander=expected_distance(delays),
+            distance=expected_distance(delays),
             edge=float(level - around),
             margin=float(mean[MAX_DELAY - 1 : MAX_DELAY + 2].max() - elsewhere.max()),
             level=level,

@@ -83,5 +83,7 @@ def test_what_an_earlier_version_fitted_is_refused_with_what_to_do() -> None:
         Calibration.from_dict(
             {"names": ["fit"], "mean": [0.0], "scale": [1.0], "weights": [1.0], "bias": 0.0}
         )
+    with pytest.raises(CheckpointError, match="fit it anew"):
+        Calibration.from_dict(calibration(synchrony=part("wander")).to_dict())
     with pytest.raises(CheckpointError, match="another version"):
         Abstention.from_dict({"tolerated_offset": 2})

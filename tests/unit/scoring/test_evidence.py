@@ -80,7 +80,7 @@ def test_an_offset_outside_the_window_leaves_the_best_place_inside_it() -> None:
 def test_evidence_of_a_stretch_that_strays_from_the_videos_offset() -> None:
     evidence = Evidence.of(peaked(4, 20.0), SCORE)
     assert (evidence.fit, evidence.contrast, evidence.margin) == (0.0, 20.0, -20.0)
-    assert evidence.wander == pytest.approx(4.0, abs=1e-4)
+    assert evidence.distance == pytest.approx(4.0, abs=1e-4)
     assert (evidence.delay_score, evidence.feature_score, evidence.generated) == (0.25, 2.0, 0.0)
     assert contrast_of(peaked(4)) == 6.0
 
@@ -88,7 +88,7 @@ def test_evidence_of_a_stretch_that_strays_from_the_videos_offset() -> None:
 def test_evidence_of_lips_that_fit() -> None:
     evidence = Evidence.of(peaked(0, 20.0), SCORE, generated=-1.5)
     assert (evidence.fit, evidence.margin, evidence.generated) == (20.0, 20.0, -1.5)
-    assert evidence.wander == pytest.approx(0.0, abs=1e-4)
+    assert evidence.distance == pytest.approx(0.0, abs=1e-4)
     assert evidence.level == 20.0
 
 
@@ -96,8 +96,8 @@ def test_two_delays_that_fit_alike_weigh_alike() -> None:
     """Whichever is best by a grain: a video that is only coded again is not another one."""
     here, there = (Evidence.of(peaked(0, one) + peaked(13, 12.0 - one), SCORE) for one in (6.01, 5.99))
     assert (int(here.margin > 0), int(there.margin > 0)) == (1, 0), "the best delay is another"
-    assert here.wander == pytest.approx(there.wander, abs=0.2)
-    assert 5 < here.wander < 8
+    assert here.distance == pytest.approx(there.distance, abs=0.2)
+    assert 5 < here.distance < 8
 
 
 def test_evidence_stands_out_from_what_is_heard_elsewhere() -> None:
@@ -119,7 +119,7 @@ def test_a_longer_video_is_surer_of_its_offset() -> None:
 def test_means_of_evidence_are_weighted() -> None:
     parts = [Evidence.of(peaked(delay, 20.0), SCORE) for delay in (0, 4)]
     mean = Evidence.mean(parts, [30, 10])
-    assert mean.wander == pytest.approx(1.0, abs=1e-4)
+    assert mean.distance == pytest.approx(1.0, abs=1e-4)
     assert mean.fit == pytest.approx(15.0)
 
 
