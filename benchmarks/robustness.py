@@ -33,7 +33,7 @@ from benchmarks.malformed import malformed
 ROOT = Path(__file__).resolve().parent.parent
 SAME = 0.02  # by which a probability may differ where nothing differs
 BASE = "00_base.mp4"
-AS_BASE, LIKE_BASE = "as the base", "with the base's verdict"
+AS_BASE, LIKE_BASE = "as the base", "with the base's label"
 JUDGED, NAMED = "judged", "refused with a way out"
 # What each shared file has to come to; offsets of those that are made with one.
 CASES: dict[str, tuple[str, int | range | None]] = {
@@ -95,7 +95,8 @@ def is_right(name: str, result: dict[str, Any], base: dict[str, Any]) -> bool:
         offset if isinstance(offset, range) else (offset,)
     ):
         return False
-    if wanted in (AS_BASE, LIKE_BASE) and result["verdict"] != base["verdict"]:
+    # Not by the verdict, which a thousandth may change where a video lies beside the edge of two bands.
+    if wanted in (AS_BASE, LIKE_BASE) and result["label"] != base["label"]:
         return False
     if wanted == AS_BASE:
         return bool(abs(result["probability_fake"] - base["probability_fake"]) <= SAME)
