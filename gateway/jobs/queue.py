@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Iterable
 from enum import Enum, auto
 from pathlib import Path
@@ -39,7 +40,8 @@ QUEUE, CALLBACKS = "jobs", "callbacks"
 CALLBACKS_AT_ONCE = 1000  # most of which sleep
 FILE = "queue.sqlite"
 CONNECTIONS = 20  # to that file
-SELDOM_S = 1.0  # between two looks for work where none is to be expected
+SELDOM_S = 1.0  # between two looks for work where there has been none …
+REST_S = 60.0  # … for so long
 LISTEN_S = 0.1  # between two looks for messages, which there never are: the end waits for one
 
 
@@ -113,6 +115,7 @@ class JobQueue:
         self._engine = engine
         self._bridge = bridge
         self._poll_s = self._pause_s = poll_s
+        self._worked = time.monotonic()  # when there was work, lately
         self._pacing = threading.Lock()
 
     def put(self, job: str, turn: int) -> None:
@@ -122,15 +125,18 @@ class JobQueue:
         self.expect(True)
 
     def expect(self, work: bool) -> None:
-        """Whether there is work: where there is none, the queue is looked at once a second.
+        """Whether there is work: after a minute without, the queue is looked at once a second.
 
-        Ten looks a second cost a thirtieth of a core, for as long as the gateway runs. A queue that others
-        share is theirs to fill, and one that every job goes through is to be quick: both are left alone.
+        Ten looks a second cost a thirtieth of a core, for as long as the gateway runs; the first callers who
+        come at the same moment after a rest wait for a second, once. A queue that others share is theirs to
+        fill, and one that every job goes through is to be quick: both are left alone.
         """
         if self._engine is None or self._bridge is None:
             return
         with self._pacing:
-            pause_s = self._poll_s if work else max(self._poll_s, SELDOM_S)
+            now = time.monotonic()
+            self._worked = now if work else self._worked
+            pause_s = self._poll_s if now < self._worked + REST_S else max(self._poll_s, SELDOM_S)
             if pause_s != self._pause_s and (queue := DBOS.retrieve_queue(QUEUE)) is not None:
                 queue.set_polling_interval_sec(pause_s)
                 self._pause_s = pause_s

@@ -13,6 +13,7 @@ from unit.gateway.conftest import RESULT, LiveGateway, MakeGateway, said, wait_u
 from unit.gateway.jobs.conftest import Gate
 
 from gateway import keys
+from gateway.jobs import queue
 from gateway.jobs.settings import JobSettings
 
 WAIT = {"Prefer": "wait=20"}
@@ -71,16 +72,19 @@ def test_where_one_at_a_time_is_allowed_every_job_queues(make_gateway: MakeGatew
     assert live.ask("GET", f"/v1/jobs/{job['id']}", headers={"Prefer": "wait=1"}).json()["state"] == "queued"
 
 
-def test_the_queue_is_looked_at_seldom_where_nothing_waits(make_gateway: MakeGateway) -> None:
+def test_the_queue_is_looked_at_seldom_where_nothing_has_waited_for_long(
+    make_gateway: MakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "REST_S", 2.0)
     live = make_gateway(jobs=JobSettings(poll_s=0.05, lease_s=1.0))
     gate = Gate()
     live.servers[0].answer = gate.answer
 
     def pause_s() -> float:
         file = live.servers[0].state / "jobs" / "queue.sqlite"
-        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as queue:
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as known:
             asked = "SELECT polling_interval_sec FROM queues WHERE name = 'jobs'"
-            return float(queue.execute(asked).fetchone()[0])
+            return float(known.execute(asked).fetchone()[0])
 
     jobs = [submit(live, body) for body in (b"1", b"2")]  # the second finds the first under way, and queues
     assert pause_s() == 0.05
